@@ -1,0 +1,42 @@
+// Strong ids: a term cannot be passed where an index is wanted.
+//
+// Every number that names a thing in the protocol or the log has its own type, built explicitly from
+// and read explicitly as 64 bits. Zero means "none" for Term, Index and NodeId: logs begin at index 1,
+// elections at term 1, and no node may have the id 0.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <functional>
+
+namespace quorlite {
+
+template <class Tag>
+class StrongId {
+public:
+    constexpr StrongId() = default;
+    explicit constexpr StrongId(std::uint64_t value) : value_(value) {}
+
+    constexpr std::uint64_t value() const { return value_; }
+    constexpr StrongId next() const { return StrongId(value_ + 1); }
+    constexpr StrongId previous() const { return StrongId(value_ == 0 ? 0 : value_ - 1); }
+    constexpr StrongId plus(std::uint64_t count) const { return StrongId(value_ + count); }
+    explicit constexpr operator bool() const { return value_ != 0; }
+    friend constexpr auto operator<=>(StrongId, StrongId) = default;
+
+private:
+    std::uint64_t value_ = 0;
+};
+
+using Term = StrongId<struct TermTag>;
+using Index = StrongId<struct IndexTag>;
+using NodeId = StrongId<struct NodeIdTag>;
+
+}  // namespace quorlite
+
+template <class Tag>
+struct std::hash<quorlite::StrongId<Tag>> {
+    std::size_t operator()(quorlite::StrongId<Tag> id) const noexcept {
+        return std::hash<std::uint64_t>{}(id.value());
+    }
+};
