@@ -21,6 +21,8 @@ void fatal(std::string_view what) {
     std::_Exit(70);
 }
 
-void set_fatal_handler(FatalHandler handler) { fatal_handler = handler; }
+void set_fatal_handler(FatalHandler handler) {
+    fatal_handler = handler;
+}
 
 }  // namespace quorlite

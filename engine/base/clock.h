@@ -1,7 +1,8 @@
 // The Clock and Random seams: the only ways the engine learns the time or draws a number.
 //
-// now() is monotonic and counts the time the machine was suspended (CLOCK_BOOTTIME), because a read lease
-// must not outlive a suspension. wall_ms() is for SQL's date functions and logs; no decision depends on it.
+// now() is monotonic and counts the time the machine was suspended (CLOCK_BOOTTIME), because a read
+// lease must not outlive a suspension. wall_ms() is for SQL's date functions and logs; no decision
+// depends on it.
 #pragma once
 
 #include <chrono>

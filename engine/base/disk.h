@@ -1,14 +1,14 @@
 // The Disk seam: the files of one node's directory.
 //
-// Names are relative to that directory ("vote", "log/0000000000000001"). Blocking calls are for start-up,
-// helper threads and the rare tiny write; write_durable() is the one call of the commit path. Three
-// implementations: libaio, portable (pwrite and fdatasync on the executor), simulated (loses, tears and
-// reorders what was not synced).
+// Names are relative to that directory ("vote", "log/0000000000000001"). Blocking calls are for
+// start-up, helper threads and the rare tiny write; write_durable() is the one call of the commit
+// path. Three implementations: libaio, portable (pwrite and fdatasync on the executor), simulated
+// (loses, tears and reorders what was not synced).
 //
-// Durability: what write() wrote is durable after sync() of that file succeeded. What write_durable() wrote
-// is durable when its completion runs with success. A file's name (creation, rename, removal) is durable
-// after sync_directory() of its folder. A sync that failed is never retried: after it the content is
-// unknown, and the caller must stop acknowledging.
+// Durability: what write() wrote is durable after sync() of that file succeeded. What
+// write_durable() wrote is durable when its completion runs with success. A file's name (creation,
+// rename, removal) is durable after sync_directory() of its folder. A sync that failed is never
+// retried: after it the content is unknown, and the caller must stop acknowledging.
 #pragma once
 
 #include <cstdint>
@@ -22,8 +22,8 @@
 
 namespace quorlite {
 
-// Offsets, lengths and addresses of write_durable() are multiples of this many bytes; it is also the
-// largest unit that a disk may tear a write into that we rely on nothing about.
+// Offsets, lengths and addresses of write_durable() are multiples of this many bytes; it is also
+// the largest unit that a disk may tear a write into that we rely on nothing about.
 inline constexpr std::size_t kDiskBlock = 512;
 
 // A buffer aligned for direct I/O. Its size is a multiple of kDiskBlock; new memory is zeroed.
@@ -58,8 +58,8 @@ public:
     virtual Status truncate(std::uint64_t size) = 0;
     virtual Result<std::uint64_t> size() = 0;
 
-    // Starts a write; `done` runs on the loop when it is durable or has failed. Several may be in flight,
-    // and complete in any order. The buffer is kept alive by the call.
+    // Starts a write; `done` runs on the loop when it is durable or has failed. Several may be in
+    // flight, and complete in any order. The buffer is kept alive by the call.
     virtual void write_durable(std::uint64_t offset, BlockBuffer buffer, Completion done) = 0;
 };
 
@@ -73,10 +73,13 @@ class Disk {
 public:
     virtual ~Disk() = default;
 
-    // A file opened `direct` takes write_durable(); its blocking calls need no alignment from the caller.
-    virtual Result<std::unique_ptr<File>> open(const std::string& name, OpenMode mode, bool direct) = 0;
+    // A file opened `direct` takes write_durable(); its blocking calls need no alignment from the
+    // caller.
+    virtual Result<std::unique_ptr<File>> open(const std::string& name, OpenMode mode,
+                                               bool direct) = 0;
     virtual Status make_directory(const std::string& name) = 0;  // succeeds if it is there
-    virtual Result<std::vector<std::string>> list(const std::string& directory) = 0;  // names, sorted
+    virtual Result<std::vector<std::string>> list(
+        const std::string& directory) = 0;  // names, sorted
     virtual bool exists(const std::string& name) = 0;
     virtual Status remove(const std::string& name) = 0;  // succeeds if it is gone
     virtual Status rename(const std::string& from, const std::string& to) = 0;  // replaces `to`

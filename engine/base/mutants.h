@@ -1,0 +1,74 @@
+// Mutants: deliberate faults that the simulator must find; the proof that the tests can fail.
+//
+// Each names one wrong product. The site reads `if (mutant(Mutant::kX)) ...`, next to the right
+// code. Without QUORLITE_MUTANTS mutant() is constant false and the compiler removes the site; with
+// it, one mutant, chosen by `quorlite-sim --mutant`, is alive in the whole process.
+#pragma once
+
+#include <array>
+#include <string_view>
+
+namespace quorlite {
+
+// clang-format off
+#define QUORLITE_FOR_EACH_MUTANT(X)                                                             \
+    /* consensus: found by the layer `core` */                                                  \
+    X(VoteNotDurable, "core", "a vote leaves before it is on disk")                             \
+    X(VoteTwice, "core", "a voter forgets that it voted in this term")                          \
+    X(VoteWithoutLogCheck, "core", "a vote for a candidate whose log is behind")                \
+    X(VoterIgnoresStickiness, "core", "a vote against a leader that was just heard")            \
+    X(RestartForgetsPromise, "core", "a restarted voter votes inside a lease it granted")       \
+    X(VoteBarrierIgnored, "core", "a node with a damaged log votes")                            \
+    X(MajorityOffByOne, "core", "half the voters count as a majority")                          \
+    X(StandbyCounted, "core", "a standby's acknowledgement counts towards a commit")            \
+    X(CommitOlderTerm, "core", "an entry of an older term is committed by counting")            \
+    X(CommitBeyondMatch, "core", "a follower commits entries it did not compare")               \
+    X(LeaderCountsItselfEarly, "core", "a leader counts its own log before it is durable")      \
+    X(AckBeforeDurable, "core", "a follower acknowledges what is not durable")                  \
+    X(StaleDurableBelieved, "core", "a completion for entries that were cut is believed")       \
+    X(ApplyBeforeCommit, "core", "entries are applied when they are appended")                  \
+    X(TruncateWithoutConflict, "core", "a late message cuts the log behind its last entry")     \
+    X(AppendWithoutCheck, "core", "the entry before the new ones is not compared")              \
+    X(LeaseTooLong, "core", "a lease of three election timeouts")                               \
+    X(LeaseSurvivesTransfer, "core", "reads by lease after the order to take over was sent")    \
+    X(LeaseNeverEnds, "core", "a leader reads without a lease")                                 \
+    X(RoundConfirmedEarly, "core", "a read round counts when it is started")                    \
+    X(ServeBeforeBarrier, "core", "reads before the first entry of the term is committed")      \
+    X(SnapshotForgetsConfiguration, "core", "the configuration in a snapshot is dropped")       \
+    X(SnapshotGoesBack, "core", "an older snapshot replaces a newer log")                       \
+    X(ConfigurationNotRolledBack, "core", "a cut log keeps the configuration it lost")          \
+    X(ChangesOverlap, "core", "a membership change before the last one is committed")
+// clang-format on
+
+enum class Mutant {
+    kNone,
+#define QUORLITE_MUTANT(name, layer, text) k##name,
+    QUORLITE_FOR_EACH_MUTANT(QUORLITE_MUTANT)
+#undef QUORLITE_MUTANT
+};
+
+struct MutantInfo {
+    Mutant mutant;
+    std::string_view name;
+    std::string_view layer;  // of quorlite-sim that finds it
+    std::string_view text;
+};
+
+inline constexpr auto kMutants = std::to_array<MutantInfo>({
+#define QUORLITE_MUTANT(name, layer, text) {Mutant::k##name, #name, layer, text},
+    QUORLITE_FOR_EACH_MUTANT(QUORLITE_MUTANT)
+#undef QUORLITE_MUTANT
+});
+
+#ifdef QUORLITE_MUTANTS
+inline Mutant active_mutant = Mutant::kNone;  // set once, before anything runs
+inline bool mutant(Mutant which) {
+    return active_mutant == which;
+}
+#else
+constexpr bool mutant(Mutant) {
+    return false;
+}
+#endif
+
+}  // namespace quorlite

@@ -1,0 +1,258 @@
+#include "engine/replica/peer_codec.h"
+
+#include <capnp/message.h>
+#include <capnp/serialize.h>
+#include <kj/exception.h>
+#include <peer.capnp.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "engine/base/check.h"
+
+namespace quorlite::replica {
+namespace {
+
+constexpr std::uint16_t kVersion = 1;
+
+template <class... Cases>
+struct Overloaded : Cases... {
+    using Cases::operator()...;
+};
+
+capnp::Data::Reader blob(ByteView bytes) {
+    return kj::arrayPtr(bytes.data(), bytes.size());
+}
+
+SharedBytes shared(capnp::Data::Reader reader) {
+    return std::make_shared<const Bytes>(reader.begin(), reader.end());
+}
+
+void write(schema::AppendRequest::Builder to, const raft::AppendRequest& from) {
+    to.setTerm(from.term.value());
+    to.setPreviousIndex(from.previous_index.value());
+    to.setPreviousTerm(from.previous_term.value());
+    to.setCommit(from.commit.value());
+    to.setRound(from.round);
+    auto entries = to.initEntries(static_cast<unsigned>(from.entries.size()));
+    for (unsigned i = 0; i < entries.size(); ++i) {
+        const raft::Entry& entry = from.entries[i];
+        entries[i].setTerm(entry.term.value());
+        entries[i].setKind(static_cast<std::uint8_t>(entry.kind));
+        entries[i].setPayload(blob(*entry.payload));
+    }
+}
+
+void write(schema::Message::Builder to, const raft::Message& message) {
+    std::visit(
+        Overloaded{
+            [&](const raft::VoteRequest& from) {
+                auto out = to.initVoteRequest();
+                out.setTerm(from.term.value());
+                out.setLastIndex(from.last_index.value());
+                out.setLastTerm(from.last_term.value());
+                out.setPreVote(from.pre_vote);
+                out.setTransfer(from.transfer);
+            },
+            [&](const raft::VoteReply& from) {
+                auto out = to.initVoteReply();
+                out.setTerm(from.term.value());
+                out.setPreVote(from.pre_vote);
+                out.setGranted(from.granted);
+            },
+            [&](const raft::AppendRequest& from) { write(to.initAppendRequest(), from); },
+            [&](const raft::AppendReply& from) {
+                auto out = to.initAppendReply();
+                out.setTerm(from.term.value());
+                out.setRound(from.round);
+                out.setSuccess(from.success);
+                out.setMatch(from.match.value());
+                out.setApplied(from.applied.value());
+            },
+            [&](const raft::SnapshotRequest& from) {
+                auto out = to.initSnapshotRequest();
+                out.setTerm(from.term.value());
+                out.setRound(from.round);
+                out.setIndex(from.point.index.value());
+                out.setIndexTerm(from.point.term.value());
+                out.setConfiguration(blob(raft::encode(from.point.configuration)));
+                out.setManifest(blob(*from.manifest));
+            },
+            [&](const raft::SnapshotReply& from) {
+                auto out = to.initSnapshotReply();
+                out.setTerm(from.term.value());
+                out.setRound(from.round);
+                out.setIndex(from.index.value());
+                out.setInstalled(from.installed);
+            },
+            [&](const raft::TimeoutNow& from) { to.initTimeoutNow().setTerm(from.term.value()); },
+        },
+        message);
+}
+
+// Entries come with their terms; an unknown kind or a term that goes back is refused here, so that
+// raft sees only well-formed logs.
+std::optional<raft::AppendRequest> read(schema::AppendRequest::Reader from) {
+    raft::AppendRequest to{.term = Term(from.getTerm()),
+                           .previous_index = Index(from.getPreviousIndex()),
+                           .previous_term = Term(from.getPreviousTerm()),
+                           .commit = Index(from.getCommit()),
+                           .round = from.getRound(),
+                           .entries = {}};
+    constexpr std::uint64_t kIndexMax = std::numeric_limits<std::uint64_t>::max() / 2;
+    if (to.previous_index.value() > kIndexMax || to.commit.value() > kIndexMax) return {};
+    auto entries = from.getEntries();
+    to.entries.reserve(entries.size());
+    Term term = to.previous_term;
+    for (auto entry : entries) {
+        const auto kind = entry.getKind();
+        if (kind < 1 || kind > 3 || Term(entry.getTerm()) < term) return {};
+        term = Term(entry.getTerm());
+        to.entries.push_back({.term = term,
+                              .index = to.previous_index.plus(to.entries.size() + 1),
+                              .kind = static_cast<raft::EntryKind>(kind),
+                              .payload = shared(entry.getPayload())});
+    }
+    if (term > to.term) return {};
+    return to;
+}
+
+std::optional<raft::SnapshotRequest> read(schema::SnapshotRequest::Reader from) {
+    const auto bytes = from.getConfiguration();
+    auto configuration = raft::decode_configuration({bytes.begin(), bytes.size()});
+    if (!configuration) return {};
+    return raft::SnapshotRequest{.term = Term(from.getTerm()),
+                                 .point = {.index = Index(from.getIndex()),
+                                           .term = Term(from.getIndexTerm()),
+                                           .configuration = std::move(*configuration)},
+                                 .round = from.getRound(),
+                                 .manifest = shared(from.getManifest())};
+}
+
+raft::Message read(schema::VoteRequest::Reader from) {
+    return raft::VoteRequest{.term = Term(from.getTerm()),
+                             .last_index = Index(from.getLastIndex()),
+                             .last_term = Term(from.getLastTerm()),
+                             .pre_vote = from.getPreVote(),
+                             .transfer = from.getTransfer()};
+}
+
+raft::Message read(schema::AppendReply::Reader from) {
+    return raft::AppendReply{.term = Term(from.getTerm()),
+                             .round = from.getRound(),
+                             .success = from.getSuccess(),
+                             .match = Index(from.getMatch()),
+                             .applied = Index(from.getApplied())};
+}
+
+using Body = decltype(PeerMessage::body);
+
+template <class Message>
+std::optional<Body> body_if(std::optional<Message> message) {
+    if (!message) return {};
+    return Body(raft::Message(std::move(*message)));
+}
+
+std::optional<Body> read_chunk(schema::Message::Reader from) {
+    if (from.isChunkRequest()) {
+        auto in = from.getChunkRequest();
+        return ChunkRequest{Index(in.getIndex()), in.getFile(), in.getOffset(), in.getLength()};
+    }
+    auto in = from.getChunk();
+    const auto bytes = in.getData();
+    return Chunk{Index(in.getIndex()), in.getFile(), in.getOffset(),
+                 Bytes(bytes.begin(), bytes.end())};
+}
+
+std::optional<Body> read_body(schema::Message::Reader from) {
+    switch (from.which()) {
+        case schema::Message::VOTE_REQUEST:
+            return Body(read(from.getVoteRequest()));
+        case schema::Message::VOTE_REPLY: {
+            auto in = from.getVoteReply();
+            return Body(raft::Message(
+                raft::VoteReply{Term(in.getTerm()), in.getPreVote(), in.getGranted()}));
+        }
+        case schema::Message::APPEND_REQUEST:
+            return body_if(read(from.getAppendRequest()));
+        case schema::Message::APPEND_REPLY:
+            return Body(read(from.getAppendReply()));
+        case schema::Message::SNAPSHOT_REQUEST:
+            return body_if(read(from.getSnapshotRequest()));
+        case schema::Message::SNAPSHOT_REPLY: {
+            auto in = from.getSnapshotReply();
+            return Body(raft::Message(raft::SnapshotReply{
+                Term(in.getTerm()), in.getRound(), Index(in.getIndex()), in.getInstalled()}));
+        }
+        case schema::Message::TIMEOUT_NOW:
+            return Body(raft::Message(raft::TimeoutNow{Term(from.getTimeoutNow().getTerm())}));
+        case schema::Message::CHUNK_REQUEST:
+        case schema::Message::CHUNK:
+            return read_chunk(from);
+    }
+    return {};  // from a newer node: a kind that this one does not know
+}
+
+std::optional<PeerMessage> read_message(capnp::FlatArrayMessageReader& reader) {
+    auto message = reader.getRoot<schema::Message>();
+    auto body = read_body(message);
+    if (!body || message.getFrom() == 0) return {};
+    return PeerMessage{.cluster = message.getCluster(),
+                       .from = NodeId(message.getFrom()),
+                       .to = NodeId(message.getTo()),
+                       .from_address = message.getFromAddress().cStr(),
+                       .body = std::move(*body)};
+}
+
+}  // namespace
+
+Bytes encode(const PeerMessage& message) {
+    capnp::MallocMessageBuilder builder;
+    auto root = builder.initRoot<schema::Message>();
+    root.setVersion(kVersion);
+    root.setCluster(message.cluster);
+    root.setFrom(message.from.value());
+    root.setTo(message.to.value());
+    root.setFromAddress(message.from_address.c_str());
+    std::visit(Overloaded{
+                   [&](const raft::Message& body) { write(root, body); },
+                   [&](const ChunkRequest& body) {
+                       auto out = root.initChunkRequest();
+                       out.setIndex(body.snapshot.value());
+                       out.setFile(body.file);
+                       out.setOffset(body.offset);
+                       out.setLength(body.length);
+                   },
+                   [&](const Chunk& body) {
+                       auto out = root.initChunk();
+                       out.setIndex(body.snapshot.value());
+                       out.setFile(body.file);
+                       out.setOffset(body.offset);
+                       out.setData(blob(body.data));
+                   },
+               },
+               message.body);
+    Bytes frame(capnp::computeSerializedSizeInWords(builder) * sizeof(capnp::word));
+    kj::ArrayOutputStream stream(kj::arrayPtr(frame.data(), frame.size()));
+    capnp::writeMessage(stream, builder);
+    return frame;
+}
+
+std::optional<PeerMessage> decode_peer_message(ByteView frame) {
+    if (frame.size() % sizeof(capnp::word) != 0) return {};
+    auto words = kj::heapArray<capnp::word>(frame.size() / sizeof(capnp::word));
+    std::copy(frame.begin(), frame.end(), words.asBytes().begin());
+    capnp::ReaderOptions options;
+    // Each byte may be visited once, and a little more for the pointers to empty objects.
+    options.traversalLimitInWords = words.size() + 1024;
+    std::optional<PeerMessage> message;
+    // Cap'n Proto reports malformed input by exceptions; they end here.
+    auto failure = kj::runCatchingExceptions([&] {
+        capnp::FlatArrayMessageReader reader(words.asPtr(), options);
+        message = read_message(reader);
+    });
+    if (failure != nullptr) return {};
+    return message;
+}
+
+}  // namespace quorlite::replica

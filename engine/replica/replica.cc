@@ -1,0 +1,757 @@
+#include "engine/replica/replica.h"
+
+#include <algorithm>
+#include <limits>
+#include <map>
+#include <utility>
+
+#include "engine/base/check.h"
+#include "engine/base/limits.h"
+#include "engine/replica/peer_codec.h"
+#include "engine/replica/snapshot_transfer.h"
+#include "engine/replica/waiters.h"
+
+namespace quorlite::replica {
+namespace {
+
+// Returned for a capture that could not be proposed: no log index is ever this large.
+constexpr Index kNeverProposed{std::numeric_limits<std::uint64_t>::max()};
+
+constexpr Duration kTickMax = std::chrono::milliseconds(100);
+constexpr Duration kTickMin = std::chrono::milliseconds(1);
+constexpr Duration kPromotionMax = std::chrono::seconds(50);  // as the real server
+
+Error not_leader() {
+    return {code::kNotLeader, "not leader", Verdict::kNotCommitted};
+}
+Error leadership_lost() {
+    return {code::kLeadershipLost, "leadership lost", Verdict::kInDoubt};
+}
+
+Error no_quorum(Duration waited) {
+    const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(waited).count();
+    return {code::kLeadershipLost,
+            "no majority of the voters answered within " + std::to_string(ms) +
+                " ms: the outcome is unknown; check that the other nodes run and are reachable",
+            Verdict::kInDoubt};
+}
+
+Error membership_error(Error error) {
+    if (error.code == code::kNotLeader) error.message = "server is not the leader";
+    if (error.code == code::kLeadershipLost) error.message = "server has lost leadership";
+    return error;
+}
+
+}  // namespace
+
+struct Replica::State {
+    State(Replica& its_owner, Options its_options, Seams its_seams)
+        : owner(its_owner), options(std::move(its_options)), seams(its_seams) {}
+
+    // --- start ---
+    Status open();
+    Status open_identity();
+    Status open_storage();
+    raft::Restored restore(disk::RecoveredLog recovered);
+
+    // --- the pump: carries out what raft says ---
+    void schedule_pump();
+    void pump();
+    void carry_out(raft::Output output);
+    void send(raft::Envelope envelope);
+    void send_frame(NodeId to, Channel channel, decltype(PeerMessage::body) body);
+    void apply(const std::vector<raft::Entry>& entries);
+    void read_log(const raft::LogRead& read);
+    void role_changed();
+    void lead();
+    void step_down();
+    void release();
+    void release_reads();
+
+    // --- time ---
+    void schedule_tick();
+    void tick();
+    void tick_promotion();
+    void tick_transfer();
+
+    // --- snapshots and the log's tail ---
+    void offer_snapshot(NodeId peer);
+    void install(raft::SnapshotRequest request);
+    void installed(raft::SnapshotPoint point, Status status);
+    void trim_log();
+    Index trim_limit() const;
+
+    // --- inputs ---
+    bool receive(PeerMessage message);
+    bool learn_cluster(const PeerMessage& message);
+    bool is_leading() const;
+    void change(Result<Index> proposed, Done done);
+
+    TimePoint now() const { return seams.clock.now(); }
+
+    Replica& owner;
+    Options options;
+    Seams seams;
+    disk::Identity identity;
+
+    std::unique_ptr<disk::Records> records;
+    std::unique_ptr<disk::Log> log;
+    std::unique_ptr<database::Store> store;
+    std::unique_ptr<raft::Core> core;
+    std::unique_ptr<SnapshotSender> sender;
+    std::shared_ptr<SnapshotReceiver> receiver;
+
+    Waiters writes;
+    Waiters reads;
+    Index applied;
+
+    // This node's leadership as the databases know it: entries of `leading_term` are its own
+    // captures.
+    bool leading = false;
+    Term leading_term;
+    bool serving = false;
+    std::uint64_t epoch = 1;
+    NodeId known_leader;
+
+    struct Promotion {
+        NodeId id;
+        raft::Role role;
+        TimePoint deadline;
+        Done done;
+    };
+    std::optional<Promotion> promotion;
+    Done transfer_done;
+
+    std::map<NodeId, std::string>
+        learnt_addresses;  // of nodes that are not in the configuration yet
+    std::uint64_t weight = 0;
+    bool disk_has_space = true;
+    bool saving_mark = false;
+    bool pump_scheduled = false;
+    bool was_member = false;
+    TimerId tick_timer = TimerId::kNone;
+    std::shared_ptr<bool> alive = std::make_shared<bool>(true);
+};
+
+// --- start
+// -------------------------------------------------------------------------------------------
+
+Status Replica::State::open_identity() {
+    const auto recorded = records->identity();
+    if (!recorded) {
+        identity = {.id = options.id, .cluster = 0, .address = options.address};
+        if (!identity.id) return Error{code::kError, "a new node needs an id other than 0"};
+        if (identity.address.empty()) {
+            return Error{code::kError, "a new node needs an address, HOST:PORT"};
+        }
+        if (!options.bootstrap) return records->save(identity);
+        do identity.cluster = seams.random.next();
+        while (identity.cluster == 0);
+        // The configuration first: a directory with an identity is never mistaken for a new one.
+        raft::SnapshotPoint first{
+            Index(0), Term(0), {{{identity.id, identity.address, raft::Role::kVoter}}}};
+        if (Status saved = records->save(first); !saved.ok()) return saved;
+        return records->save(identity);
+    }
+    identity = *recorded;
+    if (options.id && options.id != identity.id) {
+        return Error{code::kError, "the directory belongs to node " +
+                                       std::to_string(identity.id.value()) + ", not to node " +
+                                       std::to_string(options.id.value()) +
+                                       ": leave the id out, or use another directory"};
+    }
+    if (!options.address.empty() && options.address != identity.address) {
+        return Error{code::kError, "the directory belongs to the node at " + identity.address +
+                                       ", not at " + options.address +
+                                       ": leave the address out, or remove the node from the "
+                                       "cluster and join it anew with an empty directory"};
+    }
+    return {};
+}
+
+Status Replica::State::open_storage() {
+    auto opened_store = database::Store::open(seams.disk, seams.executor, seams.clock, seams.random,
+                                              options.database);
+    if (!opened_store.ok()) return opened_store.error();
+    store = std::move(*opened_store);
+
+    disk::RecoveredLog recovered;
+    const Index snapshot = std::max(store->mark().index, records->snapshot().index);
+    const Index acknowledged = std::max(records->acknowledged(), store->known_committed());
+    auto opened_log =
+        disk::Log::open(seams.disk, seams.executor, options.log, snapshot, acknowledged, recovered);
+    if (!opened_log.ok()) return opened_log.error();
+    log = std::move(*opened_log);
+
+    raft::Options raft_options{.self = identity.id,
+                               .election_timeout = options.election_timeout,
+                               .heartbeat = options.heartbeat};
+    core = std::make_unique<raft::Core>(raft_options, restore(std::move(recovered)), seams.random,
+                                        now());
+    return {};
+}
+
+raft::Restored Replica::State::restore(disk::RecoveredLog recovered) {
+    raft::Restored restored;
+    restored.hard_state = records->hard_state();
+    restored.snapshot = records->snapshot();
+    if (const auto& mark = store->mark(); mark.index > restored.snapshot.index) {
+        auto configuration = raft::decode_configuration(*mark.configuration);
+        if (!configuration) fatal("the manifest's configuration does not decode");
+        restored.snapshot = {mark.index, mark.term, std::move(*configuration)};
+    }
+    // A snapshot was installed, and the crash came before the log was emptied: its entries belong
+    // to a history that the snapshot replaced.
+    const bool outdated =
+        !recovered.entries.empty() && recovered.entries.front().term < restored.snapshot.term;
+    if (outdated) {
+        log->reset(restored.snapshot.index);
+        recovered.entries.clear();
+    }
+    restored.log = std::move(recovered.entries);
+    restored.vote_barrier = recovered.vote_barrier;
+    const Index last = restored.snapshot.index.plus(restored.log.size());
+    restored.committed = std::clamp(store->known_committed(), restored.snapshot.index, last);
+    applied = restored.snapshot.index;
+    was_member = restored.snapshot.configuration.find(identity.id) != nullptr;
+    return restored;
+}
+
+Status Replica::State::open() {
+    auto opened_records = disk::Records::open(seams.disk);
+    if (!opened_records.ok()) return opened_records.error();
+    records = std::move(*opened_records);
+    if (Status status = open_identity(); !status.ok()) return status;
+    if (Status status = open_storage(); !status.ok()) return status;
+
+    auto send_bulk = [this](NodeId to, std::variant<ChunkRequest, Chunk> body) {
+        std::visit([&](auto& part) { send_frame(to, Channel::kBulk, std::move(part)); }, body);
+    };
+    sender = std::make_unique<SnapshotSender>(*store, seams.executor, send_bulk);
+
+    log->on_durable = [this](Index index, Term term) {
+        core->durable(index, term);
+        store->log_durable(index);
+        schedule_pump();
+    };
+    log->on_space = [this](bool available) { disk_has_space = available; };
+    store->on_flushed = [this] { trim_log(); };
+    store->log_durable(log->durable_index());
+    pump();
+    schedule_tick();
+    return {};
+}
+
+// --- the pump
+// ----------------------------------------------------------------------------------------
+
+void Replica::State::schedule_pump() {
+    if (pump_scheduled) return;
+    pump_scheduled = true;
+    seams.executor.post([this, guard = std::weak_ptr(alive)] {
+        if (!guard.expired()) pump();
+    });
+}
+
+void Replica::State::pump() {
+    pump_scheduled = false;
+    for (raft::Output output = core->take_output(); !output.empty(); output = core->take_output()) {
+        carry_out(std::move(output));
+    }
+    serving = is_leading() && core->serving();
+    release();
+}
+
+void Replica::State::carry_out(raft::Output output) {
+    if (output.hard_state) {
+        if (Status saved = records->save(*output.hard_state); !saved.ok()) {
+            fatal("the term and vote cannot be saved: " + saved.error().message);
+        }
+    }
+    if (output.truncate_from) log->truncate(*output.truncate_from);
+    if (!output.append.empty()) log->append(std::move(output.append));
+    for (raft::Envelope& envelope : output.messages) send(std::move(envelope));
+    if (!output.committed.empty()) apply(output.committed);
+    if (output.role_changed) role_changed();
+    for (const raft::LogRead& read : output.reads) read_log(read);
+    for (const NodeId peer : output.snapshots) offer_snapshot(peer);
+    if (output.install) install(std::move(*output.install));
+}
+
+void Replica::State::send(raft::Envelope envelope) {
+    send_frame(envelope.to, Channel::kConsensus, std::move(envelope.message));
+}
+
+void Replica::State::send_frame(NodeId to, Channel channel, decltype(PeerMessage::body) body) {
+    std::string address;
+    if (const raft::Server* server = core->configuration().find(to)) {
+        address = server->address;
+    } else if (const auto learnt = learnt_addresses.find(to); learnt != learnt_addresses.end()) {
+        address = learnt->second;
+    } else {
+        return;  // removed meanwhile, and never heard from
+    }
+    seams.network.send(to, address, channel,
+                       encode({.cluster = identity.cluster,
+                               .from = identity.id,
+                               .to = to,
+                               .from_address = identity.address,
+                               .body = std::move(body)}));
+}
+
+void Replica::State::apply(const std::vector<raft::Entry>& entries) {
+    for (const raft::Entry& entry : entries) {
+        // A later leader's entry: what this node captured and is not committed by now never
+        // happened.
+        if (leading && entry.term > leading_term) step_down();
+        const bool captured_here = leading && entry.term == leading_term;
+        if (entry.kind == raft::EntryKind::kCommand && !captured_here) {
+            store->committed(applied);
+            Status status = store->apply(entry.index, entry.term, *entry.payload);
+            if (!status.ok()) {
+                fatal("log entry " + std::to_string(entry.index.value()) +
+                      " cannot be applied: " + status.error().message);
+            }
+        }
+        if (entry.kind == raft::EntryKind::kConfiguration) {
+            const auto configuration = raft::decode_configuration(*entry.payload);
+            const bool member = configuration && configuration->find(identity.id) != nullptr;
+            if (was_member && !member && owner.on_removed) {
+                owner.on_removed("this node was removed from the cluster");
+            }
+            was_member = member;
+        }
+        applied = entry.index;
+    }
+    store->committed(applied);
+    core->applied(applied);
+}
+
+void Replica::State::read_log(const raft::LogRead& read) {
+    auto entries = std::make_shared<Result<std::vector<raft::Entry>>>(std::vector<raft::Entry>{});
+    seams.executor.background(
+        [log = log.get(), read, entries] { *entries = log->read(read.from, read.bytes_max); },
+        [this, read, entries, guard = std::weak_ptr(alive)] {
+            if (guard.expired()) return;
+            if (entries->ok() && !(*entries)->empty()) {
+                core->entries_loaded(now(), read.peer, std::move(entries->value()));
+            } else {
+                core->entries_unavailable(now(), read.peer);
+            }
+            schedule_pump();
+        });
+}
+
+bool Replica::State::is_leading() const {
+    return leading && core->role() == raft::RoleName::kLeader && core->term() == leading_term;
+}
+
+void Replica::State::role_changed() {
+    if (leading && !is_leading()) step_down();
+    if (!leading && core->role() == raft::RoleName::kLeader) lead();
+    if (core->leader() != known_leader) {
+        known_leader = core->leader();
+        if (owner.on_leader_change) owner.on_leader_change();
+    }
+}
+
+void Replica::State::lead() {
+    leading = true;
+    leading_term = core->term();
+}
+
+void Replica::State::step_down() {
+    release();
+    leading = false;
+    serving = false;
+    ++epoch;
+    store->new_generation();
+    sender->release_all();
+    writes.fail_all(leadership_lost());
+    reads.fail_all(not_leader());
+    if (promotion) {
+        auto failed = std::move(*promotion);
+        promotion.reset();
+        failed.done(membership_error(leadership_lost()));
+    }
+    if (transfer_done) std::exchange(transfer_done, nullptr)({});
+}
+
+void Replica::State::release() {
+    writes.release(applied, [](const Waiter&) { return true; });
+    release_reads();
+}
+
+void Replica::State::release_reads() {
+    if (reads.empty() || !is_leading()) return;
+    const bool lease = !options.quorum_reads && core->lease_valid(now());
+    const std::uint64_t confirmed = core->confirmed_round();
+    reads.release(applied, [&](const Waiter& waiter) {
+        return lease || (waiter.round != 0 && confirmed >= waiter.round);
+    });
+    Waiter* blocked = reads.front();
+    if (blocked != nullptr && blocked->index <= applied && blocked->round == 0) {
+        blocked->round = core->start_read_round(now());
+        schedule_pump();
+    }
+}
+
+// --- time
+// --------------------------------------------------------------------------------------------
+
+void Replica::State::schedule_tick() {
+    const Duration wait = std::clamp(core->next_deadline() - now(), kTickMin, kTickMax);
+    tick_timer = seams.executor.after(wait, [this, guard = std::weak_ptr(alive)] {
+        if (!guard.expired()) tick();
+    });
+}
+
+void Replica::State::tick() {
+    core->tick(now());
+    tick_promotion();
+    tick_transfer();
+    writes.expire(now(), no_quorum(options.write_timeout));
+    reads.expire(now(), no_quorum(options.write_timeout));
+    sender->release_silent(now());
+    if (receiver) receiver->tick(now());
+    pump();
+    schedule_tick();
+}
+
+void Replica::State::tick_promotion() {
+    if (!promotion) return;
+    Result<Index> assigned = core->assign(now(), promotion->id, promotion->role);
+    if (!assigned.ok() && assigned.error().code == code::kCatchingUp &&
+        now() < promotion->deadline) {
+        return;
+    }
+    Promotion ended = std::move(*promotion);
+    promotion.reset();
+    if (!assigned.ok() && assigned.error().code == code::kCatchingUp) {
+        assigned = Error{code::kError, "no connection to remote server available"};
+    }
+    change(std::move(assigned), std::move(ended.done));
+}
+
+void Replica::State::tick_transfer() {
+    if (!transfer_done || core->transferring() || !is_leading()) return;
+    std::exchange(transfer_done, nullptr)(Error{code::kError, "leadership transfer failed"});
+}
+
+// --- snapshots and the log's tail
+// --------------------------------------------------------------------
+
+void Replica::State::offer_snapshot(NodeId peer) {
+    const database::SnapshotSource& source = sender->hold_for(peer, now());
+    auto configuration = raft::decode_configuration(*source.mark().configuration);
+    if (!configuration || source.mark().index < core->first_index().previous()) {
+        sender->release(peer);
+        core->snapshot_unavailable(now(), peer);
+        return;
+    }
+    core->offer_snapshot(now(), peer,
+                         {source.mark().index, source.mark().term, std::move(*configuration)},
+                         source.manifest());
+}
+
+void Replica::State::install(raft::SnapshotRequest request) {
+    if (receiver) receiver->cancel();
+    receiver = nullptr;
+    auto installer = store->start_install(request.manifest);
+    if (!installer.ok() || (*installer)->mark().index != request.point.index) {
+        core->snapshot_refused(now());
+        schedule_pump();
+        return;
+    }
+    receiver = std::make_shared<SnapshotReceiver>(
+        core->leader(), request.point.index, std::move(*installer), seams.executor,
+        [this](NodeId to, std::variant<ChunkRequest, Chunk> body) {
+            std::visit([&](auto& part) { send_frame(to, Channel::kBulk, std::move(part)); }, body);
+        },
+        [this, point = request.point](Status status) { installed(point, std::move(status)); });
+    receiver->start(now());
+}
+
+void Replica::State::installed(raft::SnapshotPoint point, Status status) {
+    const auto finished = std::exchange(receiver, nullptr);
+    if (status.ok() && point.index > applied) {
+        if (Status switched = store->finish_install(finished->installer()); !switched.ok()) {
+            fatal("the received snapshot cannot be put in place: " + switched.error().message);
+        }
+        applied = point.index;
+        core->snapshot_installed(now(), point);
+        if (core->last_index() > point.index) {
+            log->trim(point.index);
+        } else {
+            log->reset(point.index);
+        }
+    } else {
+        core->snapshot_refused(now());
+    }
+    schedule_pump();
+}
+
+// A tail is kept for peers that are a little behind; beyond twice its size they get a snapshot
+// instead.
+Index Replica::State::trim_limit() const {
+    Index limit = std::min(store->flushed_index(), applied);
+    if (const auto held = sender->oldest_held()) limit = std::min(limit, *held);
+    if (log->bytes_on_disk() > 2 * options.log_tail_bytes) return limit;
+    for (const raft::Progress& peer : core->progress()) {
+        const raft::Server* server = core->configuration().find(peer.id);
+        if (server != nullptr && server->role != raft::Role::kSpare) {
+            limit = std::min(limit, peer.match);
+        }
+    }
+    return limit;
+}
+
+void Replica::State::trim_log() {
+    if (saving_mark || log->bytes_on_disk() <= options.log_tail_bytes) return;
+    const Index limit = trim_limit();
+    const auto term = core->term_at(limit);
+    if (limit <= store->mark().index || !term) return;
+    raft::SnapshotPoint point{limit, *term, core->configuration_at(limit)};
+    auto configuration = std::make_shared<const Bytes>(raft::encode(point.configuration));
+    saving_mark = true;
+    store->save_mark({limit, *term, std::move(configuration)},
+                     [this, point, guard = std::weak_ptr(alive)](Status saved) {
+                         if (guard.expired()) return;
+                         saving_mark = false;
+                         if (!saved.ok()) return;  // the disk is full: the next flush tries again
+                         core->compacted(point);
+                         log->trim(point.index);
+                         schedule_pump();
+                     });
+}
+
+// --- inputs
+// ------------------------------------------------------------------------------------------
+
+bool Replica::State::learn_cluster(const PeerMessage& message) {
+    if (message.cluster == 0 || message.cluster == identity.cluster) return true;
+    if (identity.cluster != 0) return false;
+    identity.cluster = message.cluster;
+    if (Status saved = records->save(identity); !saved.ok()) {
+        fatal("the cluster's id cannot be saved: " + saved.error().message);
+    }
+    return true;
+}
+
+bool Replica::State::receive(PeerMessage message) {
+    if (message.to != identity.id || message.from == identity.id || !learn_cluster(message)) {
+        return false;
+    }
+    if (core->configuration().find(message.from) == nullptr) {
+        if (learnt_addresses.size() >= limits::kPeersMax) learnt_addresses.clear();
+        learnt_addresses[message.from] = message.from_address;
+    }
+    if (auto* request = std::get_if<ChunkRequest>(&message.body)) {
+        sender->answer(message.from, *request, now());
+        return true;
+    }
+    if (auto* chunk = std::get_if<Chunk>(&message.body)) {
+        if (receiver && receiver->from() == message.from) receiver->receive(*chunk, now());
+        return true;
+    }
+    auto& consensus = std::get<raft::Message>(message.body);
+    if (const auto* reply = std::get_if<raft::SnapshotReply>(&consensus);
+        reply != nullptr && reply->installed) {
+        sender->release(message.from);
+    }
+    core->step(now(), message.from, std::move(consensus));
+    schedule_pump();
+    return true;
+}
+
+void Replica::State::change(Result<Index> proposed, Done done) {
+    auto answer = [done = std::move(done)](Status status) {
+        done(status.ok() ? std::move(status) : Status(membership_error(status.error())));
+    };
+    if (!proposed.ok()) {
+        answer(proposed.error());
+        return;
+    }
+    owner.when_committed(*proposed, std::move(answer));
+    schedule_pump();
+}
+
+// --- the public face
+// ---------------------------------------------------------------------------------
+
+Result<std::unique_ptr<Replica>> Replica::open(Options options, Seams seams) {
+    auto replica = std::unique_ptr<Replica>(new Replica(std::move(options), seams));
+    if (Status status = replica->state_->open(); !status.ok()) return status.error();
+    return replica;
+}
+
+Replica::Replica(Options options, Seams seams)
+    : state_(std::make_unique<State>(*this, std::move(options), seams)) {}
+
+Replica::~Replica() = default;
+
+bool Replica::receive(Channel, ByteView frame) {
+    auto message = decode_peer_message(frame);
+    return message && state_->receive(std::move(*message));
+}
+
+void Replica::peer_gone(NodeId node) {
+    state_->core->peer_gone(state_->now(), node);
+    state_->schedule_pump();
+}
+
+database::Store& Replica::store() {
+    return *state_->store;
+}
+
+Status Replica::check_leader() const {
+    if (state_->serving && state_->is_leading()) return {};
+    return not_leader();
+}
+
+Status Replica::check_writable() const {
+    if (Status leader = check_leader(); !leader.ok()) return leader;
+    if (state_->core->transferring()) return not_leader();
+    if (state_->core->backlogged()) {
+        return Error{code::kBusy,
+                     "too many writes wait for the other nodes or the disk: try again"};
+    }
+    if (!state_->disk_has_space) {
+        return Error{code::kFull,
+                     "the disk of the leader is full: free some space; writing goes on "
+                     "by itself then"};
+    }
+    return {};
+}
+
+std::uint64_t Replica::leadership_epoch() const {
+    return state_->epoch;
+}
+
+Index Replica::propose_capture(database::Connection& connection) {
+    auto capture = connection.take_capture();
+    if (!connection.current() || !state_->is_leading()) return kNeverProposed;
+    database::Database& database = connection.database();
+    if (!capture) return database.newest_proposed();
+    const Result<Index> proposed =
+        state_->core->propose(state_->now(), std::move(capture->commands));
+    QUORLITE_CHECK(proposed.ok());  // a leader takes what its databases have committed already
+    database.proposed(*proposed);
+    state_->schedule_pump();
+    return *proposed;
+}
+
+void Replica::when_committed(Index index, Done done) {
+    if (index == kNeverProposed || !state_->is_leading()) {
+        done(index == kNeverProposed ? not_leader() : leadership_lost());
+        return;
+    }
+    if (index <= state_->applied) {
+        done({});
+        return;
+    }
+    state_->writes.add({.index = index,
+                        .deadline = state_->now() + state_->options.write_timeout,
+                        .done = std::move(done)});
+}
+
+void Replica::when_readable(Index index, Done done) {
+    const TimePoint now = state_->now();
+    if (index == kNeverProposed || !state_->is_leading()) {
+        done(not_leader());
+        return;
+    }
+    const bool lease = !state_->options.quorum_reads && state_->core->lease_valid(now);
+    if (lease && index <= state_->applied) {
+        done({});
+        return;
+    }
+    const std::uint64_t round = lease ? 0 : state_->core->start_read_round(now);
+    state_->reads.add({.index = index,
+                       .deadline = now + state_->options.write_timeout,
+                       .round = round,
+                       .done = std::move(done)});
+    state_->schedule_pump();
+}
+
+void Replica::add(NodeId id, std::string address, Done done) {
+    state_->change(state_->core->add(state_->now(), id, std::move(address)), std::move(done));
+}
+
+void Replica::assign(NodeId id, raft::Role role, Done done) {
+    if (state_->promotion) {
+        done(Error{code::kBusy, "a configuration change is already in progress"});
+        return;
+    }
+    Result<Index> assigned = state_->core->assign(state_->now(), id, role);
+    if (!assigned.ok() && assigned.error().code == code::kCatchingUp) {
+        state_->promotion = {id, role, state_->now() + kPromotionMax, std::move(done)};
+        state_->schedule_pump();
+        return;
+    }
+    state_->change(std::move(assigned), std::move(done));
+}
+
+void Replica::remove(NodeId id, Done done) {
+    state_->change(state_->core->remove(state_->now(), id), std::move(done));
+}
+
+void Replica::transfer(NodeId to, Done done) {
+    if (Status started = state_->core->transfer(state_->now(), to); !started.ok()) {
+        done(membership_error(started.error()));
+        return;
+    }
+    if (state_->transfer_done) std::exchange(state_->transfer_done, nullptr)({});
+    state_->transfer_done = std::move(done);
+    state_->schedule_pump();
+}
+
+NodeId Replica::id() const {
+    return state_->identity.id;
+}
+const std::string& Replica::address() const {
+    return state_->identity.address;
+}
+
+Leader Replica::leader() const {
+    const raft::Configuration& configuration = state_->core->configuration();
+    if (!configuration.is_voter(state_->identity.id)) return {};
+    const raft::Server* leader = configuration.find(state_->core->leader());
+    return leader == nullptr ? Leader{} : Leader{leader->id, leader->address};
+}
+
+const raft::Configuration& Replica::configuration() const {
+    return state_->core->configuration();
+}
+
+ReplicaStatus Replica::status() const {
+    const raft::Core& core = *state_->core;
+    return {.role = core.role(),
+            .term = core.term(),
+            .leader = leader(),
+            .first = core.first_index(),
+            .last = core.last_index(),
+            .durable = core.durable_index(),
+            .committed = core.commit_index(),
+            .applied = state_->applied,
+            .flushed = state_->store->flushed_index(),
+            .peers = core.progress(),
+            .memory_bytes = state_->store->memory_bytes(),
+            .log_bytes = state_->log->bytes_on_disk()};
+}
+
+std::uint64_t Replica::weight() const {
+    return state_->weight;
+}
+void Replica::set_weight(std::uint64_t weight) {
+    state_->weight = weight;
+}
+
+void Replica::stop() {
+    state_->seams.executor.cancel(state_->tick_timer);
+    state_->step_down();
+    state_->store->stop_flushing();
+    state_->alive.reset();
+}
+
+}  // namespace quorlite::replica

@@ -1,0 +1,53 @@
+// Session: one client's conversation, sans-I/O. Bytes in, bytes out; what is between is protocol
+// sections 5 to 12.
+//
+// The owner feeds what it read with receive() and sends what output() holds, calling consumed()
+// with what the socket took. One request is worked on at a time; bytes that came meanwhile wait,
+// and wants_input() says when the owner should stop reading. Rows are produced only while output()
+// is below a limit, so a client that does not read holds bounded memory.
+//
+// A statement may overstay and run beside the loop (Executor::step). close() then interrupts it,
+// and the session lives, by its shared_ptr, until it has ended.
+//
+// Nothing a client sends can do more than end its own session.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "engine/base/executor.h"
+#include "engine/replica/replica.h"
+
+namespace quorlite::session {
+
+struct Options {
+    Duration busy_timeout = std::chrono::seconds(5);
+    std::uint64_t heartbeat_timeout_ms = 15000;  // what WELCOME says; never enforced
+    std::uint64_t failure_domain = 0;
+    bool legacy_null_types = false;
+};
+
+class Session : public std::enable_shared_from_this<Session> {
+public:
+    // `changed` runs on the loop when output(), wants_input() or finished() may have changed
+    // without a call of the owner's. `peer` names the client in messages of others ("database is
+    // locked by ...").
+    static std::shared_ptr<Session> open(replica::Replica& replica, Executor& executor,
+                                         Clock& clock, Options options, std::string peer,
+                                         std::function<void()> changed);
+    virtual ~Session() = default;
+
+    virtual void receive(ByteView bytes) = 0;
+    virtual void end_of_input() = 0;  // the client half-closed: what it asked for is still answered
+    virtual bool wants_input() const = 0;
+
+    virtual ByteView output() const = 0;
+    virtual void consumed(std::size_t bytes) = 0;
+
+    // The session is over: send what output() still holds, then close the connection.
+    virtual bool finished() const = 0;
+    // The connection is gone: running work is stopped, the transaction rolled back, locks freed.
+    virtual void close() = 0;
+};
+
+}  // namespace quorlite::session

@@ -1,0 +1,99 @@
+# What nodes say to each other. Each Message travels in one frame (spec/peer-protocol.md), unpacked.
+#
+# Rules for changes: fields are only added; a node ignores what it does not know; `version` grows when an
+# older node could misunderstand, and two adjacent versions must work together.
+@0xd1b6c9f3a5e84720;
+
+using Cxx = import "/capnp/c++.capnp";
+$Cxx.namespace("quorlite::replica::schema");
+
+struct Message {
+  version @0 :UInt16;       # 1
+  cluster @1 :UInt64;       # 0: the sender is new and does not know it yet
+  from @2 :UInt64;
+  to @3 :UInt64;
+  fromAddress @4 :Text;     # where to send answers
+
+  union {
+    voteRequest @5 :VoteRequest;
+    voteReply @6 :VoteReply;
+    appendRequest @7 :AppendRequest;
+    appendReply @8 :AppendReply;
+    snapshotRequest @9 :SnapshotRequest;
+    snapshotReply @10 :SnapshotReply;
+    timeoutNow @11 :TimeoutNow;
+    chunkRequest @12 :ChunkRequest;   # bulk channel, receiver to sender
+    chunk @13 :Chunk;                 # bulk channel, sender to receiver
+  }
+}
+
+struct VoteRequest {
+  term @0 :UInt64;
+  lastIndex @1 :UInt64;
+  lastTerm @2 :UInt64;
+  preVote @3 :Bool;
+  transfer @4 :Bool;
+}
+
+struct VoteReply {
+  term @0 :UInt64;
+  preVote @1 :Bool;
+  granted @2 :Bool;
+}
+
+struct Entry {               # its index is previousIndex + 1 + its position
+  term @0 :UInt64;
+  kind @1 :UInt8;
+  payload @2 :Data;
+}
+
+struct AppendRequest {
+  term @0 :UInt64;
+  previousIndex @1 :UInt64;
+  previousTerm @2 :UInt64;
+  commit @3 :UInt64;
+  round @4 :UInt64;
+  entries @5 :List(Entry);
+}
+
+struct AppendReply {
+  term @0 :UInt64;
+  round @1 :UInt64;
+  success @2 :Bool;
+  match @3 :UInt64;
+  applied @4 :UInt64;
+}
+
+struct SnapshotRequest {
+  term @0 :UInt64;
+  round @1 :UInt64;
+  index @2 :UInt64;
+  indexTerm @3 :UInt64;
+  configuration @4 :Data;
+  manifest @5 :Data;
+}
+
+struct SnapshotReply {
+  term @0 :UInt64;
+  round @1 :UInt64;
+  index @2 :UInt64;
+  installed @3 :Bool;
+}
+
+struct TimeoutNow {
+  term @0 :UInt64;
+}
+
+struct ChunkRequest {
+  index @0 :UInt64;          # of the snapshot
+  file @1 :UInt32;
+  offset @2 :UInt64;
+  length @3 :UInt32;
+}
+
+struct Chunk {
+  index @0 :UInt64;
+  file @1 :UInt32;
+  offset @2 :UInt64;
+  data @3 :Data;             # empty: the sender no longer has this snapshot
+}
