@@ -23,6 +23,8 @@ BlockBuffer::BlockBuffer(std::size_t size) : size_(size) {
     bytes_.reset(static_cast<std::uint8_t*>(memory));
 }
 
-void BlockBuffer::Release::operator()(std::uint8_t* bytes) const { std::free(bytes); }
+void BlockBuffer::Release::operator()(std::uint8_t* bytes) const {
+    std::free(bytes);
+}
 
 }  // namespace quorlite

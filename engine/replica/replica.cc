@@ -421,10 +421,9 @@ void Replica::State::tick() {
 void Replica::State::tick_promotion() {
     if (!promotion) return;
     Result<Index> assigned = core->assign(now(), promotion->id, promotion->role);
-    if (!assigned.ok() && assigned.error().code == code::kCatchingUp &&
-        now() < promotion->deadline) {
-        return;
-    }
+    const bool wait = !assigned.ok() && (assigned.error().code == code::kCatchingUp ||
+                                         assigned.error().code == code::kBusy);
+    if (wait && now() < promotion->deadline) return;
     Promotion ended = std::move(*promotion);
     promotion.reset();
     if (!assigned.ok() && assigned.error().code == code::kCatchingUp) {

@@ -1,10 +1,11 @@
 // Bytes: bounded reading and appending of little-endian fields.
 //
-// ByteReader never reads past its end: a read that does not fit fails, sets failed(), and every later
-// read fails too, so a decoder may read a whole layout and check once. ByteWriter appends to a buffer
-// that the caller owns. Neither knows any message; layouts live with the codecs.
+// ByteReader never reads past its end: a read that does not fit fails, sets failed(), and every
+// later read fails too, so a decoder may read a whole layout and check once. ByteWriter appends to
+// a buffer that the caller owns. Neither knows any message; layouts live with the codecs.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <cstring>
 #include <memory>
@@ -16,7 +17,8 @@ namespace quorlite {
 
 using Bytes = std::vector<std::uint8_t>;
 using ByteView = std::span<const std::uint8_t>;
-// Immutable bytes with many holders: a log entry's payload is written, sent and kept without copies.
+// Immutable bytes with many holders: a log entry's payload is written, sent and kept without
+// copies.
 using SharedBytes = std::shared_ptr<const Bytes>;
 
 inline ByteView as_bytes(std::string_view text) {
@@ -30,16 +32,24 @@ inline std::string_view as_text(ByteView bytes) {
 template <class Unsigned>
 Unsigned load_little(const std::uint8_t* from) {
     Unsigned value = 0;
-    for (std::size_t i = 0; i < sizeof(Unsigned); ++i) {
-        value = static_cast<Unsigned>(value | static_cast<Unsigned>(Unsigned{from[i]} << (8 * i)));
+    if constexpr (std::endian::native == std::endian::little) {
+        std::memcpy(&value, from, sizeof value);
+    } else {
+        for (std::size_t i = 0; i < sizeof(Unsigned); ++i) {
+            value = static_cast<Unsigned>(value | Unsigned{from[i]} << (8 * i));
+        }
     }
     return value;
 }
 
 template <class Unsigned>
 void store_little(std::uint8_t* to, Unsigned value) {
-    for (std::size_t i = 0; i < sizeof(Unsigned); ++i) {
-        to[i] = static_cast<std::uint8_t>(value >> (8 * i));
+    if constexpr (std::endian::native == std::endian::little) {
+        std::memcpy(to, &value, sizeof value);
+    } else {
+        for (std::size_t i = 0; i < sizeof(Unsigned); ++i) {
+            to[i] = static_cast<std::uint8_t>(value >> (8 * i));
+        }
     }
 }
 
@@ -59,13 +69,16 @@ public:
     std::size_t remaining() const { return bytes_.size() - position_; }
     std::size_t position() const { return position_; }
     bool failed() const { return failed_; }
+    // All that remains, borrowed; not consumed.
+    ByteView rest() const { return bytes_.subspan(position_); }
 
     std::uint8_t u8() { return number<std::uint8_t>(); }
     std::uint16_t u16() { return number<std::uint16_t>(); }
     std::uint32_t u32() { return number<std::uint32_t>(); }
     std::uint64_t u64() { return number<std::uint64_t>(); }
 
-    // The next `count` bytes, borrowed from the input; empty, with failed() set, if there are fewer.
+    // The next `count` bytes, borrowed from the input; empty, with failed() set, if there are
+    // fewer.
     ByteView take(std::uint64_t count) {
         if (failed_ || count > remaining()) {
             failed_ = true;

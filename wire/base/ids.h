@@ -1,8 +1,8 @@
 // Strong ids: a term cannot be passed where an index is wanted.
 //
-// Every number that names a thing in the protocol or the log has its own type, built explicitly from
-// and read explicitly as 64 bits. Zero means "none" for Term, Index and NodeId: logs begin at index 1,
-// elections at term 1, and no node may have the id 0.
+// Every number that names a thing in the protocol or the log has its own type, built explicitly
+// from and read explicitly as 64 bits. Zero means "none" for Term, Index and NodeId: logs begin at
+// index 1, elections at term 1, and no node may have the id 0.
 #pragma once
 
 #include <compare>

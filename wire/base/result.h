@@ -1,9 +1,9 @@
 // Result: a value, or an Error that says what happened, what it means for the data, and what to do.
 //
 // Operating errors (bad input, no leader, full disk) travel as Result values; nothing in `wire` or
-// `engine` throws. Every Error carries a verdict: whether the work it belongs to is committed, is not,
-// or cannot be known. Codes are SQLite result codes (extended ones included) or the dqlite codes of
-// spec/wire-protocol.md section 9, because that is what clients are told.
+// `engine` throws. Every Error carries a verdict: whether the work it belongs to is committed, is
+// not, or cannot be known. Codes are SQLite result codes (extended ones included) or the dqlite
+// codes of spec/wire-protocol.md section 9, because that is what clients are told.
 #pragma once
 
 #include <optional>
@@ -20,15 +20,20 @@ namespace code {
 inline constexpr int kError = 1;
 inline constexpr int kBusy = 5;
 inline constexpr int kNoMemory = 7;
+inline constexpr int kInterrupted = 9;
 inline constexpr int kIo = 10;
 inline constexpr int kCorrupt = 11;
 inline constexpr int kNotFound = 12;
 inline constexpr int kFull = 13;
 inline constexpr int kProtocol = 15;
+inline constexpr int kTooBig = 18;
 inline constexpr int kNoDatabase = 1002;
 inline constexpr int kParse = 1005;
 inline constexpr int kNotLeader = 10250;
 inline constexpr int kLeadershipLost = 10506;
+
+// Never sent: a promotion must wait until the node has nearly all of the log.
+inline constexpr int kCatchingUp = -1;
 }  // namespace code
 
 struct Error {
@@ -46,7 +51,8 @@ public:
     bool ok() const { return content_.index() == 0; }
     explicit operator bool() const { return ok(); }
 
-    // Precondition: ok(). Checked: std::get throws, which ends the program, on a programmer's error.
+    // Precondition: ok(). Checked: std::get throws, which ends the program, on a programmer's
+    // error.
     T& value() & { return std::get<0>(content_); }
     const T& value() const& { return std::get<0>(content_); }
     T&& value() && { return std::get<0>(std::move(content_)); }

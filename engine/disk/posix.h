@@ -1,0 +1,86 @@
+// What the two real disks share: a locked directory, blocking file operations, and the words for
+// errors.
+//
+// Every name is resolved below the directory's descriptor, so the node does not care if the
+// directory is moved. Blocking calls go on after interrupts and short counts.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/base/disk.h"
+
+namespace quorlite::disk {
+
+// An open file descriptor, closed with its owner; -1: none.
+class Descriptor {
+public:
+    explicit Descriptor(int number = -1) : number_(number) {}
+    ~Descriptor();
+    Descriptor(Descriptor&& other) noexcept : number_(other.number_) { other.number_ = -1; }
+    Descriptor& operator=(Descriptor&& other) noexcept;
+
+    int number() const { return number_; }
+    bool open() const { return number_ >= 0; }
+
+private:
+    int number_;
+};
+
+// The error for `what` ("write log/0000000000000001") with errno `number`. A full disk or quota is
+// code::kFull, a missing file code::kNotFound, all else code::kIo.
+Error system_error(const std::string& what, int number);
+
+Status write_all(int descriptor, std::uint64_t offset, ByteView bytes, const std::string& name);
+Result<std::size_t> read_all(int descriptor, std::uint64_t offset, std::span<std::uint8_t> into,
+                             const std::string& name);
+Status sync_data(int descriptor, const std::string& name);
+
+// Blocking operations on an ordinary descriptor.
+class PosixFile : public File {
+public:
+    PosixFile(std::string name, Descriptor descriptor)
+        : name_(std::move(name)),
+          descriptor_(std::make_shared<const Descriptor>(std::move(descriptor))) {}
+
+    Result<std::size_t> read(std::uint64_t offset, std::span<std::uint8_t> into) override;
+    Status write(std::uint64_t offset, ByteView bytes) override;
+    Status sync() override;
+    Status truncate(std::uint64_t size) override;
+    Result<std::uint64_t> size() override;
+
+protected:
+    const std::string& name() const { return name_; }
+    // Shared, so that work on a helper thread can outlive the file.
+    const std::shared_ptr<const Descriptor>& descriptor() const { return descriptor_; }
+
+private:
+    std::string name_;
+    std::shared_ptr<const Descriptor> descriptor_;
+};
+
+// A directory of files, without open().
+class PosixDisk : public Disk {
+public:
+    Status make_directory(const std::string& name) override;
+    Result<std::vector<std::string>> list(const std::string& directory) override;
+    bool exists(const std::string& name) override;
+    Status remove(const std::string& name) override;
+    Status rename(const std::string& from, const std::string& to) override;
+    Status sync_directory(const std::string& directory) override;
+
+protected:
+    // Makes the directory if it is missing, and locks it for the life of this object.
+    Status lock(const std::string& directory);
+    // Opens a file below the directory, with further open(2) `flags`.
+    Result<Descriptor> open_file(const std::string& name, OpenMode mode, int flags);
+
+private:
+    Status take_lock(const std::string& directory);
+
+    Descriptor directory_;
+    Descriptor lock_;
+};
+
+}  // namespace quorlite::disk

@@ -1,0 +1,162 @@
+#include "engine/disk/log.h"
+#include "engine/disk/slots.h"
+
+namespace quorlite::disk {
+namespace {
+
+constexpr std::size_t kSmallSlotBytes = 4096;
+constexpr std::size_t kSnapshotSlotBytes = 128u
+                                           << 10;  // a configuration of limits::kPeersMax servers
+
+Error unreadable(const std::string& name) {
+    return {
+        .code = code::kCorrupt,
+        .message = "the record \"" + name +
+                   "\" in the node's directory is not one that this version can read; start the "
+                   "version that wrote it, or restore the directory from a backup"};
+}
+
+Error missing(const std::string& name) {
+    return {
+        .code = code::kCorrupt,
+        .message = "the record \"" + name +
+                   "\" is missing from the node's directory; restore it from a backup of this very "
+                   "moment, or remove this node from the cluster, empty the directory and let it "
+                   "join again under a new id"};
+}
+
+Bytes encode(const Identity& identity) {
+    Bytes bytes;
+    ByteWriter out(bytes);
+    out.u64(identity.id.value());
+    out.u64(identity.cluster);
+    out.bytes(as_bytes(identity.address));
+    return bytes;
+}
+
+std::optional<Identity> decode_identity(ByteView content) {
+    ByteReader in(content);
+    Identity identity;
+    identity.id = NodeId(in.u64());
+    identity.cluster = in.u64();
+    identity.address = as_text(in.take(in.remaining()));
+    if (in.failed()) return std::nullopt;
+    return identity;
+}
+
+Bytes encode(const raft::HardState& state) {
+    Bytes bytes;
+    ByteWriter out(bytes);
+    out.u64(state.term.value());
+    out.u64(state.vote.value());
+    return bytes;
+}
+
+std::optional<raft::HardState> decode_hard_state(ByteView content) {
+    ByteReader in(content);
+    const raft::HardState state{.term = Term(in.u64()), .vote = NodeId(in.u64())};
+    if (in.failed() || in.remaining() != 0) return std::nullopt;
+    return state;
+}
+
+Bytes encode(const raft::SnapshotPoint& point) {
+    Bytes bytes;
+    ByteWriter out(bytes);
+    out.u64(point.index.value());
+    out.u64(point.term.value());
+    out.bytes(raft::encode(point.configuration));
+    return bytes;
+}
+
+std::optional<raft::SnapshotPoint> decode_snapshot(ByteView content) {
+    ByteReader in(content);
+    raft::SnapshotPoint point;
+    point.index = Index(in.u64());
+    point.term = Term(in.u64());
+    auto configuration = raft::decode_configuration(in.take(in.remaining()));
+    if (in.failed() || !configuration) return std::nullopt;
+    point.configuration = *std::move(configuration);
+    return point;
+}
+
+std::optional<Index> decode_index(ByteView content) {
+    ByteReader in(content);
+    const Index index(in.u64());
+    if (in.failed() || in.remaining() != 0) return std::nullopt;
+    return index;
+}
+
+// One record: its file, and its value as last saved.
+template <class Value>
+struct Record {
+    SlotFile file;
+    std::optional<Value> value;
+
+    template <class Decode>
+    Status open(Disk& disk, const std::string& name, std::size_t slot_bytes, Decode decode) {
+        auto opened = SlotFile::open(disk, name, slot_bytes);
+        if (!opened) return std::move(opened).error();
+        file = *std::move(opened);
+        if (!file.content()) return {};
+        value = decode(*file.content());
+        return value ? Status() : unreadable(name);
+    }
+
+    Status save(const Value& saved, const Bytes& content) {
+        value = saved;
+        return file.save(content);
+    }
+};
+
+class RecordFiles final : public Records {
+public:
+    // The identity is made last: where it is, all are.
+    Status open(Disk& disk) {
+        for (const char* name : {"vote", "snapshot", "acknowledged"}) {
+            if (disk.exists("identity") && !disk.exists(name)) return missing(name);
+        }
+        Status status = vote_.open(disk, "vote", kSmallSlotBytes, decode_hard_state);
+        if (status) status = snapshot_.open(disk, "snapshot", kSnapshotSlotBytes, decode_snapshot);
+        if (status)
+            status = acknowledged_.open(disk, "acknowledged", kSmallSlotBytes, decode_index);
+        if (status) status = identity_.open(disk, "identity", kSmallSlotBytes, decode_identity);
+        return status;
+    }
+
+    std::optional<Identity> identity() const override { return identity_.value; }
+    raft::HardState hard_state() const override { return vote_.value.value_or(raft::HardState{}); }
+    raft::SnapshotPoint snapshot() const override {
+        return snapshot_.value.value_or(raft::SnapshotPoint{});
+    }
+    Index acknowledged() const override { return acknowledged_.value.value_or(Index()); }
+
+    Status save(const Identity& identity) override {
+        return identity_.save(identity, encode(identity));
+    }
+    Status save(const raft::HardState& state) override { return vote_.save(state, encode(state)); }
+    Status save(const raft::SnapshotPoint& point) override {
+        return snapshot_.save(point, encode(point));
+    }
+    Status save_acknowledged(Index index) override {
+        Bytes content;
+        ByteWriter(content).u64(index.value());
+        return acknowledged_.save(index, content);
+    }
+
+private:
+    Record<Identity> identity_;
+    Record<raft::HardState> vote_;
+    Record<raft::SnapshotPoint> snapshot_;
+    Record<Index> acknowledged_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Records>> Records::open(Disk& disk) {
+    auto records = std::make_unique<RecordFiles>();
+    Status status = records->open(disk);
+    if (!status) return std::move(status).error();
+    return std::unique_ptr<Records>(std::move(records));
+}
+
+}  // namespace quorlite::disk

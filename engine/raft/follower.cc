@@ -1,0 +1,167 @@
+// What a leader sends: entries and snapshots (thesis sections 3.5 and 5).
+
+#include "engine/base/mutants.h"
+#include "engine/raft/state.h"
+
+namespace quorlite::raft {
+
+// Takes the sender as the leader of this term. False if it cannot be: somebody else leads it.
+bool Core::State::follow(NodeId from, std::uint64_t round) {
+    if (as_leader() != nullptr) return false;
+    const Follower* known = as_follower();
+    if (known != nullptr && known->leader && known->leader != from) return false;
+    if (known == nullptr || !known->leader) become_follower(hard.term, from);
+    heard_leader(from);
+    Follower& follower = *as_follower();
+    follower.round = std::max(follower.round, round);
+    return true;
+}
+
+// A peer's bytes may decode and still be nonsense; the log takes only what keeps its invariants.
+bool Core::State::well_formed(const AppendRequest& request) const {
+    Index index = request.previous_index;
+    Term term = request.previous_term;
+    for (const Entry& entry : request.entries) {
+        index = index.next();
+        if (entry.index != index || entry.term < term || entry.term > request.term) return false;
+        if (entry.payload == nullptr) return false;
+        if (entry.kind == EntryKind::kConfiguration && !decode_configuration(*entry.payload)) {
+            return false;
+        }
+        term = entry.term;
+    }
+    return term <= request.term;
+}
+
+void Core::State::on(NodeId from, AppendRequest& request) {
+    if (!well_formed(request) || !follow(from, request.round)) return;
+    Follower& follower = *as_follower();
+    const Index last_before = log.last_index();
+    if (!accept_entries(follower, request)) return;
+    const Index known = mutant(Mutant::kCommitBeyondMatch) ? log.last_index() : follower.confirmed;
+    commit_to(std::min(request.commit, known));
+    lift_vote_barrier();
+    // New entries are acknowledged when they are durable; all else is answered at once.
+    if (log.last_index() == last_before) acknowledge(follower, request.round);
+}
+
+// Brings the log into agreement with the message. False if it was refused, or must be ignored.
+bool Core::State::accept_entries(Follower& follower, AppendRequest& request) {
+    std::vector<Entry>& entries = request.entries;
+    auto next = entries.begin();
+    if (request.previous_index < log.point().index) {
+        // Up to the point everything is committed, so it is equal without looking.
+        const std::uint64_t behind = log.point().index.value() - request.previous_index.value();
+        next += static_cast<std::ptrdiff_t>(std::min<std::uint64_t>(behind, entries.size()));
+    } else {
+        const std::optional<Term> term = log.term_at(request.previous_index);
+        const bool equal = mutant(Mutant::kAppendWithoutCheck) ? term.has_value()
+                                                               : term == request.previous_term;
+        if (!equal) {
+            reject(request.round, agreement_hint(request));
+            return false;
+        }
+        follower.confirmed = std::max(follower.confirmed, request.previous_index);
+    }
+    while (next != entries.end() && log.term_at(next->index) == next->term) ++next;
+    if (next != entries.begin()) {
+        follower.confirmed = std::max(follower.confirmed, std::prev(next)->index);
+    }
+    if (mutant(Mutant::kTruncateWithoutConflict) && next == entries.end() && !entries.empty() &&
+        entries.back().index < log.last_index() && entries.back().index > log.point().index) {
+        truncate_log(entries.back().index.next());
+    }
+    if (next == entries.end()) return true;
+    if (next->index <= log.last_index()) {
+        if (next->index <= commit) return false;  // no leader can contradict what is committed
+        truncate_log(next->index);
+    }
+    // An owner that cannot keep up with applying gets no more. The leader's next heartbeat finds the gap.
+    if (log.bytes_between(applied, commit) > options.unapplied_bytes_max) return true;
+    for (; next != entries.end(); ++next) log.append(std::move(*next));
+    follower.confirmed = std::max(follower.confirmed, log.last_index());
+    return true;
+}
+
+// The largest index at which the logs may still agree. Entries of a later term than the leader's at its
+// previous index cannot be the leader's, so whole terms are skipped (the optimisation of section 3.5).
+Index Core::State::agreement_hint(const AppendRequest& request) const {
+    Index hint = std::min(request.previous_index.previous(), log.last_index());
+    while (hint > commit && *log.term_at(hint) > request.previous_term) {
+        hint = log.run_start(hint).previous();
+    }
+    return std::max(hint, commit);
+}
+
+void Core::State::acknowledge(Follower& follower, std::uint64_t round) {
+    const bool early = mutant(Mutant::kAckBeforeDurable);
+    const Index match = early ? follower.confirmed : std::min(durable, follower.confirmed);
+    follower.reported = std::max(follower.reported, match);
+    send(follower.leader, AppendReply{.term = hard.term,
+                                      .round = round,
+                                      .success = true,
+                                      .match = match,
+                                      .applied = applied});
+}
+
+void Core::State::reject(std::uint64_t round, Index hint) {
+    send(known_leader(), AppendReply{.term = hard.term,
+                                     .round = round,
+                                     .success = false,
+                                     .match = hint,
+                                     .applied = applied});
+}
+
+// Only entries from a leader restore what the damaged log lost: this node's own claims do not count.
+void Core::State::lift_vote_barrier() {
+    const Follower* follower = as_follower();
+    if (!vote_barrier || follower == nullptr || !follower->leader) return;
+    if (std::min(durable, follower->confirmed) >= vote_barrier) vote_barrier = Index();
+}
+
+// --- snapshots ---
+
+void Core::State::on(NodeId from, SnapshotRequest& request) {
+    const SnapshotPoint& point = request.point;
+    if (!point.index || point.term > request.term || !follow(from, request.round)) return;
+    Follower& follower = *as_follower();
+    const bool contained = log.term_at(point.index) == point.term;
+    if (contained) {
+        commit_to(point.index);
+        follower.confirmed = std::max(follower.confirmed, point.index);
+        lift_vote_barrier();
+    }
+    const bool needless = contained || point.index <= commit;
+    const bool new_offer = !installing || installing->leader_term < hard.term ||
+                           installing->index < point.index;
+    if ((!needless || mutant(Mutant::kSnapshotGoesBack)) && new_offer) {
+        installing = {.leader_term = hard.term, .index = point.index, .term = point.term};
+        output.install = request;
+    }
+    send(from, SnapshotReply{.term = hard.term,
+                             .round = request.round,
+                             .index = point.index,
+                             .installed = needless && durable >= point.index});
+}
+
+void Core::State::snapshot_installed(const SnapshotPoint& point) {
+    if (installing && installing->index <= point.index) installing.reset();
+    const bool newer = point.index > delivered || mutant(Mutant::kSnapshotGoesBack);
+    if (newer && log.term_at(point.index) == point.term) {
+        commit_to(point.index);
+        delivered = applied = point.index;
+        durable = std::max(durable, point.index);
+    } else if (newer && as_leader() == nullptr) {
+        reset_log(point);
+    }
+    Follower* follower = as_follower();
+    if (follower == nullptr || !follower->leader) return;
+    follower->confirmed = std::max(follower->confirmed, commit);
+    lift_vote_barrier();
+    send(follower->leader, SnapshotReply{.term = hard.term,
+                                         .round = follower->round,
+                                         .index = point.index,
+                                         .installed = durable >= point.index});
+}
+
+}  // namespace quorlite::raft

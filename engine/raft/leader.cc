@@ -1,0 +1,361 @@
+// Leading: replication and commit (thesis sections 3.5, 3.6, 10.2.1), reads (6.4), transfer (3.10).
+
+#include "engine/base/check.h"
+#include "engine/base/mutants.h"
+#include "engine/raft/state.h"
+
+namespace quorlite::raft {
+namespace {
+
+// Heartbeat rounds whose start is remembered while no majority answers. Beyond it the oldest are
+// forgotten, which can only make the lease start later.
+constexpr std::size_t kRoundsMax = 1024;
+
+// One value per voter: `own` for this node, what `of` finds in the peer for the others.
+template <class Value, class Of>
+std::vector<Value> of_voters(const Configuration& configuration, NodeId self, Value own,
+                             const Tracker& tracker, Of of) {
+    std::vector<Value> values;
+    values.reserve(configuration.servers.size());
+    for (const Server& server : configuration.servers) {
+        if (server.role != Role::kVoter) continue;
+        const Peer* peer = tracker.find(server.id);
+        QUORLITE_CHECK(server.id == self || peer != nullptr);
+        values.push_back(server.id == self ? own : of(*peer));
+    }
+    return values;
+}
+
+// The lease, as a part of the election timeout: raft.h says why a quarter.
+Duration lease_of(const Options& options) {
+    if (mutant(Mutant::kLeaseTooLong)) return options.election_timeout * 3;
+    return options.election_timeout / 4;
+}
+
+}  // namespace
+
+// --- proposals ---
+
+Result<Index> Core::State::propose(std::vector<SharedBytes> payloads) {
+    QUORLITE_CHECK(!payloads.empty());
+    if (as_leader() == nullptr) return not_leader_error();
+    for (SharedBytes& payload : payloads) append_own(EntryKind::kCommand, std::move(payload));
+    return log.last_index();
+}
+
+// --- sending ---
+
+// Sends what the peer lacks, as far as its window allows. The leader's own disk is not waited for.
+void Core::State::fill(Leader& leader, Peer& peer) {
+    if (peer.state == PeerState::kProbe && !peer.probing) return send_heartbeat(leader, peer);
+    if (peer.state != PeerState::kReplicate) return;
+    while (peer.next <= log.last_index() && peer.in_flight_bytes < options.window_bytes_max) {
+        if (peer.next < log.first_index()) return ask_snapshot(peer);
+        if (peer.next < log.cached_from()) {
+            if (!peer.reading) {
+                output.reads.push_back({peer.id, peer.next, options.append_bytes_max});
+            }
+            peer.reading = true;
+            return;
+        }
+        send_entries(leader, peer,
+                     log.slice(peer.next, log.last_index(), options.append_bytes_max));
+    }
+}
+
+void Core::State::send_entries(Leader& leader, Peer& peer, std::vector<Entry> entries) {
+    QUORLITE_CHECK(!entries.empty() && entries.front().index == peer.next);
+    std::size_t bytes = 0;
+    for (const Entry& entry : entries) bytes += cost(entry);
+    const Index previous = peer.next.previous();
+    peer.sent_up_to(entries.back().index, bytes);
+    send(peer.id, AppendRequest{.term = hard.term,
+                                .previous_index = previous,
+                                .previous_term = *log.term_at(previous),
+                                .commit = commit,
+                                .round = leader.round,
+                                .entries = std::move(entries)});
+}
+
+// Empty, so that it is answered at once. It asks about the entry before the next one, so a heartbeat
+// also finds out that something got lost, and to a peer that is being probed it is the probe.
+void Core::State::send_heartbeat(Leader& leader, Peer& peer) {
+    if (peer.state == PeerState::kSnapshot && peer.offer) {
+        send(peer.id, SnapshotRequest{.term = hard.term,
+                                      .point = peer.offer->point,
+                                      .round = leader.round,
+                                      .manifest = peer.offer->manifest});
+        return;
+    }
+    if (peer.state == PeerState::kProbe) {
+        peer.next = std::max(peer.next, log.first_index());
+        peer.probing = true;
+    }
+    const Index previous = peer.state == PeerState::kSnapshot
+                               ? log.point().index
+                               : std::max(peer.next.previous(), log.point().index);
+    send(peer.id, AppendRequest{.term = hard.term,
+                                .previous_index = previous,
+                                .previous_term = *log.term_at(previous),
+                                .commit = commit,
+                                .round = leader.round,
+                                .entries = {}});
+}
+
+void Core::State::entries_loaded(NodeId id, std::vector<Entry> entries) {
+    Leader* leader = as_leader();
+    Peer* peer = leader != nullptr ? leader->tracker.find(id) : nullptr;
+    if (peer == nullptr) return;
+    peer->reading = false;
+    // Read for an earlier question, or an earlier leadership: asked again if still needed.
+    if (peer->state != PeerState::kReplicate || entries.empty()) return;
+    if (entries.front().index != peer->next || peer->next < log.first_index()) return;
+    for (const Entry& entry : entries) {
+        if (log.term_at(entry.index) != entry.term) return;
+    }
+    send_entries(*leader, *peer, std::move(entries));
+}
+
+void Core::State::entries_unavailable(NodeId id) {
+    Leader* leader = as_leader();
+    Peer* peer = leader != nullptr ? leader->tracker.find(id) : nullptr;
+    if (peer == nullptr) return;
+    peer->reading = false;
+    if (peer->state == PeerState::kReplicate) ask_snapshot(*peer);
+}
+
+void Core::State::ask_snapshot(Peer& peer) {
+    peer.become_snapshot();
+    output.snapshots.push_back(peer.id);
+}
+
+void Core::State::offer_snapshot(NodeId id, SnapshotPoint point, SharedBytes manifest) {
+    Leader* leader = as_leader();
+    Peer* peer = leader != nullptr ? leader->tracker.find(id) : nullptr;
+    if (peer == nullptr || peer->state != PeerState::kSnapshot) return;
+    QUORLITE_CHECK(point.index <= commit);
+    peer->offer = {std::move(point), std::move(manifest)};
+    send_heartbeat(*leader, *peer);
+}
+
+// The peer is probed again; if it still needs a snapshot, the owner is asked again.
+void Core::State::snapshot_unavailable(NodeId id) {
+    Leader* leader = as_leader();
+    Peer* peer = leader != nullptr ? leader->tracker.find(id) : nullptr;
+    if (peer == nullptr || peer->state != PeerState::kSnapshot) return;
+    peer->become_probe(std::max(peer->match.next(), log.first_index()));
+    peer->probing = true;  // with the next heartbeat, not at once
+}
+
+// --- answers ---
+
+void Core::State::on(NodeId from, AppendReply& reply) {
+    Leader* leader = as_leader();
+    Peer* peer = leader != nullptr ? leader->tracker.find(from) : nullptr;
+    if (peer == nullptr || reply.round > leader->round || reply.match > log.last_index()) return;
+    const bool late = reply.round < peer->acked_round;
+    heard_peer(*leader, *peer, reply.round);
+    peer->applied = std::max(peer->applied, reply.applied);
+    if (reply.success) {
+        on_match(*leader, *peer, reply.match);
+    } else if (!late) {
+        on_reject(*peer, reply.match);
+    }
+}
+
+void Core::State::heard_peer(Leader& leader, Peer& peer, std::uint64_t round) {
+    peer.last_heard = now;
+    peer.gone = false;
+    if (round <= peer.acked_round) return;
+    peer.acked_round = round;
+    confirm_rounds(leader);
+}
+
+// The last thing done with an answer: a commit may end this leadership.
+void Core::State::on_match(Leader& leader, Peer& peer, Index match) {
+    peer.acknowledged(match);
+    const bool snapshot_needed =
+        peer.state == PeerState::kSnapshot && peer.match < log.point().index;
+    if (peer.state != PeerState::kReplicate && !snapshot_needed) {
+        peer.become_replicate(peer.state == PeerState::kSnapshot ? peer.match.next() : peer.next);
+    }
+    measure_catch_up(leader, peer);
+    if (leader.transfer && leader.transfer->to == peer.id) order_takeover(leader);
+    advance_commit(leader);
+}
+
+void Core::State::on_reject(Peer& peer, Index hint) {
+    const bool snapshotting = peer.state == PeerState::kSnapshot;
+    if (snapshotting ? hint < log.point().index : hint >= peer.next.previous()) return;
+    // Less than it had acknowledged: it lost entries, and what it lacks counts for nothing.
+    peer.match = std::min(peer.match, hint);
+    const Index agreed = snapshotting ? hint : std::max(peer.backtrack(hint), peer.match);
+    if (hint < log.point().index) return ask_snapshot(peer);
+    peer.become_probe(std::max(agreed, log.point().index).next());
+}
+
+void Core::State::on(NodeId from, SnapshotReply& reply) {
+    Leader* leader = as_leader();
+    Peer* peer = leader != nullptr ? leader->tracker.find(from) : nullptr;
+    if (peer == nullptr || reply.round > leader->round || reply.index > commit) return;
+    heard_peer(*leader, *peer, reply.round);
+    if (!reply.installed) return;
+    // The log may have been compacted further while the peer installed.
+    const bool outdated = peer->state == PeerState::kSnapshot && reply.index < log.point().index;
+    if (outdated && peer->offer && peer->offer->point.index <= reply.index) ask_snapshot(*peer);
+    on_match(*leader, *peer, reply.index);
+}
+
+// --- commit ---
+
+// Counts replicas only for entries of this leader's term (section 3.6.2); itself like anyone else, by
+// what is durable, and only if it is a voter.
+void Core::State::advance_commit(Leader& leader) {
+    const Index own = mutant(Mutant::kLeaderCountsItselfEarly) ? log.last_index() : durable;
+    std::vector<Index> matches =
+        of_voters(log.configuration(), options.self, own, leader.tracker,
+                  [](const Peer& peer) { return peer.match; });
+    if (mutant(Mutant::kStandbyCounted)) {
+        std::sort(matches.begin(), matches.end());
+        for (const Peer& peer : leader.tracker.peers()) {
+            const bool counted = log.configuration().is_voter(peer.id) || matches.empty();
+            if (!counted) matches.front() = std::max(matches.front(), peer.match);
+        }
+    }
+    const Index reached = majority_of(matches);
+    if (reached <= commit) return;
+    if (log.term_at(reached) != hard.term && !mutant(Mutant::kCommitOlderTerm)) return;
+    const bool configures = commit < log.configuration_index();
+    commit_to(reached);
+    if (configures && commit >= log.configuration_index()) configuration_committed();
+}
+
+bool Core::State::serving() const {
+    const Leader* leader = as_leader();
+    if (leader == nullptr) return false;
+    return commit >= leader->barrier || mutant(Mutant::kServeBeforeBarrier);
+}
+
+// --- rounds and leases ---
+
+void Core::State::start_round(Leader& leader) {
+    ++leader.round;
+    leader.round_open = true;
+    leader.rounds.push_back({leader.round, now});
+    if (leader.rounds.size() > kRoundsMax) leader.rounds.pop_front();
+    leader.heartbeat_at = now + options.heartbeat;
+    for (Peer& peer : leader.tracker.peers()) send_heartbeat(leader, peer);
+    confirm_rounds(leader);
+}
+
+void Core::State::confirm_rounds(Leader& leader) {
+    std::vector<std::uint64_t> answered =
+        of_voters(log.configuration(), options.self, leader.round, leader.tracker,
+                  [](const Peer& peer) { return peer.acked_round; });
+    leader.confirmed_round = std::max(leader.confirmed_round, majority_of(answered));
+    while (!leader.rounds.empty() && leader.rounds.front().number <= leader.confirmed_round) {
+        leader.lease_start = leader.rounds.front().started;
+        leader.rounds.pop_front();
+    }
+}
+
+std::uint64_t Core::State::start_read_round() {
+    Leader* leader = as_leader();
+    if (leader == nullptr) return 0;
+    if (!leader->round_open) start_round(*leader);
+    return leader->round;
+}
+
+// Before its first entry is committed, a leader may not know of every commit (section 6.4, step 1).
+std::uint64_t Core::State::confirmed_round() const {
+    if (!serving()) return 0;
+    return mutant(Mutant::kRoundConfirmedEarly) ? as_leader()->round
+                                                : as_leader()->confirmed_round;
+}
+
+// Once the order to take over was sent, it may arrive at any time, and the voters will not defend this
+// leader against its target. So the lease is given up for the rest of the term.
+bool Core::State::lease_valid(TimePoint at) const {
+    if (!serving()) return false;
+    const Leader& leader = *as_leader();
+    if (leader.lease_forfeited && !mutant(Mutant::kLeaseSurvivesTransfer)) return false;
+    if (is_only_voter() || mutant(Mutant::kLeaseNeverEnds)) return true;
+    return leader.lease_start && at < *leader.lease_start + lease_of(options);
+}
+
+// --- time ---
+
+bool Core::State::heard_by_majority(const Leader& leader) const {
+    std::vector<TimePoint> heard =
+        of_voters(log.configuration(), options.self, now, leader.tracker,
+                  [](const Peer& peer) { return peer.last_heard; });
+    return majority_of(heard) + options.election_timeout > now;
+}
+
+void Core::State::tick_leader(Leader& leader) {
+    if (!heard_by_majority(leader)) return become_follower(hard.term, NodeId());  // section 6.2
+    if (leader.transfer && now >= leader.transfer->deadline) leader.transfer.reset();
+    if (now < leader.heartbeat_at) return;
+    for (Peer& peer : leader.tracker.peers()) {
+        const bool silent = peer.gone || peer.last_heard + options.election_timeout <= now;
+        // Nothing is kept in flight for a peer that does not answer.
+        if (silent && peer.state != PeerState::kProbe) {
+            peer.become_probe(std::max(peer.match.next(), log.first_index()));
+        }
+    }
+    start_round(leader);
+    order_takeover(leader);
+}
+
+// --- transfer ---
+
+NodeId Core::State::most_advanced_voter(const Leader& leader) const {
+    const Peer* best = nullptr;
+    for (const Peer& peer : leader.tracker.peers()) {
+        if (!log.configuration().is_voter(peer.id)) continue;
+        if (best == nullptr || peer.match > best->match) best = &peer;
+    }
+    return best != nullptr ? best->id : NodeId();
+}
+
+Status Core::State::transfer(NodeId to) {
+    Leader* leader = as_leader();
+    if (leader == nullptr || leader->transfer) return not_leader_error();
+    if (!to) {
+        to = most_advanced_voter(*leader);
+        if (!to) return Error{code::kError, "Resource not found", Verdict::kNotCommitted};
+    }
+    if (to == options.self || !log.configuration().is_voter(to)) {
+        return Error{code::kError, "server ID is not valid", Verdict::kNotCommitted};
+    }
+    leader->transfer = {.to = to, .deadline = now + options.election_timeout};
+    order_takeover(*leader);
+    return {};
+}
+
+// Orders the target to campaign as soon as it has the whole log, and again with every heartbeat.
+void Core::State::order_takeover(Leader& leader) {
+    if (!leader.transfer) return;
+    const Peer* peer = leader.tracker.find(leader.transfer->to);
+    if (peer == nullptr || peer->match != log.last_index()) return;
+    leader.lease_forfeited = true;
+    send(peer->id, TimeoutNow{.term = hard.term});
+}
+
+std::vector<Progress> Core::State::progress() const {
+    std::vector<Progress> all;
+    const Leader* leader = as_leader();
+    if (leader == nullptr) return all;
+    for (const Peer& peer : leader->tracker.peers()) {
+        all.push_back({.id = peer.id,
+                       .match = peer.match,
+                       .next = peer.next,
+                       .applied = peer.applied,
+                       .active = !peer.gone && peer.last_heard + options.election_timeout > now,
+                       .snapshotting = peer.state == PeerState::kSnapshot,
+                       .in_flight_bytes = peer.in_flight_bytes});
+    }
+    return all;
+}
+
+}  // namespace quorlite::raft

@@ -1,0 +1,176 @@
+#include "engine/raft/state.h"
+
+#include "engine/base/check.h"
+#include "engine/base/mutants.h"
+
+namespace quorlite::raft {
+namespace {
+
+// A crash between installing a snapshot and cutting the log leaves entries behind the snapshot that
+// belong to another history. They are known by their term: had they followed the point, it could not
+// be lower (log matching, thesis section 3.5).
+bool continues(const SnapshotPoint& point, const std::vector<Entry>& entries) {
+    if (entries.empty()) return true;
+    return entries.front().index == point.index.next() && entries.front().term >= point.term;
+}
+
+}  // namespace
+
+Core::State::State(Options with, Restored restored, Random& with_random, TimePoint start)
+    : options(with),
+      random(with_random),
+      now(start),
+      hard(restored.hard_state),
+      vote_barrier(restored.vote_barrier),
+      log(std::move(restored.snapshot)) {
+    QUORLITE_CHECK(options.self);
+    QUORLITE_CHECK(options.heartbeat > Duration::zero());
+    QUORLITE_CHECK(options.heartbeat * 4 <= options.election_timeout);
+    if (continues(log.point(), restored.log)) {
+        for (Entry& entry : restored.log) log.append(std::move(entry));
+    } else {
+        output.truncate_from = log.first_index();
+    }
+    commit = std::clamp(restored.committed, log.point().index, log.last_index());
+    delivered = applied = log.point().index;
+    handed = durable = log.last_index();
+    if (hard.term < log.last_term()) {
+        hard = {log.last_term(), NodeId()};
+        hard_dirty = true;
+    }
+    reported_term = hard.term;
+    // Just before it stopped, this node may have answered a heartbeat on which a leader's lease rests.
+    // Only in a cluster of which it is, for sure, the one voter can there be no such leader.
+    const bool alone = is_only_voter() && log.configuration_index() <= commit;
+    contact.promised = hard.term && !alone && !mutant(Mutant::kRestartForgetsPromise);
+    contact.at = now;
+    draw_election_deadline();
+    if (alone && may_campaign()) campaign(false);
+}
+
+Duration Core::State::random_up_to(Duration most) {
+    return Duration(static_cast<Duration::rep>(
+        random.below(static_cast<std::uint64_t>(most.count()) + 1)));
+}
+
+RoleName Core::State::role_name() const {
+    switch (role.index()) {
+        case 0: return RoleName::kFollower;
+        case 1: return RoleName::kPreCandidate;
+        case 2: return RoleName::kCandidate;
+        default: return RoleName::kLeader;
+    }
+}
+
+NodeId Core::State::known_leader() const {
+    if (as_leader() != nullptr) return options.self;
+    const Follower* follower = std::get_if<Follower>(&role);
+    return follower != nullptr ? follower->leader : NodeId();
+}
+
+void Core::State::step(NodeId from, Message& message) {
+    if (!from || from == options.self || !accept_term(from, message)) return;
+    std::visit([this, from](auto& content) { on(from, content); }, message);
+}
+
+void Core::State::tick() {
+    if (Leader* leader = as_leader()) {
+        tick_leader(*leader);
+    } else {
+        tick_election();
+    }
+}
+
+TimePoint Core::State::next_deadline() const {
+    if (const Leader* leader = as_leader()) {
+        return leader->transfer ? std::min(leader->heartbeat_at, leader->transfer->deadline)
+                                : leader->heartbeat_at;
+    }
+    if (const auto* asking = std::get_if<PreCandidate>(&role)) return asking->ask_again;
+    if (const auto* candidate = std::get_if<Candidate>(&role)) {
+        return std::min(candidate->ask_again, election_deadline);
+    }
+    return may_campaign() ? election_deadline : now + options.election_timeout;
+}
+
+void Core::State::durable_up_to(Index index, Term term) {
+    if (log.term_at(index) != term && !mutant(Mutant::kStaleDurableBelieved)) return;
+    durable = std::max(durable, std::min(index, handed));
+    if (Leader* leader = as_leader()) {
+        advance_commit(*leader);
+    } else if (Follower* follower = as_follower(); follower != nullptr && follower->leader) {
+        if (std::min(durable, follower->confirmed) > follower->reported) {
+            acknowledge(*follower, follower->round);
+        }
+        lift_vote_barrier();
+    }
+}
+
+void Core::State::applied_up_to(Index index) {
+    applied = std::max(applied, std::min(index, delivered));
+}
+
+void Core::State::compacted(const SnapshotPoint& point) {
+    if (point.index <= log.point().index) return;
+    QUORLITE_CHECK(point.index <= delivered);
+    QUORLITE_CHECK(log.term_at(point.index) == point.term);
+    // The databases stand for the log up to the point, whether or not its entries reached the disk.
+    applied = std::max(applied, point.index);
+    durable = std::max(durable, point.index);
+    log.compact(point.index);
+}
+
+void Core::State::commit_to(Index index) { commit = std::max(commit, index); }
+
+void Core::State::truncate_log(Index from) {
+    log.truncate_from(from);
+    durable = std::min(durable, from.previous());
+    if (from > handed) return;
+    handed = from.previous();
+    output.truncate_from = std::min(output.truncate_from.value_or(from), from);
+}
+
+void Core::State::reset_log(const SnapshotPoint& point) {
+    SnapshotPoint kept = point;
+    if (mutant(Mutant::kSnapshotForgetsConfiguration)) kept.configuration = log.configuration();
+    log.reset(std::move(kept));
+    commit = delivered = applied = handed = durable = point.index;
+    output.truncate_from = point.index.next();
+}
+
+Index Core::State::append_own(EntryKind kind, SharedBytes payload) {
+    log.append({hard.term, log.last_index().next(), kind, std::move(payload)});
+    return log.last_index();
+}
+
+void Core::State::send(NodeId to, Message message) {
+    output.messages.push_back({options.self, to, std::move(message)});
+}
+
+Output Core::State::take_output() {
+    if (Leader* leader = as_leader()) {
+        for (Peer& peer : leader->tracker.peers()) fill(*leader, peer);
+        leader->round_open = false;
+    }
+    if (hard_dirty) output.hard_state = hard;
+    if (hard_dirty && mutant(Mutant::kVoteNotDurable)) output.hard_state->vote = NodeId();
+    hard_dirty = false;
+    if (handed < log.last_index()) {
+        output.append = log.slice(handed.next(), log.last_index(), SIZE_MAX);
+        handed = log.last_index();
+    }
+    const Index deliverable = mutant(Mutant::kApplyBeforeCommit) ? log.last_index() : commit;
+    if (delivered < deliverable) {
+        output.committed = log.slice(delivered.next(), deliverable, SIZE_MAX);
+        delivered = deliverable;
+    }
+    output.role_changed = role_name() != reported_role || hard.term != reported_term ||
+                          known_leader() != reported_leader;
+    reported_role = role_name();
+    reported_term = hard.term;
+    reported_leader = known_leader();
+    log.evict(applied, options.cache_bytes_max);
+    return std::exchange(output, Output{});
+}
+
+}  // namespace quorlite::raft

@@ -1,0 +1,211 @@
+// One node's consensus state, and everything that changes it. Private to this module.
+//
+// Functions live by subject: election.cc (who leads), leader.cc (replication, commit, reads, transfer),
+// follower.cc (the log and snapshots as a leader sends them), membership.cc, and state.cc (time, durability,
+// the output). What exists only in a role is a field of that role.
+#pragma once
+
+#include <deque>
+#include <variant>
+
+#include "engine/raft/log.h"
+#include "engine/raft/raft.h"
+#include "engine/raft/tracker.h"
+
+namespace quorlite::raft {
+
+struct Follower {
+    NodeId leader;            // none if unknown
+    Index confirmed;          // the log up to here equals the leader's
+    Index reported;           // the match last acknowledged to it
+    std::uint64_t round = 0;  // the latest heartbeat round it sent
+};
+
+struct Ballot {
+    std::vector<NodeId> granted;
+    std::vector<NodeId> refused;
+};
+
+struct PreCandidate {
+    Ballot ballot;
+    TimePoint ask_again;
+};
+
+struct Candidate {
+    Ballot ballot;
+    TimePoint ask_again;
+    bool transfer = false;
+};
+
+struct Leader {
+    struct Round {
+        std::uint64_t number;
+        TimePoint started;
+    };
+    struct Transfer {
+        NodeId to;
+        TimePoint deadline;
+    };
+    struct CatchUp {  // thesis section 4.2.1
+        NodeId id;
+        Index goal;  // the end of the log when the round began
+        TimePoint started;
+        TimePoint asked;  // about, by the owner
+        bool ready = false;
+    };
+
+    Tracker tracker;
+    Index barrier;  // the first entry of this term
+    TimePoint heartbeat_at;
+    std::uint64_t round = 0;            // the latest started
+    bool round_open = false;            // its messages have not left yet: more reads may join it
+    std::deque<Round> rounds;           // started, not yet confirmed; bounded by kRoundsMax
+    std::uint64_t confirmed_round = 0;  // the latest that a majority answered
+    std::optional<TimePoint> lease_start;
+    bool lease_forfeited = false;  // an order to take over was sent: see lease_valid()
+    std::optional<Transfer> transfer;
+    std::optional<CatchUp> catch_up;
+};
+
+// The leader that this node last heard, to whom it owes its vote for a while (thesis section 4.2.3).
+struct Contact {
+    bool promised = false;  // there was one, or, after a restart, there may have been
+    NodeId leader;          // none after a restart
+    TimePoint at;
+    bool gone = false;  // its process is known to have ended
+};
+
+struct Installing {
+    Term leader_term;
+    Index index;
+    Term term;
+};
+
+struct Core::State {
+    State(Options with, Restored restored, Random& with_random, TimePoint start);
+
+    // --- state.cc ---
+    void step(NodeId from, Message& message);
+    void tick();
+    TimePoint next_deadline() const;
+    void durable_up_to(Index index, Term term);
+    void applied_up_to(Index index);
+    void compacted(const SnapshotPoint& point);
+    Output take_output();
+    void send(NodeId to, Message message);
+    void commit_to(Index index);
+    void truncate_log(Index from);
+    void reset_log(const SnapshotPoint& point);
+    Index append_own(EntryKind kind, SharedBytes payload);
+    std::size_t unapplied_bytes() const { return log.bytes_between(applied, log.last_index()); }
+    Duration random_up_to(Duration most);
+    bool is_voter() const { return log.configuration().is_voter(options.self); }
+    bool is_only_voter() const { return is_voter() && log.configuration().voter_count() == 1; }
+    RoleName role_name() const;
+    NodeId known_leader() const;
+    Leader* as_leader() { return std::get_if<Leader>(&role); }
+    const Leader* as_leader() const { return std::get_if<Leader>(&role); }
+    Follower* as_follower() { return std::get_if<Follower>(&role); }
+
+    // --- election.cc ---
+    bool may_campaign() const;
+    bool owes_vote_to_leader() const;
+    bool accept_term(NodeId from, const Message& message);
+    void become_follower(Term term, NodeId leader);
+    void heard_leader(NodeId leader);
+    void start_pre_vote();
+    void campaign(bool transfer);
+    void ask_votes();
+    void count_votes();
+    void become_leader();
+    void draw_election_deadline();
+    void campaign_early();
+    bool log_is_current(const VoteRequest& request) const;
+    void on(NodeId from, VoteRequest& request);
+    void on(NodeId from, VoteReply& reply);
+    void on(NodeId from, TimeoutNow& order);
+    void peer_gone(NodeId peer);
+    void tick_election();
+
+    // --- follower.cc ---
+    void on(NodeId from, AppendRequest& request);
+    void on(NodeId from, SnapshotRequest& request);
+    bool follow(NodeId from, std::uint64_t round);
+    bool well_formed(const AppendRequest& request) const;
+    bool accept_entries(Follower& follower, AppendRequest& request);
+    Index agreement_hint(const AppendRequest& request) const;
+    void acknowledge(Follower& follower, std::uint64_t round);
+    void reject(std::uint64_t round, Index hint);
+    void snapshot_installed(const SnapshotPoint& point);
+    void lift_vote_barrier();
+
+    // --- leader.cc ---
+    Result<Index> propose(std::vector<SharedBytes> payloads);
+    void on(NodeId from, AppendReply& reply);
+    void on(NodeId from, SnapshotReply& reply);
+    void on_reject(Peer& peer, Index hint);
+    void on_match(Leader& leader, Peer& peer, Index match);
+    void heard_peer(Leader& leader, Peer& peer, std::uint64_t round);
+    void fill(Leader& leader, Peer& peer);
+    void ask_snapshot(Peer& peer);
+    void send_entries(Leader& leader, Peer& peer, std::vector<Entry> entries);
+    void send_heartbeat(Leader& leader, Peer& peer);
+    void start_round(Leader& leader);
+    void confirm_rounds(Leader& leader);
+    void advance_commit(Leader& leader);
+    void tick_leader(Leader& leader);
+    bool heard_by_majority(const Leader& leader) const;
+    void entries_loaded(NodeId id, std::vector<Entry> entries);
+    void entries_unavailable(NodeId id);
+    void offer_snapshot(NodeId id, SnapshotPoint point, SharedBytes manifest);
+    void snapshot_unavailable(NodeId id);
+    bool serving() const;
+    bool lease_valid(TimePoint at) const;
+    std::uint64_t start_read_round();
+    std::uint64_t confirmed_round() const;
+    Status transfer(NodeId to);
+    void order_takeover(Leader& leader);
+    NodeId most_advanced_voter(const Leader& leader) const;
+    std::vector<Progress> progress() const;
+
+    // --- membership.cc ---
+    Result<Index> add(NodeId id, std::string address);
+    Result<Index> assign(NodeId id, Role new_role);
+    Result<Index> remove(NodeId id);
+    std::optional<Error> refuse_change() const;
+    Result<Index> promote(Leader& leader, const Server& server);
+    Index change_role(Leader& leader, NodeId id, Role new_role);
+    Index append_configuration(Leader& leader, const Configuration& configuration);
+    void configuration_committed();
+    void measure_catch_up(Leader& leader, const Peer& peer);
+
+    Options options;
+    Random& random;
+    TimePoint now;  // of the latest input; never goes back
+
+    HardState hard;
+    bool hard_dirty = false;
+    std::variant<Follower, PreCandidate, Candidate, Leader> role;
+    Contact contact;
+    TimePoint election_deadline;
+    Index vote_barrier;
+    std::optional<Installing> installing;
+
+    // Invariant: log.point().index <= applied <= delivered <= commit <= log.last_index(), and
+    // durable <= handed <= log.last_index().
+    Log log;
+    Index commit;
+    Index delivered;  // handed to the owner as committed
+    Index applied;
+    Index handed;   // handed to the owner to be written
+    Index durable;  // known to be on stable storage
+
+    Output output;
+    RoleName reported_role = RoleName::kFollower;
+    Term reported_term;
+    NodeId reported_leader;
+};
+
+inline Error not_leader_error() { return {code::kNotLeader, "not leader", Verdict::kNotCommitted}; }
+
+}  // namespace quorlite::raft
