@@ -1,0 +1,291 @@
+#include "tests/sim/node/cluster.h"
+
+#include "engine/base/check.h"
+
+namespace quorlite::sim {
+namespace {
+
+// What fatal() throws in the simulation: the node that was running dies.
+struct NodeDied {
+    std::string what;
+};
+
+[[noreturn]] void die(std::string_view what) {
+    throw NodeDied{std::string(what)};
+}
+
+constexpr Duration kClientDelayMax = std::chrono::milliseconds(1);
+
+}  // namespace
+
+struct Cluster::Life {
+    Life(World& world, const NodeOptions& options, NodeExecutor::Run run)
+        : executor(world, options.clock_rate, options.clock_offset, std::move(run)),
+          random(world.random.next()) {}
+
+    NodeExecutor executor;
+    Seeded random;
+    std::unique_ptr<NodeNetwork> network;
+    std::unique_ptr<replica::Replica> replica;
+    std::map<std::uint64_t, std::shared_ptr<session::Session>> sessions;
+    std::map<std::uint64_t, std::weak_ptr<SessionLink>> links;
+};
+
+struct Cluster::Node {
+    NodeOptions options;
+    std::unique_ptr<SimDisk> disk;
+    std::unique_ptr<Life> life;
+};
+
+// One client's connection. Both directions keep their order; each piece takes its own time.
+class Cluster::SessionLink : public std::enable_shared_from_this<SessionLink> {
+public:
+    struct Handle final : Link {
+        explicit Handle(std::shared_ptr<SessionLink> its_link) : link(std::move(its_link)) {
+            link->client = this;
+        }
+        ~Handle() override { close(); }
+        void send(Bytes bytes) override { link->to_server(std::move(bytes)); }
+        void close() override { link->client_closed(); }
+        std::shared_ptr<SessionLink> link;
+    };
+
+    SessionLink(Cluster& cluster, NodeId node, std::uint64_t number)
+        : cluster_(cluster), node_(node), number_(number) {}
+
+    Handle* client = nullptr;
+
+    void open() {
+        Life& life = *cluster_.node(node_).life;
+        session_ =
+            session::Session::open(*life.replica, life.executor, life.executor, {},
+                                   "client " + std::to_string(number_), [weak = weak_from_this()] {
+                                       if (auto self = weak.lock()) self->pump();
+                                   });
+        life.sessions[number_] = session_;
+        life.links[number_] = weak_from_this();
+    }
+
+    void to_server(Bytes bytes) {
+        at_server_ = std::max(at_server_, cluster_.world_.now() + delay());
+        cluster_.world_.schedule(at_server_, [self = shared_from_this(), bytes = std::move(bytes)] {
+            if (!self->session_) return;
+            self->cluster_.run_on(self->node_, [&] {
+                self->session_->receive(bytes);
+                self->pump();
+            });
+        });
+    }
+
+    // Takes what the session has to say and puts it on its way.
+    void pump() {
+        if (!session_ || pumping_) return;
+        pumping_ = true;
+        while (session_ && !session_->output().empty()) {
+            const ByteView output = session_->output();
+            to_client(Bytes(output.begin(), output.end()));
+            session_->consumed(output.size());
+        }
+        pumping_ = false;
+        if (session_ && session_->finished()) server_gone();
+    }
+
+    // The node's process ended, or the session did.
+    void server_gone() {
+        drop_session();
+        at_client_ = std::max(at_client_, cluster_.world_.now() + delay());
+        cluster_.world_.schedule(at_client_, [self = shared_from_this()] {
+            if (self->client == nullptr) return;
+            auto on_end = self->client->on_end;
+            if (on_end) on_end();
+        });
+    }
+
+    void node_died() {
+        session_.reset();
+        server_gone();
+    }
+
+    void client_closed() {
+        client = nullptr;
+        at_server_ = std::max(at_server_, cluster_.world_.now() + delay());
+        cluster_.world_.schedule(at_server_, [self = shared_from_this()] {
+            if (!self->session_) return;
+            self->cluster_.run_on(self->node_, [&] { self->drop_session(); });
+        });
+    }
+
+private:
+    Duration delay() {
+        return cluster_.world_.random.between(std::chrono::microseconds(10), kClientDelayMax);
+    }
+
+    void to_client(Bytes bytes) {
+        at_client_ = std::max(at_client_, cluster_.world_.now() + delay());
+        cluster_.world_.schedule(at_client_, [self = shared_from_this(), bytes = std::move(bytes)] {
+            if (self->client == nullptr) return;
+            auto on_bytes = self->client->on_bytes;
+            if (on_bytes) on_bytes(bytes);
+        });
+    }
+
+    void drop_session() {
+        if (!session_) return;
+        auto session = std::exchange(session_, nullptr);
+        session->close();
+        if (Life* life = cluster_.node(node_).life.get()) {
+            life->sessions.erase(number_);
+            life->links.erase(number_);
+        }
+    }
+
+    Cluster& cluster_;
+    NodeId node_;
+    std::uint64_t number_;
+    std::shared_ptr<session::Session> session_;
+    Duration at_server_{};
+    Duration at_client_{};
+    bool pumping_ = false;
+};
+
+Cluster::Cluster(World& world)
+    : network(world,
+              [this](NodeId to, Channel channel, Bytes frame) {
+                  if (!running(to)) return;
+                  run_on(to, [&] { replica(to).receive(channel, frame); });
+              }),
+      world_(world) {
+    set_fatal_handler(&die);
+}
+
+Cluster::~Cluster() {
+    for (auto& [id, node] : nodes_) {
+        if (node->life) end_life(*node);
+    }
+    set_fatal_handler(nullptr);
+}
+
+void Cluster::add(NodeOptions options) {
+    auto node = std::make_unique<Node>();
+    node->disk = std::make_unique<SimDisk>(world_.random.next());
+    node->options = std::move(options);
+    nodes_.emplace(node->options.replica.id, std::move(node));
+}
+
+void Cluster::run_on(NodeId id, const std::function<void()>& what) {
+    try {
+        what();
+    } catch (const NodeDied& died) {
+        complaint_ = "node " + std::to_string(id.value()) + " died: " + died.what;
+        world_.schedule(world_.now(), [this, id] { crash(id); });
+    }
+}
+
+void Cluster::start(NodeId id) {
+    Node& node = this->node(id);
+    node.life = std::make_unique<Life>(world_, node.options,
+                                       [this, id](const Task& task) { run_on(id, task); });
+    Life& life = *node.life;
+    life.network = std::make_unique<NodeNetwork>(network, id);
+    node.disk->attach(life.executor);
+    run_on(id, [&] {
+        auto opened = replica::Replica::open(
+            node.options.replica,
+            {life.executor, life.random, *node.disk, *life.network, life.executor});
+        if (opened.ok()) {
+            life.replica = std::move(*opened);
+        } else {
+            complaint_ =
+                "node " + std::to_string(id.value()) + " does not start: " + opened.error().message;
+        }
+    });
+    if (!life.replica) node.life.reset();
+}
+
+void Cluster::end_life(Node& node) {
+    Life& life = *node.life;
+    life.executor.end();
+    auto links = std::move(life.links);
+    for (auto& [number, weak] : links) {
+        if (auto link = weak.lock()) link->node_died();
+    }
+    life.sessions.clear();
+    life.replica.reset();
+    node.life.reset();
+}
+
+void Cluster::crash(NodeId id) {
+    Node& node = this->node(id);
+    if (!node.life) return;
+    end_life(node);
+    node.disk->crash(world_.random);
+    tell_peers(id);
+}
+
+// The others find the connection refused, if they can reach the machine at all.
+void Cluster::tell_peers(NodeId gone) {
+    for (auto& [id, node] : nodes_) {
+        if (id == gone || !network.connected(id, gone)) continue;
+        const Duration delay =
+            world_.random.between(std::chrono::microseconds(100), std::chrono::milliseconds(60));
+        world_.schedule(world_.now() + delay, [this, id = id, gone] {
+            if (running(id) && !running(gone)) {
+                run_on(id, [&] { replica(id).peer_gone(gone); });
+            }
+        });
+    }
+}
+
+bool Cluster::running(NodeId id) const {
+    return nodes_.at(id)->life != nullptr;
+}
+
+std::vector<NodeId> Cluster::ids() const {
+    std::vector<NodeId> ids;
+    for (const auto& [id, node] : nodes_) ids.push_back(id);
+    return ids;
+}
+
+replica::Replica& Cluster::replica(NodeId id) {
+    return *node(id).life->replica;
+}
+SimDisk& Cluster::disk(NodeId id) {
+    return *node(id).disk;
+}
+
+std::optional<NodeId> Cluster::leader() {
+    std::optional<NodeId> found;
+    for (auto& [id, node] : nodes_) {
+        if (!node->life || !node->life->replica->check_leader().ok()) continue;
+        if (!found || replica(*found).status().term < replica(id).status().term) found = id;
+    }
+    return found;
+}
+
+std::unique_ptr<Link> Cluster::dial(NodeId id) {
+    if (!running(id)) return nullptr;
+    auto link = std::make_shared<SessionLink>(*this, id, ++last_link_);
+    link->open();
+    return std::make_unique<SessionLink::Handle>(std::move(link));
+}
+
+std::optional<std::string> Cluster::compare_databases() {
+    std::map<Index, std::pair<NodeId, std::uint64_t>> seen;
+    for (const NodeId id : ids()) {
+        if (!running(id)) continue;
+        database::Database* database = replica(id).store().find("test");
+        if (database == nullptr) continue;
+        const Index applied = replica(id).status().applied;
+        auto checksum = database->checksum();
+        if (!checksum.ok()) return "checksum: " + checksum.error().message;
+        const auto [at, fresh] = seen.try_emplace(applied, id, *checksum);
+        if (!fresh && at->second.second != *checksum) {
+            return "nodes " + std::to_string(at->second.first.value()) + " and " +
+                   std::to_string(id.value()) + " differ at index " +
+                   std::to_string(applied.value());
+        }
+    }
+    return {};
+}
+
+}  // namespace quorlite::sim

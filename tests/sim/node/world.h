@@ -1,0 +1,125 @@
+// World: simulated time for whole nodes. One queue of events, one thread, one seed.
+//
+// Every node sees the world through its own seams: a clock with a rate and an offset of its own, an
+// executor whose tasks and timers are events, a network whose frames are. A crashed node's events
+// are void: each belongs to one life of one node.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <utility>
+
+#include "engine/base/clock.h"
+#include "engine/base/executor.h"
+#include "engine/base/network.h"
+#include "tests/sim/seeded.h"
+
+namespace quorlite::sim {
+
+using Event = std::function<void()>;
+
+class World {
+public:
+    explicit World(std::uint64_t seed) : random(seed) {}
+
+    Seeded random;
+
+    Duration now() const { return now_; }
+    std::uint64_t steps() const { return steps_; }
+    // A number over everything that happened, in order: equal for equal runs.
+    std::uint64_t trace() const { return trace_; }
+    void note(std::uint64_t what) { trace_ = (trace_ ^ what) * 0x100000001b3; }
+
+    std::uint64_t schedule(Duration at, Event event);
+    void cancel(std::uint64_t id);
+    // Runs the next event if it is due by `end`; false if none is.
+    bool run_one(Duration end);
+
+private:
+    std::map<std::pair<Duration, std::uint64_t>, Event> events_;
+    std::map<std::uint64_t, Duration> times_;
+    Duration now_{};
+    std::uint64_t last_id_ = 0;
+    std::uint64_t steps_ = 0;
+    std::uint64_t trace_ = 0xcbf29ce484222325;
+};
+
+// The clock and executor of one life of one node. Every task runs inside `run`, which catches the
+// node's death.
+class NodeExecutor final : public Executor, public Clock {
+public:
+    using Run = std::function<void(const Task&)>;
+
+    NodeExecutor(World& world, double rate, Duration offset, Run run)
+        : world_(world), rate_(rate), offset_(offset), run_(std::move(run)) {}
+
+    // Nothing scheduled by this life runs any more.
+    void end() { alive_.reset(); }
+
+    TimePoint now() const override;
+    std::int64_t wall_ms() const override;
+
+    void post(Task task) override;
+    TimerId after(Duration delay, Task task) override;
+    void cancel(TimerId timer) override;
+    void background(Task work, Task done) override;
+    void step(Task work, Task done) override;
+    void may_yield() override {}
+
+private:
+    Event guarded(Task task);
+
+    World& world_;
+    double rate_;
+    Duration offset_;
+    Run run_;
+    std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+// What may go wrong between nodes; drawn from the seed.
+struct NetworkFaults {
+    double loss = 0;
+    double duplication = 0;
+    Duration delay_min = std::chrono::microseconds(50);
+    Duration delay_max = std::chrono::milliseconds(1);
+    double slow = 0;  // of frames that take `slow_delay`
+    Duration slow_delay = std::chrono::milliseconds(100);
+};
+
+class SimNetwork {
+public:
+    using Deliver = std::function<void(NodeId to, Channel channel, Bytes frame)>;
+
+    SimNetwork(World& world, Deliver deliver) : world_(world), deliver_(std::move(deliver)) {}
+
+    NetworkFaults faults;
+
+    void cut(NodeId from, NodeId to) { cuts_.insert({from, to}); }
+    void heal() { cuts_.clear(); }
+    bool connected(NodeId from, NodeId to) const { return !cuts_.contains({from, to}); }
+    void send(NodeId from, NodeId to, Channel channel, Bytes frame);
+
+private:
+    World& world_;
+    Deliver deliver_;
+    std::set<std::pair<NodeId, NodeId>> cuts_;
+};
+
+// The Network seam of one node.
+class NodeNetwork final : public Network {
+public:
+    NodeNetwork(SimNetwork& network, NodeId self) : network_(network), self_(self) {}
+    void send(NodeId to, const std::string&, Channel channel, Bytes frame) override {
+        network_.send(self_, to, channel, std::move(frame));
+    }
+    void forget(NodeId) override {}
+
+private:
+    SimNetwork& network_;
+    NodeId self_;
+};
+
+}  // namespace quorlite::sim
