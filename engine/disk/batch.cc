@@ -128,8 +128,8 @@ void look_beyond(ByteView image, std::uint64_t segment, std::uint64_t from, std:
     for (std::uint64_t at = from; at + kDiskBlock <= image.size(); at += kDiskBlock) {
         const auto header = decode_header(image.subspan(at), segment, at);
         if (!header || header->sequence <= sequence) continue;
-        scan.later_sequence = std::max(scan.later_sequence, header->sequence);
-        scan.later_index = std::max(scan.later_index, header->last());
+        if (!scan.later) scan.later.emplace();
+        scan.later->add(*header);
     }
 }
 
@@ -216,6 +216,19 @@ std::optional<std::vector<raft::Entry>> decode_entries(const BatchHeader& header
     }
     if (body.remaining() != 0) return std::nullopt;
     return entries;
+}
+
+void Traces::add(const BatchHeader& header) {
+    add({.sequence = header.sequence,
+         .last = header.last(),
+         .replaced_from = header.reset ? Index(1) : header.first});
+}
+
+void Traces::add(const Traces& other) {
+    sequence = std::max(sequence, other.sequence);
+    last = std::max(last, other.last);
+    replaced_from =
+        replaced_from ? std::min(replaced_from, other.replaced_from) : other.replaced_from;
 }
 
 SegmentScan scan_segment(ByteView image, std::uint64_t segment) {

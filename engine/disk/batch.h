@@ -62,17 +62,25 @@ struct ScannedBatch {
 // Whether `header` comes right after `before` in the sequence; anything does if there is none.
 bool continues(const BatchHeader& header, const BatchHeader* before);
 
+// What headers tell about batches that do not belong to the log, or are not whole.
+struct Traces {
+    std::uint64_t sequence = 0;  // the highest
+    Index last;                  // the highest index
+    Index replaced_from;         // the lowest first index: entries from there on were replaced
+
+    void add(const BatchHeader& header);
+    void add(const Traces& other);
+};
+
 // What a segment holds.
 struct SegmentScan {
     std::vector<ScannedBatch> batches;  // from the segment's start, each continuing the one before
     std::uint64_t end = 0;              // where they stop
     // Without any batch: the header of one that should be at the start but is not whole.
     std::optional<BatchHeader> torn_head;
-    // The highest sequence and index in headers beyond the end that can have been written only
-    // after what belongs at the end was durable: the segment is damaged there. Zero if there is
-    // none.
-    std::uint64_t later_sequence = 0;
-    Index later_index;
+    // Headers beyond the end that can have been written only after what belongs at the end was
+    // durable: the segment is damaged there.
+    std::optional<Traces> later;
 };
 
 // Scans `image`, the bytes of segment number `segment`.

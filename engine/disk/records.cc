@@ -120,7 +120,7 @@ public:
         if (status)
             status = acknowledged_.open(disk, "acknowledged", kSmallSlotBytes, decode_index);
         if (status) status = identity_.open(disk, "identity", kSmallSlotBytes, decode_identity);
-        return status;
+        return status ? disk.sync_directory("") : status;
     }
 
     std::optional<Identity> identity() const override { return identity_.value; }

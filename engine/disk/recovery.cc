@@ -19,7 +19,7 @@ struct Found {
     bool aside = false;   // holds evidence of damage: to be kept under another name
     bool joined = false;  // part of the log
 
-    bool blank() const { return scan.batches.empty() && !scan.torn_head && !scan.later_sequence; }
+    bool blank() const { return scan.batches.empty() && !scan.torn_head && !scan.later; }
     const BatchHeader& head() const { return scan.batches.front().header; }
     const BatchHeader& tail() const { return scan.batches.back().header; }
 };
@@ -30,6 +30,36 @@ std::string aside_name(Disk& disk, std::uint64_t number) {
     std::string name = base;
     for (int i = 2; i <= kAsideMax && disk.exists(name); ++i) name = base + "-" + std::to_string(i);
     return name;
+}
+
+// What must be known until the peers have sent again what was lost: the record "log/barrier".
+struct Barrier {
+    Index vote;  // no vote before the log reaches this index; none: nothing that counts was lost
+    // The log was cut after this index; what the batch of this sequence, and those before it, say
+    // about later indexes has been replaced by batches that are lost. Void once another batch
+    // follows.
+    Index cut_after;
+    std::uint64_t cut_sequence = 0;
+
+    friend bool operator==(const Barrier&, const Barrier&) = default;
+};
+
+Bytes encode(const Barrier& barrier) {
+    Bytes content;
+    ByteWriter out(content);
+    out.u64(barrier.vote.value());
+    out.u64(barrier.cut_after.value());
+    out.u64(barrier.cut_sequence);
+    return content;
+}
+
+Barrier decode_barrier(ByteView content) {
+    ByteReader in(content);
+    Barrier barrier;
+    barrier.vote = Index(in.u64());
+    barrier.cut_after = Index(in.u64());
+    barrier.cut_sequence = in.u64();
+    return barrier;
 }
 
 class Recovery {
@@ -46,15 +76,18 @@ private:
     bool try_join(Found& found);
     bool complete(const Found& found) const;
     void start_at(Found& found);
-    void damaged(Found& found, Index proven);
+    void damaged(Found& found, const Traces& traces);
     void replay();
     void replay_one(const Found& found, ScannedBatch& batch);
+    void forget_from(Index index);
+    void cut();
     void require_start();
     void drop_snapshotted();
     Status settle_barrier(Index acknowledged);
     void describe(Index barrier, Index last);
+    Status rewrite_end();
     Status tidy_files();
-    Status tidy_one(Found& found, std::uint64_t& expected, bool& changed);
+    Status tidy_one(Found& found, std::uint64_t& expected);
     void copy_aside(const Found& found);
     Status move_aside(const Found& found);
 
@@ -64,19 +97,19 @@ private:
     RecoveredDisk result_;
     std::vector<Found> found_;  // by number
     std::vector<Found*> log_;   // those that make up the log
-    std::optional<SlotFile> barrier_;
-    bool damage_ = false;
-    Index proven_;  // the highest index that damage or loss took away, as far as it can be proved
+    std::optional<SlotFile> barrier_file_;
+    Barrier barrier_;             // as it was, then as it is
+    std::optional<Traces> lost_;  // of what was durable, and is damaged or missing
 };
 
 Result<RecoveredDisk> Recovery::run(Index acknowledged) {
-    const bool made = !disk_.exists(kLogDirectory);
     Status status = disk_.make_directory(kLogDirectory);
-    if (status && made) status = disk_.sync_directory("");
+    if (status) status = disk_.sync_directory("");
     if (status) {
         auto barrier = SlotFile::open(disk_, kBarrierName, kBarrierSlotBytes);
         if (barrier) {
-            barrier_ = *std::move(barrier);
+            barrier_file_ = *std::move(barrier);
+            if (barrier_file_->content()) barrier_ = decode_barrier(*barrier_file_->content());
         } else {
             status = barrier.error();
         }
@@ -86,9 +119,11 @@ Result<RecoveredDisk> Recovery::run(Index acknowledged) {
         join();
         replay();
         require_start();
+        cut();
         drop_snapshotted();
         status = settle_barrier(acknowledged);
     }
+    if (status) status = rewrite_end();
     if (status) status = tidy_files();
     if (!status) return std::move(status).error();
     return std::move(result_);
@@ -127,26 +162,22 @@ void Recovery::join_one(Found& found) {
     const std::uint64_t sequence = log_.empty() ? 0 : log_.back()->tail().sequence;
     if (found.scan.batches.empty()) {
         // The first batch of the segment was torn, unless something proves that it was once whole.
-        const std::uint64_t later = std::max(
-            found.scan.later_sequence, found.scan.torn_head ? found.scan.torn_head->sequence : 0);
-        const bool proof =
-            found.scan.later_sequence > sequence + 1 || (!log_.empty() && later > sequence + 1);
-        if (proof) {
-            const Index torn = found.scan.torn_head ? found.scan.torn_head->last() : Index();
-            damaged(found, std::max(found.scan.later_index, torn));
-        }
+        Traces traces = found.scan.later.value_or(Traces());
+        if (found.scan.torn_head && !log_.empty()) traces.add(*found.scan.torn_head);
+        if (traces.sequence > sequence + 1) damaged(found, traces);
         return;
     }
     if (!try_join(found)) {
         if (found.tail().sequence <= sequence) return;  // left over from before the log moved on
-        if (log_.empty() || complete(found)) {
-            start_at(found);
-        } else {
-            damaged(found, found.scan.later_index);
+        if (!log_.empty() && !complete(found)) {
+            Traces traces = found.scan.later.value_or(Traces());
+            for (const ScannedBatch& batch : found.scan.batches) traces.add(batch.header);
+            damaged(found, traces);
             return;
         }
+        start_at(found);
     }
-    if (found.scan.later_sequence > 0) damaged(found, found.scan.later_index);
+    if (found.scan.later) damaged(found, *found.scan.later);
 }
 
 // Whether the segment goes on where the log ends. The segment before may hold more than the log
@@ -166,8 +197,7 @@ bool Recovery::try_join(Found& found) {
     batches.erase(cut, batches.end());
     before.scan.end = head.previous_end;
     before.aside = false;
-    damage_ = false;
-    proven_ = Index();
+    lost_.reset();
     found.joined = true;
     log_.push_back(&found);
     return true;
@@ -189,17 +219,15 @@ void Recovery::start_at(Found& found) {
         earlier.aside = false;
     }
     log_.clear();
-    damage_ = false;
-    proven_ = Index();
+    lost_.reset();
     found.joined = true;
     log_.push_back(&found);
 }
 
-void Recovery::damaged(Found& found, Index proven) {
-    damage_ = true;
+void Recovery::damaged(Found& found, const Traces& traces) {
     found.aside = true;
-    if (!found.scan.batches.empty()) proven = std::max(proven, found.tail().last());
-    proven_ = std::max(proven_, proven);
+    if (!lost_) lost_.emplace();
+    lost_->add(traces);
 }
 
 void Recovery::replay() {
@@ -212,32 +240,31 @@ void Recovery::replay() {
         result_.segments.push_back(std::move(used));
         result_.end = found->scan.end;
         result_.last = found->tail();
-        result_.last_index = result_.last.last();
     }
 }
 
 // A batch replaces what was known from its first index on.
 void Recovery::replay_one(const Found& found, ScannedBatch& batch) {
     const BatchHeader& header = batch.header;
-    auto& entries = recovered_.entries;
-    auto& places = result_.places;
-    if (header.reset) {
-        entries.clear();
-        places.clear();
-    }
-    while (!entries.empty() && entries.back().index >= header.first) entries.pop_back();
-    while (!places.empty() && places.back().first >= header.first) places.pop_back();
-    if (!places.empty() && places.back().last() >= header.first) {
-        const std::uint64_t kept = header.first.value() - places.back().first.value();
-        places.back().count = static_cast<std::uint32_t>(kept);
-    }
+    forget_from(header.reset ? Index(1) : header.first);
+    result_.last_index = header.last();
     if (header.count == 0) return;
-    std::move(batch.entries.begin(), batch.entries.end(), std::back_inserter(entries));
-    places.push_back({.first = header.first,
-                      .segment = found.segment.number,
-                      .offset = header.offset,
-                      .count = header.count,
-                      .blocks = static_cast<std::uint32_t>(header.bytes() / kDiskBlock)});
+    std::move(batch.entries.begin(), batch.entries.end(), std::back_inserter(recovered_.entries));
+    result_.places.push_back({.first = header.first,
+                              .segment = found.segment.number,
+                              .offset = header.offset,
+                              .count = header.count,
+                              .blocks = static_cast<std::uint32_t>(header.bytes() / kDiskBlock)});
+}
+
+void Recovery::forget_from(Index index) {
+    auto& entries = recovered_.entries;
+    while (!entries.empty() && entries.back().index >= index) entries.pop_back();
+    auto& places = result_.places;
+    while (!places.empty() && places.back().first >= index) places.pop_back();
+    if (places.empty() || places.back().last() < index) return;
+    const std::uint64_t kept = index.value() - places.back().first.value();
+    places.back().count = static_cast<std::uint32_t>(kept);
 }
 
 // The log must reach back to the snapshot. If it does not, its beginning is lost, and the rest of
@@ -247,17 +274,32 @@ void Recovery::require_start() {
     const Index start =
         result_.places.empty() ? result_.last_index.next() : result_.places.front().first;
     if (start <= snapshot_.next()) return;
-    damage_ = true;
-    proven_ = std::max(proven_, result_.last_index);
     for (Found* found : log_) {
         found->joined = false;
-        found->aside = true;
+        damaged(*found, {.sequence = result_.last.sequence,
+                         .last = result_.last_index,
+                         .replaced_from = Index(1)});
     }
     log_.clear();
     recovered_.entries.clear();
     result_.places.clear();
     result_.segments.clear();
     result_.last_index = Index();
+}
+
+// What the lost batches replaced must not come back: not now, nor at the next start, when the
+// traces of them may be gone.
+void Recovery::cut() {
+    if (lost_) {
+        barrier_.cut_after = std::min(result_.last_index, lost_->replaced_from.previous());
+        barrier_.cut_sequence = result_.last.sequence;
+    } else if (barrier_.cut_sequence != result_.last.sequence) {
+        barrier_.cut_after = Index();
+        barrier_.cut_sequence = 0;
+    }
+    if (barrier_.cut_sequence == 0 || barrier_.cut_after >= result_.last_index) return;
+    forget_from(barrier_.cut_after.next());
+    result_.last_index = barrier_.cut_after;
 }
 
 void Recovery::drop_snapshotted() {
@@ -274,29 +316,27 @@ void Recovery::drop_snapshotted() {
 }
 
 Status Recovery::settle_barrier(Index acknowledged) {
-    Index known;
-    if (barrier_->content()) known = Index(ByteReader(*barrier_->content()).u64());
     const Index last = std::max(result_.last_index, snapshot_);
-    Index needed = std::max(acknowledged, known);
-    if (damage_) needed = std::max(needed, proven_);
-    if (needed > last) {
+    Index needed = std::max(acknowledged, barrier_.vote);
+    if (lost_) needed = std::max(needed, lost_->last);
+    const bool missing = needed > last;
+    if (missing) {
         recovered_.vote_barrier = needed;
         if (!log_.empty()) log_.back()->aside = true;
     }
-    if (damage_ || needed > last) describe(needed, last);
+    if (lost_ || missing) describe(needed, last);
     // Kept only as long as it is not reached: a log may be shorter again later, rightly.
-    const Index kept = needed > last ? needed : Index();
-    if (kept == known) return {};
-    Bytes content;
-    ByteWriter(content).u64(kept.value());
-    return barrier_->save(content);
+    barrier_.vote = missing ? needed : Index();
+    const auto& saved = barrier_file_->content();
+    if (barrier_ == (saved ? decode_barrier(*saved) : Barrier())) return {};
+    return barrier_file_->save(encode(barrier_));
 }
 
 void Recovery::describe(Index barrier, Index last) {
     std::string& text = recovered_.damage;
     const auto aside =
         std::find_if(found_.begin(), found_.end(), [](const Found& found) { return found.aside; });
-    text = damage_ && aside != found_.end()
+    text = lost_ && aside != found_.end()
                ? "the log is damaged at byte " + std::to_string(aside->scan.end) + " of " +
                      segment_name(aside->segment.number) + ", a copy of which is kept aside"
                : "the end of the log is missing";
@@ -308,19 +348,32 @@ void Recovery::describe(Index barrier, Index last) {
                 : ", and nothing that is needed was lost";
 }
 
+// The last batch may have been read from the cache without being on the disk: the process ended
+// before its sync, or the sync failed and the kernel took the page for clean. No sync would help
+// then, only writing it once more. All earlier batches were durable before this one was begun.
+Status Recovery::rewrite_end() {
+    if (log_.empty()) return {};
+    File& file = *log_.back()->segment.file;
+    Bytes batch(result_.last.bytes());
+    const auto count = file.read(result_.last.offset, batch);
+    Status status = count ? file.write(result_.last.offset, ByteView(batch).first(*count))
+                          : Status(count.error());
+    return status ? file.sync() : status;
+}
+
 Status Recovery::tidy_files() {
-    bool changed = disk_.exists(kUnfinishedName);
     Status status = disk_.remove(kUnfinishedName);
     std::uint64_t expected = log_.empty() ? 0 : log_.back()->segment.number + 1;
     for (Found& found : found_) {
-        if (status) status = tidy_one(found, expected, changed);
+        if (status) status = tidy_one(found, expected);
     }
     if (expected != 0) result_.next_number = expected;
-    return status && changed ? disk_.sync_directory(kLogDirectory) : status;
+    // In any case: a name that an earlier life gave may be in the cache only.
+    return status ? disk_.sync_directory(kLogDirectory) : status;
 }
 
 // `expected` is the number that the next ready segment must have; 0: any.
-Status Recovery::tidy_one(Found& found, std::uint64_t& expected, bool& changed) {
+Status Recovery::tidy_one(Found& found, std::uint64_t& expected) {
     if (found.joined) {
         if (found.aside) copy_aside(found);
         result_.sealed = found.aside;
@@ -331,7 +384,6 @@ Status Recovery::tidy_one(Found& found, std::uint64_t& expected, bool& changed) 
         result_.ready.push_back(std::make_shared<Segment>(found.segment));
         return {};
     }
-    changed = true;
     const bool evidence = found.aside || (recovered_.vote_barrier && !found.blank());
     return evidence ? move_aside(found) : disk_.remove(segment_name(found.segment.number));
 }

@@ -12,8 +12,9 @@ constexpr const char* kUnfinishedName = "log/unfinished";
 constexpr std::size_t kNumberDigits = 16;
 constexpr std::size_t kFillBytes = 1u << 20;
 
+// `to` is beyond `from`, and both are multiples of kDiskBlock.
 Status fill_with_zeros(File& file, std::uint64_t from, std::uint64_t to) {
-    const BlockBuffer zeros(kFillBytes);
+    const BlockBuffer zeros(std::min<std::uint64_t>(kFillBytes, to - from));
     while (from < to) {
         const std::size_t count = std::min<std::uint64_t>(to - from, zeros.size());
         Status written = file.write(from, zeros.view().first(count));
@@ -23,18 +24,22 @@ Status fill_with_zeros(File& file, std::uint64_t from, std::uint64_t to) {
     return file.sync();
 }
 
-// May be repeated after it failed halfway.
-Status rename_segment(Disk& disk, const std::string& from, const std::string& to) {
+// May be repeated after it failed halfway. Opened anew, so that its errors tell its new name.
+Result<std::shared_ptr<File>> rename_segment(Disk& disk, const std::string& from,
+                                             const std::string& to) {
     Status status = disk.exists(from) ? disk.rename(from, to) : Status();
-    return status ? disk.sync_directory(kLogDirectory) : status;
+    if (status) status = disk.sync_directory(kLogDirectory);
+    if (!status) return std::move(status).error();
+    auto file = disk.open(to, OpenMode::kExisting, true);
+    if (!file) return std::move(file).error();
+    return std::shared_ptr<File>(*std::move(file));
 }
 
 Result<std::shared_ptr<File>> create_segment(Disk& disk, const std::string& name,
                                              std::uint64_t bytes) {
     auto file = disk.open(kUnfinishedName, OpenMode::kCreateEmpty, true);
     Status status = file ? fill_with_zeros(**file, 0, bytes) : Status(file.error());
-    if (status) status = rename_segment(disk, kUnfinishedName, name);
-    if (status) return std::shared_ptr<File>(std::move(*file));
+    if (status) return rename_segment(disk, kUnfinishedName, name);
     (void)disk.remove(kUnfinishedName);  // gives its room back; if that fails, the next open() does
     return std::move(status).error();
 }
@@ -78,7 +83,7 @@ struct SegmentPool::Job {
     void perform(Disk& disk) {
         switch (kind) {
             case Kind::kRecycle:
-                status = rename_segment(disk, name, new_name);
+                prepared(rename_segment(disk, name, new_name));
                 break;
             case Kind::kRemove:
                 status = disk.remove(name);
@@ -86,15 +91,17 @@ struct SegmentPool::Job {
             case Kind::kGrow:
                 status = grow_segment(*segment.file, old_bytes, segment.bytes);
                 break;
-            case Kind::kCreate: {
-                auto file = create_segment(disk, name, segment.bytes);
-                if (file) {
-                    segment.file = *std::move(file);
-                } else {
-                    status = file.error();
-                }
+            case Kind::kCreate:
+                prepared(create_segment(disk, name, segment.bytes));
                 break;
-            }
+        }
+    }
+
+    void prepared(Result<std::shared_ptr<File>> file) {
+        if (file) {
+            segment.file = *std::move(file);
+        } else {
+            status = std::move(file).error();
         }
     }
 };
@@ -152,7 +159,7 @@ void SegmentPool::work() {
         start({.kind = keep ? Job::Kind::kRecycle : Job::Kind::kRemove,
                .name = segment_name(old.number),
                .new_name = segment_name(next_number_),
-               .segment = {next_number_, old.bytes, old.file},
+               .segment = {next_number_, old.bytes, nullptr},
                .status = {}});
     } else if (wanted_bytes_ > 0 && !ready_.empty() && ready_.front()->bytes < wanted_bytes_) {
         const Segment& front = *ready_.front();

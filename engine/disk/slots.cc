@@ -58,8 +58,8 @@ Result<SlotFile> SlotFile::open(Disk& disk, const std::string& name, std::size_t
     auto file = disk.open(name, OpenMode::kExisting, false);
     if (!file) return std::move(file).error();
     record.file_ = *std::move(file);
-    Status status = record.file_->sync();
-    if (status) status = record.load();
+    Status status = record.load();
+    if (status) status = record.write_both();
     if (!status) return std::move(status).error();
     return record;
 }
@@ -75,10 +75,7 @@ Status SlotFile::create(Disk& disk, const std::string& name, std::size_t slot_by
     content.resize(kSlots * slot_bytes);
     Status status = (*file)->write(0, content);
     if (status) status = (*file)->sync();
-    if (status) status = disk.rename(unfinished, name);
-    const std::size_t slash = name.rfind('/');
-    const std::string directory = slash == std::string::npos ? "" : name.substr(0, slash);
-    return status ? disk.sync_directory(directory) : status;
+    return status ? disk.rename(unfinished, name) : status;
 }
 
 Status SlotFile::load() {
@@ -112,6 +109,10 @@ Status SlotFile::save(ByteView content) {
     }
     content_.emplace(content.begin(), content.end());
     ++sequence_;
+    return write_both();
+}
+
+Status SlotFile::write_both() {
     const std::size_t other = (best_slot_ + 1) % kSlots;
     Status status = write_slot(other);
     if (status) status = write_slot(best_slot_);
@@ -120,7 +121,8 @@ Status SlotFile::save(ByteView content) {
 }
 
 Status SlotFile::write_slot(std::size_t slot) {
-    Status status = file_->write(slot * slot_bytes_, encode_slot(sequence_, *content_));
+    Status status = file_->write(
+        slot * slot_bytes_, encode_slot(sequence_, content_ ? ByteView(*content_) : ByteView()));
     return status ? file_->sync() : status;
 }
 

@@ -29,6 +29,7 @@ public:
 private:
     static Status create(Disk& disk, const std::string& name, std::size_t slot_bytes);
     Status load();
+    Status write_both();
     Status write_slot(std::size_t slot);
 
     std::string name_;

@@ -13,8 +13,13 @@ void note(std::vector<NodeId>& nodes, NodeId node) {
 
 }  // namespace
 
+// A server that its newest configuration no longer counts still campaigns while that is not known to be
+// committed: it may be the only one whose log can win (section 4.2.2).
 bool Core::State::may_campaign() const {
-    return is_voter() && (!vote_barrier || mutant(Mutant::kVoteBarrierIgnored));
+    if (vote_barrier && !mutant(Mutant::kVoteBarrierIgnored)) return false;
+    const Index newest = log.configuration_index();
+    return is_voter() ||
+           (newest > commit && log.configuration_at(newest.previous()).is_voter(options.self));
 }
 
 // A voter that heard from a leader keeps its vote for as long as that leader may rely on it: lease reads

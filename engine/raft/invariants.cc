@@ -48,7 +48,6 @@ void Invariants::check_role(const Core::State& state) {
     } else if (state.as_leader() != nullptr) {
         check_leader(state);
     } else {
-        expect(state.is_voter(), "only voters campaign");
         expect(!state.vote_barrier, "a node with a damaged log does not campaign");
     }
     if (std::holds_alternative<Candidate>(state.role)) {
@@ -67,9 +66,14 @@ void Invariants::check_leader(const Core::State& state) {
     for (const Server& server : log.configuration().servers) {
         if (server.id == state.options.self || server.role == Role::kSpare) continue;
         ++tracked;
-        expect(leader.tracker.find(server.id) != nullptr, "who gets the log is tracked");
+        const Peer* peer = leader.tracker.find(server.id);
+        expect(peer != nullptr && !peer->leaving, "who gets the log is tracked");
     }
-    expect(leader.tracker.peers().size() == tracked, "only who gets the log is tracked");
+    std::size_t leaving = 0;
+    for (const Peer& peer : leader.tracker.peers()) leaving += peer.leaving ? 1 : 0;
+    expect(leader.tracker.peers().size() == tracked + leaving, "only who gets the log is tracked");
+    expect(leaving == 0 || log.configuration_index() > state.commit,
+           "who left is not tracked any more");
     for (const Peer& peer : leader.tracker.peers()) {
         expect(peer.match < peer.next, "what is acknowledged is not sent again");
         expect(peer.next <= log.last_index().next(), "nothing is sent that is not in the log");
@@ -98,9 +102,9 @@ void Invariants::check_bounds(const Core::State& state) {
                    "what is in flight to a peer is bounded");
         }
     }
-    if (state.handed == state.log.last_index() && state.output.messages.empty()) {
+    if (state.handed == state.log.last_index()) {
         expect(state.log.cached_bytes() <= options.cache_bytes_max ||
-                   state.log.cached_from() >= state.applied,
+                   state.log.cached_from() > state.applied,
                "what is applied and kept for peers is bounded");
     }
 }

@@ -49,8 +49,9 @@ Result<Index> Core::State::propose(std::vector<SharedBytes> payloads) {
 void Core::State::fill(Leader& leader, Peer& peer) {
     if (peer.state == PeerState::kProbe && !peer.probing) return send_heartbeat(leader, peer);
     if (peer.state != PeerState::kReplicate) return;
+    // Even with a full window: an acknowledgement that was lost could no longer be asked for again.
+    if (peer.next < log.first_index()) return ask_snapshot(peer);
     while (peer.next <= log.last_index() && peer.in_flight_bytes < options.window_bytes_max) {
-        if (peer.next < log.first_index()) return ask_snapshot(peer);
         if (peer.next < log.cached_from()) {
             if (!peer.reading) {
                 output.reads.push_back({peer.id, peer.next, options.append_bytes_max});

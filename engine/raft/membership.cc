@@ -27,8 +27,6 @@ std::optional<Error> Core::State::refuse_change() const {
 Index Core::State::append_configuration(Leader& leader, const Configuration& configuration) {
     const Index index = append_own(EntryKind::kConfiguration,
                                    std::make_shared<const Bytes>(encode(configuration)));
-    // A peer that is about to be left out gets this entry too, and then knows not to campaign.
-    for (Peer& peer : leader.tracker.peers()) fill(leader, peer);
     leader.tracker.configure(configuration, options.self, index, now);
     // The lease was given by a majority of the old voters. One change keeps majorities in touch, two
     // need not, so it is earned anew.
@@ -60,7 +58,8 @@ Result<Index> Core::State::assign(NodeId id, Role new_role) {
     const Server* server = log.configuration().find(id);
     if (server == nullptr) return refused("Resource not found");
     if (server->role == new_role) return refused("server role is not valid");
-    if (new_role == Role::kVoter) return promote(*leader, *server);
+    // A leader that is being demoted has the whole log.
+    if (new_role == Role::kVoter && id != options.self) return promote(*leader, *server);
     if (server->role == Role::kVoter && log.configuration().voter_count() == 1) {
         return refused("the last voter cannot be demoted");
     }
@@ -135,12 +134,15 @@ void Core::State::measure_catch_up(Leader& leader, const Peer& peer) {
 // A leader that the configuration no longer counts among the voters leads until it is committed, and
 // then hands over (sections 4.2.2 and 3.10).
 void Core::State::configuration_committed() {
-    if (is_voter()) return;
     Leader& leader = *as_leader();
     for (Peer& peer : leader.tracker.peers()) {
+        if (!peer.leaving && is_voter()) continue;
+        // Who is left out, or soon has no leader, learns that this is committed.
         fill(leader, peer);
         send_heartbeat(leader, peer);
     }
+    leader.tracker.drop_leaving();
+    if (is_voter()) return;
     const NodeId heir = most_advanced_voter(leader);
     const Peer* peer = leader.tracker.find(heir);
     if (peer != nullptr && peer->match == log.last_index()) {

@@ -108,6 +108,7 @@ void Core::State::durable_up_to(Index index, Term term) {
 
 void Core::State::applied_up_to(Index index) {
     applied = std::max(applied, std::min(index, delivered));
+    log.evict(applied, options.cache_bytes_max);
 }
 
 void Core::State::compacted(const SnapshotPoint& point) {

@@ -54,13 +54,20 @@ Index Peer::backtrack(Index hint) {
 
 void Tracker::configure(const Configuration& configuration, NodeId self, Index next,
                         TimePoint now) {
-    std::vector<Peer> peers;
-    for (const Server& server : configuration.servers) {
-        if (server.id == self || server.role == Role::kSpare) continue;
-        Peer* known = find(server.id);
-        peers.push_back(known != nullptr ? std::move(*known) : Peer(server.id, next, now));
+    for (Peer& peer : peers_) {
+        const Server* server = configuration.find(peer.id);
+        peer.leaving = server == nullptr || server->role == Role::kSpare;
     }
-    peers_ = std::move(peers);
+    for (const Server& server : configuration.servers) {
+        if (server.id == self || server.role == Role::kSpare || find(server.id)) continue;
+        const auto at = std::find_if(peers_.begin(), peers_.end(),
+                                     [&](const Peer& peer) { return peer.id > server.id; });
+        peers_.insert(at, Peer(server.id, next, now));
+    }
+}
+
+void Tracker::drop_leaving() {
+    std::erase_if(peers_, [](const Peer& peer) { return peer.leaving; });
 }
 
 const Peer* Tracker::find(NodeId id) const {

@@ -54,7 +54,8 @@ struct Peer {
     Index applied;  // as reported
     std::uint64_t acked_round = 0;  // the latest heartbeat round it answered
     TimePoint last_heard;
-    bool gone = false;  // its process is known to have ended
+    bool gone = false;     // its process is known to have ended
+    bool leaving = false;  // the newest configuration leaves it out
     std::deque<Sent> in_flight;
     std::size_t in_flight_bytes = 0;
     bool probing = false;            // a probe is under way
@@ -66,9 +67,11 @@ struct Peer {
 
 class Tracker {
 public:
-    // Makes the peers those of `configuration` that get the log, without `self`. Those known stay as they
-    // are; new ones start at `next`, and count as heard at `now`.
+    // Tracks those of `configuration` that get the log, without `self`. Those known stay as they are; new
+    // ones start at `next`, and count as heard at `now`. Those that it leaves out stay for a while, until
+    // drop_leaving(), so that they learn of it.
     void configure(const Configuration& configuration, NodeId self, Index next, TimePoint now);
+    void drop_leaving();
 
     Peer* find(NodeId id);
     const Peer* find(NodeId id) const;

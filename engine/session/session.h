@@ -25,6 +25,11 @@ struct Options {
     std::uint64_t heartbeat_timeout_ms = 15000;  // what WELCOME says; never enforced
     std::uint64_t failure_domain = 0;
     bool legacy_null_types = false;
+    // A half-closed client may be waiting for its answer, or be gone: a statement that still runs
+    // after this long is stopped.
+    Duration half_closed_patience = std::chrono::seconds(1);
+    // A DUMP whose client reads nothing for this long ends: its image must not be held for ever.
+    Duration dump_patience = std::chrono::seconds(30);
 };
 
 class Session : public std::enable_shared_from_this<Session> {
@@ -41,11 +46,15 @@ public:
     virtual void end_of_input() = 0;  // the client half-closed: what it asked for is still answered
     virtual bool wants_input() const = 0;
 
+    // Stays where it is until consumed() took all of it, whatever is answered meanwhile.
     virtual ByteView output() const = 0;
     virtual void consumed(std::size_t bytes) = 0;
 
     // The session is over: send what output() still holds, then close the connection.
     virtual bool finished() const = 0;
+    // For Replica::on_leader_change: what ran under a lost leadership ends now. Without this call
+    // the session finds out at its next move.
+    virtual void leadership_changed() = 0;
     // The connection is gone: running work is stopped, the transaction rolled back, locks freed.
     virtual void close() = 0;
 };

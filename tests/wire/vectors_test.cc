@@ -45,41 +45,6 @@ std::string hex(ByteView bytes) {
 
 // ---- What was decoded, in the words of the captures ----
 
-using Keys = std::vector<std::string_view>;
-
-const std::map<std::string_view, Keys>& keys_by_message() {
-    static const std::map<std::string_view, Keys> keys = {
-        {"LEADER", {"unused"}},
-        {"CLIENT", {"id"}},
-        {"OPEN", {"filename", "flags", "vfs"}},
-        {"PREPARE", {"db_id", "sql"}},
-        {"EXEC", {"db_id", "stmt_id", "params"}},
-        {"QUERY", {"db_id", "stmt_id", "params"}},
-        {"FINALIZE", {"db_id", "stmt_id"}},
-        {"EXEC_SQL", {"db_id", "sql", "params"}},
-        {"QUERY_SQL", {"db_id", "sql", "params"}},
-        {"INTERRUPT", {"db_id"}},
-        {"CONNECT", {"id", "address"}},
-        {"ADD", {"id", "address"}},
-        {"ASSIGN", {"id", "role"}},
-        {"REMOVE", {"id"}},
-        {"DUMP", {"filename"}},
-        {"CLUSTER", {"format"}},
-        {"TRANSFER", {"id"}},
-        {"DESCRIBE", {"format"}},
-        {"WEIGHT", {"weight"}},
-        {"FAILURE", {"code", "message"}},
-        {"SERVER", {"id", "address"}},
-        {"WELCOME", {"heartbeat_timeout"}},
-        {"DB", {"id", "pad"}},
-        {"STMT", {"db_id", "id", "params", "offset"}},
-        {"RESULT", {"last_insert_id", "rows_affected"}},
-        {"EMPTY", {"unused"}},
-        {"METADATA", {"failure_domain", "weight"}},
-    };
-    return keys;
-}
-
 json describe(std::string_view text) {
     return std::string(text);
 }
@@ -87,12 +52,10 @@ json describe(NodeId id) {
     return id.value();
 }
 
-template <class Number>
-    requires(std::is_integral_v<Number> || std::is_enum_v<Number>)
-json describe(Number number) {
-    return json(
-        static_cast<std::conditional_t<std::is_signed_v<Number>, std::int64_t, std::uint64_t>>(
-            number));
+template <class Code>
+    requires std::is_enum_v<Code>
+json describe(Code code) {
+    return static_cast<std::uint64_t>(code);
 }
 
 json describe(const Value& value) {
@@ -130,36 +93,102 @@ json describe(const Parameters& parameters) {
     return values;
 }
 
-template <class Message, class Member>
-json describe_field(const Message& message, Member Message::* member) {
-    return describe(message.*member);
+// Each member is named here, so that a table of fields in the wrong order shows.
+
+json describe_message(const LeaderRequest&) {
+    return {{"unused", 0}};
 }
-template <class Message, class Number>
-json describe_field(const Message&, Unused<Number>) {
-    return 0;
+json describe_message(const ClientRequest& request) {
+    return {{"id", request.id}};
 }
-template <class Message, class Member>
-json describe_field(const Message& message, FromSchema1<Member> field) {
-    return describe(message.*field.member);
+json describe_message(const OpenRequest& request) {
+    return {{"filename", describe(request.name)},
+            {"flags", request.flags},
+            {"vfs", describe(request.vfs)}};
 }
-template <class Message, class Member>
-json describe_field(const Message& message, MaybeMissing<Member> field) {
-    const auto& member = message.*field.member;
-    return member.has_value() ? describe(*member) : json();
+json describe_message(const PrepareRequest& request) {
+    return {{"db_id", request.db}, {"sql", describe(request.sql)}};
 }
 
 template <class Message>
-json describe_message(const Message& message) {
-    json document;
-    std::size_t i = 0;
-    const Keys& keys = keys_by_message().at(Message::kName);
-    std::apply(
-        [&](auto... field) { ((document[keys[i++]] = describe_field(message, field)), ...); },
-        Message::fields());
-    if constexpr (std::is_same_v<Message, StmtResponse>) {
-        if (message.schema == 0) document.erase("offset");
-    }
+concept OfStatement = std::is_same_v<Message, ExecRequest> || std::is_same_v<Message, QueryRequest>;
+template <class Message>
+concept OfSql = std::is_same_v<Message, ExecSqlRequest> || std::is_same_v<Message, QuerySqlRequest>;
+
+template <OfStatement Message>
+json describe_message(const Message& request) {
+    return {{"db_id", request.db},
+            {"stmt_id", request.statement},
+            {"params", describe(request.parameters)}};
+}
+template <OfSql Message>
+json describe_message(const Message& request) {
+    return {{"db_id", request.db},
+            {"sql", describe(request.sql)},
+            {"params", describe(request.parameters)}};
+}
+
+json describe_message(const FinalizeRequest& request) {
+    return {{"db_id", request.db}, {"stmt_id", request.statement}};
+}
+json describe_message(const InterruptRequest& request) {
+    return {{"db_id", request.db}};
+}
+json describe_message(const ConnectRequest& request) {
+    return {{"id", describe(request.id)}, {"address", describe(request.address)}};
+}
+json describe_message(const AddRequest& request) {
+    return {{"id", describe(request.id)}, {"address", describe(request.address)}};
+}
+json describe_message(const AssignRequest& request) {
+    return {{"id", describe(request.id)},
+            {"role", request.role.has_value() ? describe(*request.role) : json()}};
+}
+json describe_message(const RemoveRequest& request) {
+    return {{"id", describe(request.id)}};
+}
+json describe_message(const DumpRequest& request) {
+    return {{"filename", describe(request.name)}};
+}
+json describe_message(const ClusterRequest& request) {
+    return {{"format", describe(request.format)}};
+}
+json describe_message(const TransferRequest& request) {
+    return {{"id", describe(request.id)}};
+}
+json describe_message(const DescribeRequest& request) {
+    return {{"format", request.format}};
+}
+json describe_message(const WeightRequest& request) {
+    return {{"weight", request.weight}};
+}
+
+json describe_message(const FailureResponse& response) {
+    return {{"code", response.code}, {"message", describe(response.message)}};
+}
+json describe_message(const ServerResponse& response) {
+    return {{"id", describe(response.id)}, {"address", describe(response.address)}};
+}
+json describe_message(const WelcomeResponse& response) {
+    return {{"heartbeat_timeout", response.heartbeat_timeout_ms}};
+}
+json describe_message(const DbResponse& response) {
+    return {{"id", response.db}, {"pad", 0}};
+}
+json describe_message(const StmtResponse& response) {
+    json document = {
+        {"db_id", response.db}, {"id", response.statement}, {"params", response.parameter_count}};
+    if (response.schema == 1) document["offset"] = response.tail_offset;
     return document;
+}
+json describe_message(const ResultResponse& response) {
+    return {{"last_insert_id", response.last_insert_id}, {"rows_affected", response.rows_affected}};
+}
+json describe_message(const EmptyResponse&) {
+    return {{"unused", 0}};
+}
+json describe_message(const MetadataResponse& response) {
+    return {{"failure_domain", response.failure_domain}, {"weight", response.weight}};
 }
 
 json describe_message(const LegacyServerResponse& response) {

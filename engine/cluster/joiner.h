@@ -1,0 +1,98 @@
+// Joiner: how a new node becomes a member, sans-I/O.
+//
+// It speaks the client protocol to the addresses it was given: finds the leader, asks who is a
+// member, adds the node, and gives it its role: voter while the cluster has fewer than three, else
+// standby. Every step looks at the cluster first, so joining again after any interruption is
+// harmless. What can pass (an election, another change under way, a node that restarts) is waited
+// for and tried again.
+//
+// The owner performs the action that each call returns, and reports what came of it with the next
+// call:
+//
+//   Connect   open a connection, dropping any other   -> connected() or failed()
+//   Send      write the bytes, then read              -> received(), or failed() when it breaks
+//   Read      keep reading                            -> received(), or failed()
+//   Wait      drop the connection, let time pass      -> resumed()
+//   Joined, Refused: over
+//
+// Until the node was added there is a deadline, because an operator waits for the answer; after
+// that the role is a matter of time, and is asked for until it is granted.
+#pragma once
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "engine/base/clock.h"
+#include "wire/base/bytes.h"
+#include "wire/base/result.h"
+#include "wire/client.h"
+
+namespace quorlite::cluster {
+
+inline constexpr std::size_t kVotersWanted = 3;
+
+struct JoinerOptions {
+    NodeId id;
+    std::string address;             // of the joining node
+    std::vector<std::string> seeds;  // addresses of members; not empty
+    Duration patience = std::chrono::seconds(60);
+};
+
+class Joiner {
+public:
+    struct Connect {
+        std::string address;
+    };
+    struct Send {
+        Bytes bytes;
+    };
+    struct Read {};
+    struct Wait {
+        Duration time;
+    };
+    struct Joined {
+        wire::Role role;
+    };
+    struct Refused {
+        Error error;  // one line with the remedy
+    };
+    using Action = std::variant<Connect, Send, Read, Wait, Joined, Refused>;
+
+    Joiner(JoinerOptions options, TimePoint now);
+
+    Action start();
+    Action connected();
+    Action received(TimePoint now, ByteView bytes);
+    Action failed(TimePoint now, std::string reason);  // the connection could not be made, or broke
+    Action resumed();
+
+    // Whether the cluster has taken the node in, whatever its role is by now.
+    bool added() const { return added_; }
+
+private:
+    enum class Question { kLeader, kMembers, kAdd, kAssign };
+
+    Action ask(Question question);
+    Action answer(TimePoint now, const wire::Response& response);
+    Action leader_is(TimePoint now, const wire::ServerResponse& server);
+    Action members_are(TimePoint now, const wire::ServersResponse& members);
+    Action refused(TimePoint now, const wire::FailureResponse& failure);
+    Action try_again(TimePoint now, std::string reason);
+    Error give_up() const;
+
+    const JoinerOptions options_;
+    const TimePoint deadline_;
+    std::size_t next_seed_ = 0;
+    std::string target_;  // where the connection goes
+    std::size_t redirects_ = 0;
+    std::size_t failures_ = 0;  // in a row
+    Question question_ = Question::kLeader;
+    wire::Role role_ = wire::Role::kVoter;  // to be asked for
+    bool added_ = false;
+    bool reached_ = false;  // somebody answered
+    std::string last_reason_;
+    wire::MessageReader reader_;
+};
+
+}  // namespace quorlite::cluster

@@ -1,0 +1,358 @@
+#include "engine/database/connection.h"
+
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <atomic>
+#include <charconv>
+
+#include "engine/base/check.h"
+#include "engine/database/authorizer.h"
+
+namespace quorlite::database {
+namespace {
+
+constexpr int kProgressOperations = 1000;  // of SQLite's machine: some tens of microseconds
+constexpr std::int64_t kNoDeadline = 0x7fffffffffffffff;
+
+Error leadership_lost() { return Error{code::kLeadershipLost, "leadership lost"}; }
+
+Error snapshot_too_old() {
+    return Error{SQLITE_BUSY_SNAPSHOT,
+                 "the snapshot is too old: a read transaction was open for so long that the server had to "
+                 "end it; start it again"};
+}
+
+class SqliteStatement;
+
+class SqliteConnection final : public PinningConnection {
+public:
+    SqliteConnection(ConnectionContext context, std::shared_ptr<Generation> generation)
+        : context_(std::move(context)), client_(context_.vfs.make_client(std::move(generation))) {}
+    ~SqliteConnection() override;
+    Status open();
+
+    Result<Prepared> prepare(std::string_view sql) override;
+    bool in_transaction() const override { return sqlite3_get_autocommit(db_) == 0; }
+    bool holds_write_transaction() const override {
+        return sqlite3_txn_state(db_, "main") == SQLITE_TXN_WRITE;
+    }
+    std::int64_t last_insert_rowid() const override { return sqlite3_last_insert_rowid(db_); }
+    std::int64_t changes() const override { return sqlite3_changes64(db_); }
+    std::int64_t total_changes() const override { return sqlite3_total_changes64(db_); }
+    void roll_back() override;
+    void interrupt() override { sqlite3_interrupt(db_); }
+    void set_deadline(std::optional<TimePoint> deadline) override;
+    std::optional<Capture> take_capture() override;
+    bool proposed_by_other() const override {
+        return client_->taken_by_other.load(std::memory_order_relaxed);
+    }
+    bool current() const override { return !generation().retired(); }
+    std::optional<Duration> busy_timeout() const override { return busy_timeout_; }
+    Database& database() override { return context_.database; }
+
+    void evict() override;
+    const std::shared_ptr<Client>& client() const override { return client_; }
+
+    // For its statements.
+    Result<bool> step(sqlite3_stmt* statement);
+    void reset(sqlite3_stmt* statement);
+    Error error(int result);
+
+private:
+    static int authorize(void* self, int code, const char* first, const char* second, const char*,
+                         const char*);
+    static int progress(void* self);
+    Generation& generation() const { return *client_->generation; }
+    void note_busy_timeout(const char* value);
+
+    ConnectionContext context_;
+    const std::shared_ptr<Client> client_;
+    sqlite3* db_ = nullptr;
+    bool stepping_ = false;                // inside Statement::step()
+    std::atomic<bool> at_work_{false};     // from a step until take_capture(): another thread may hold a row
+    std::atomic<bool> evicted_{false};
+    std::atomic<std::int64_t> deadline_{kNoDeadline};
+    std::optional<Duration> busy_timeout_;
+    std::string_view denial_;  // why the authorizer refused
+};
+
+class SqliteStatement final : public Statement {
+public:
+    SqliteStatement(SqliteConnection& connection, sqlite3_stmt* statement)
+        : connection_(connection), statement_(statement) {}
+    SqliteStatement(const SqliteStatement&) = delete;
+    SqliteStatement& operator=(const SqliteStatement&) = delete;
+    ~SqliteStatement() override {
+        reset();
+        sqlite3_finalize(statement_);
+    }
+
+    int parameter_count() const override { return sqlite3_bind_parameter_count(statement_); }
+    int parameter_index(std::string_view name) const override {
+        return sqlite3_bind_parameter_index(statement_, std::string(name).c_str());
+    }
+    int column_count() const override { return sqlite3_column_count(statement_); }
+    std::string_view column_name(int column) const override {
+        const char* const name = sqlite3_column_name(statement_, column);
+        return name == nullptr ? std::string_view() : name;
+    }
+    DeclaredType declared_type(int column) const override;
+
+    bool read_only() const override { return sqlite3_stmt_readonly(statement_) != 0; }
+    bool takes_write_lock() const override {
+        return !read_only() && sqlite3_stmt_isexplain(statement_) == 0;
+    }
+    void reset() override { connection_.reset(statement_); }
+    void clear_bindings() override { sqlite3_clear_bindings(statement_); }
+    Status bind(int parameter, const wire::Value& value) override;
+
+    Result<bool> step() override { return connection_.step(statement_); }
+    wire::ValueType type(int column) const override {
+        return static_cast<wire::ValueType>(sqlite3_column_type(statement_, column));
+    }
+    std::int64_t integer(int column) const override {
+        return sqlite3_column_int64(statement_, column);
+    }
+    double real(int column) const override { return sqlite3_column_double(statement_, column); }
+    std::string_view text(int column) const override {
+        const auto* const text = sqlite3_column_text(statement_, column);
+        if (text == nullptr) return {};
+        const auto size = static_cast<std::size_t>(sqlite3_column_bytes(statement_, column));
+        return {reinterpret_cast<const char*>(text), size};
+    }
+    ByteView blob(int column) const override {
+        const void* const blob = sqlite3_column_blob(statement_, column);
+        const auto size = static_cast<std::size_t>(sqlite3_column_bytes(statement_, column));
+        return {static_cast<const std::uint8_t*>(blob), blob == nullptr ? 0 : size};
+    }
+
+private:
+    int bind_text(int parameter, std::string_view text) {
+        return sqlite3_bind_text64(statement_, parameter, text.data() == nullptr ? "" : text.data(),
+                                   text.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
+    }
+    int bind_blob(int parameter, ByteView blob) {
+        if (blob.empty()) return sqlite3_bind_zeroblob(statement_, parameter, 0);
+        return sqlite3_bind_blob64(statement_, parameter, blob.data(), blob.size(),
+                                   SQLITE_TRANSIENT);
+    }
+
+    SqliteConnection& connection_;
+    sqlite3_stmt* const statement_;
+};
+
+static_assert(SQLITE_INTEGER == static_cast<int>(wire::ValueType::kInteger));
+static_assert(SQLITE_FLOAT == static_cast<int>(wire::ValueType::kFloat));
+static_assert(SQLITE_TEXT == static_cast<int>(wire::ValueType::kText));
+static_assert(SQLITE_BLOB == static_cast<int>(wire::ValueType::kBlob));
+static_assert(SQLITE_NULL == static_cast<int>(wire::ValueType::kNull));
+
+DeclaredType SqliteStatement::declared_type(int column) const {
+    const char* const declared = sqlite3_column_decltype(statement_, column);
+    if (declared == nullptr) return DeclaredType::kPlain;
+    for (const char* const date : {"DATETIME", "DATE", "TIMESTAMP"}) {
+        if (sqlite3_stricmp(declared, date) == 0) return DeclaredType::kDate;
+    }
+    return sqlite3_stricmp(declared, "BOOLEAN") == 0 ? DeclaredType::kBoolean : DeclaredType::kPlain;
+}
+
+template <class... Functions>
+struct Overloaded : Functions... {
+    using Functions::operator()...;
+};
+template <class... Functions>
+Overloaded(Functions...) -> Overloaded<Functions...>;
+
+Status SqliteStatement::bind(int parameter, const wire::Value& value) {
+    const int result = std::visit(
+        Overloaded{
+            [&](wire::Null) { return sqlite3_bind_null(statement_, parameter); },
+            [&](std::int64_t number) { return sqlite3_bind_int64(statement_, parameter, number); },
+            [&](double number) { return sqlite3_bind_double(statement_, parameter, number); },
+            [&](std::string_view text) { return bind_text(parameter, text); },
+            [&](ByteView blob) { return bind_blob(parameter, blob); },
+            [&](wire::UnixTime time) {
+                return sqlite3_bind_int64(statement_, parameter, time.seconds);
+            },
+            [&](wire::Iso8601 date) { return bind_text(parameter, date.text); },
+            [&](wire::Boolean boolean) {
+                return sqlite3_bind_int64(statement_, parameter, boolean.truth() ? 1 : 0);
+            },
+        },
+        value);
+    if (result != SQLITE_OK) return connection_.error(result);
+    return {};
+}
+
+SqliteConnection::~SqliteConnection() {
+    if (db_ != nullptr) {
+        roll_back();
+        sqlite3_progress_handler(db_, 0, nullptr, nullptr);
+        sqlite3_set_authorizer(db_, nullptr, nullptr);
+        sqlite3_close_v2(db_);
+    }
+    if (context_.on_closed) context_.on_closed(*this);
+}
+
+Status SqliteConnection::open() {
+    const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
+                      SQLITE_OPEN_PRIVATECACHE;
+    const int opened = sqlite3_open_v2(Vfs::file_name(*client_).c_str(), &db_, flags,
+                                       context_.vfs.name().c_str());
+    if (db_ == nullptr) return Error{code::kNoMemory, "out of memory"};
+    if (opened != SQLITE_OK) return error(opened);
+    sqlite3_extended_result_codes(db_, 1);
+    sqlite3_db_config(db_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+    sqlite3_db_config(db_, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
+    sqlite3_db_config(db_, SQLITE_DBCONFIG_ENABLE_FKEY, 1, nullptr);
+    sqlite3_wal_autocheckpoint(db_, 0);
+    const std::string settings = "PRAGMA synchronous=OFF; PRAGMA cache_size=-" +
+                                 std::to_string(context_.page_cache_bytes / 1024);
+    const int set = sqlite3_exec(db_, settings.c_str(), nullptr, nullptr, nullptr);
+    if (set != SQLITE_OK) return error(set);
+    sqlite3_set_authorizer(db_, authorize, this);
+    sqlite3_progress_handler(db_, kProgressOperations, progress, this);
+    return {};
+}
+
+Result<Connection::Prepared> SqliteConnection::prepare(std::string_view sql) {
+    if (!current()) return leadership_lost();
+    if (sql.size() > static_cast<std::size_t>(0x7fffffff)) {
+        return Error{SQLITE_TOOBIG, "string or blob too big"};
+    }
+    denial_ = {};
+    if (sql.empty()) return Prepared{};
+    sqlite3_stmt* statement = nullptr;
+    const char* tail = nullptr;
+    const int result =
+        sqlite3_prepare_v2(db_, sql.data(), static_cast<int>(sql.size()), &statement, &tail);
+    if (result != SQLITE_OK) return error(result);
+    Prepared prepared;
+    prepared.tail = static_cast<std::size_t>(tail - sql.data());
+    if (statement != nullptr) {
+        prepared.statement = std::make_unique<SqliteStatement>(*this, statement);
+    }
+    return prepared;
+}
+
+Result<bool> SqliteConnection::step(sqlite3_stmt* statement) {
+    if (!current()) return leadership_lost();
+    at_work_.store(true, std::memory_order_relaxed);
+    client_->taken_by_other.store(false, std::memory_order_relaxed);
+    denial_ = {};
+    int result = SQLITE_INTERRUPT;
+    if (!evicted_.load(std::memory_order_acquire)) {
+        stepping_ = true;
+        result = sqlite3_step(statement);
+        stepping_ = false;
+    }
+    if (client_->captured) {
+        client_->captured = false;
+        // The command is on its way to the log, and cannot be called back.
+        if (!generation().published()) fatal("SQLite ran out of memory in the middle of a commit");
+    }
+    if (result == SQLITE_ROW) return true;
+    if (result == SQLITE_DONE) return false;
+    if (evicted_.exchange(false)) {
+        roll_back();
+        return snapshot_too_old();
+    }
+    return error(result);
+}
+
+// SQLite would commit an unfinished INSERT ... RETURNING when it is reset. A transaction counts only once
+// step() said that it is done, so here it is undone.
+void SqliteConnection::reset(sqlite3_stmt* statement) {
+    const bool unfinished = sqlite3_stmt_busy(statement) != 0 && !sqlite3_stmt_readonly(statement);
+    if (unfinished && !in_transaction()) {
+        sqlite3_interrupt(db_);
+        sqlite3_step(statement);
+    }
+    sqlite3_reset(statement);
+}
+
+Error SqliteConnection::error(int result) {
+    Error found{sqlite3_extended_errcode(db_), sqlite3_errmsg(db_)};
+    if ((found.code & 0xff) != (result & 0xff)) {
+        found = Error{result, sqlite3_errstr(result)};  // misuse leaves no trace in the connection
+    }
+    if (!current()) return leadership_lost();
+    if (found.code == SQLITE_AUTH && !denial_.empty()) {
+        found.message = "not authorized: " + std::string(denial_);
+    }
+    if (client_->transaction_too_large) {
+        client_->transaction_too_large = false;
+        found.message = "the transaction is too large: the limit is " +
+                        std::to_string(generation().transaction_bytes_max()) + " bytes of pages";
+    }
+    return found;
+}
+
+void SqliteConnection::roll_back() {
+    for (sqlite3_stmt* statement = sqlite3_next_stmt(db_, nullptr); statement != nullptr;
+         statement = sqlite3_next_stmt(db_, statement)) {
+        if (sqlite3_stmt_busy(statement) != 0) reset(statement);
+    }
+    if (in_transaction()) sqlite3_exec(db_, "ROLLBACK", nullptr, nullptr, nullptr);
+}
+
+void SqliteConnection::set_deadline(std::optional<TimePoint> deadline) {
+    deadline_ = deadline ? deadline->time_since_epoch().count() : kNoDeadline;
+}
+
+std::optional<Capture> SqliteConnection::take_capture() {
+    at_work_.store(false, std::memory_order_relaxed);
+    return generation().take_capture(*client_);
+}
+
+void SqliteConnection::evict() {
+    if (evicted_.exchange(true)) return;
+    if (at_work_.load(std::memory_order_relaxed)) {
+        sqlite3_interrupt(db_);
+    } else {
+        roll_back();
+    }
+}
+
+int SqliteConnection::authorize(void* self, int code, const char* first, const char* second,
+                                const char*, const char*) {
+    auto& connection = *static_cast<SqliteConnection*>(self);
+    const std::string_view refusal = refusal_of({code, first, second});
+    if (!refusal.empty()) {
+        connection.denial_ = refusal;
+        return SQLITE_DENY;
+    }
+    // SQLite carries this PRAGMA out while it compiles it, so it is noted here.
+    if (code == SQLITE_PRAGMA && second != nullptr && sqlite3_stricmp(first, "busy_timeout") == 0) {
+        connection.note_busy_timeout(second);
+    }
+    return SQLITE_OK;
+}
+
+void SqliteConnection::note_busy_timeout(const char* value) {
+    int timeout_ms = 0;
+    std::from_chars(value, value + std::strlen(value), timeout_ms);
+    busy_timeout_ = std::chrono::milliseconds(std::max(timeout_ms, 0));
+}
+
+int SqliteConnection::progress(void* self) {
+    auto& connection = *static_cast<SqliteConnection*>(self);
+    if (connection.stepping_) connection.context_.executor.may_yield();
+    if (!connection.current() || connection.evicted_.load(std::memory_order_relaxed)) return 1;
+    const std::int64_t deadline = connection.deadline_.load(std::memory_order_relaxed);
+    if (deadline == kNoDeadline) return 0;
+    return connection.context_.clock.now().time_since_epoch().count() >= deadline ? 1 : 0;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<PinningConnection>> open_connection(ConnectionContext context,
+                                                           std::shared_ptr<Generation> generation) {
+    auto connection = std::make_unique<SqliteConnection>(std::move(context), std::move(generation));
+    Status opened = connection->open();
+    if (!opened) return std::move(opened).error();
+    return std::unique_ptr<PinningConnection>(std::move(connection));
+}
+
+}  // namespace quorlite::database

@@ -1,0 +1,34 @@
+// Connections: SQLite behind the interfaces of database.h. Everything specific to SQLite's C API is here and in
+// the VFS.
+#pragma once
+
+#include <memory>
+
+#include "engine/base/executor.h"
+#include "engine/database/database.h"
+#include "engine/database/vfs.h"
+
+namespace quorlite::database {
+
+// A Connection that the database can end when it keeps the WAL from being moved.
+class PinningConnection : public Connection {
+public:
+    // Ends its read transaction. What it runs, or would run next, fails with SQLITE_BUSY_SNAPSHOT.
+    virtual void evict() = 0;
+    virtual const std::shared_ptr<Client>& client() const = 0;
+};
+
+struct ConnectionContext {
+    Database& database;
+    Vfs& vfs;
+    Executor& executor;
+    const Clock& clock;
+    std::size_t page_cache_bytes = 0;
+    // Runs when the connection is destroyed.
+    std::function<void(PinningConnection&)> on_closed;
+};
+
+Result<std::unique_ptr<PinningConnection>> open_connection(ConnectionContext context,
+                                                           std::shared_ptr<Generation> generation);
+
+}  // namespace quorlite::database

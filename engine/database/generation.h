@@ -1,0 +1,225 @@
+// Generation: what SQLite calls the WAL, the wal-index and the locks of a database, for as long as this node
+// stays leader. All of it is memory.
+//
+//   frames:   0 ............ moved ............ committed ............ captured ........ written
+//             in the active   committed by the   visible to readers,    a transaction
+//             pages too       quorum             not yet committed      under way
+//
+// Capture happens inside SQLite's write of a commit frame, which is before SQLite shows the transaction to
+// any other connection. So whoever has seen a transaction finds it in take_capture(), also when the
+// writer runs on another thread and has not come back yet.
+//
+// move() puts the newest image of each page into the page store, by the locking protocol of SQLite's own
+// checkpoint: afterwards new readers look below the WAL, and the next writer starts it from the
+// beginning. It is done only when all of the WAL is committed, so what lies below is committed always.
+//
+// Threads: frames, wal-index and locks serve any thread; so does capture, for the one writer. Everything
+// under "the loop" is for the loop.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <bit>
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/database/command.h"
+#include "engine/database/database.h"
+#include "engine/database/pages.h"
+
+namespace quorlite::database {
+
+inline constexpr std::size_t kWalHeaderBytes = 32;
+inline constexpr std::size_t kFrameHeaderBytes = 24;
+inline constexpr std::size_t kFrameBytes = kFrameHeaderBytes + kPageSize;
+inline constexpr std::size_t kWalIndexRegionBytes = 32768;
+inline constexpr int kWalLocks = 8;    // writer, checkpoint, recovery, and one per read mark
+inline constexpr int kReadMarks = 5;
+
+// The first frames of a WAL, in chunks that double in size and never move, so that readers need no lock.
+class FrameTable {
+public:
+    struct Frame {
+        std::array<std::uint8_t, kFrameHeaderBytes> header{};
+        PageRef page;
+
+        PageNumber number() const { return load_big<PageNumber>(header.data()); }
+        // Not zero in the last frame of a transaction: the size of the database afterwards, in pages.
+        PageNumber commit_size() const { return load_big<PageNumber>(header.data() + 4); }
+    };
+
+    FrameTable() = default;
+    FrameTable(const FrameTable&) = delete;
+    FrameTable& operator=(const FrameTable&) = delete;
+    ~FrameTable();
+
+    Frame& grow_to(std::size_t frame);  // one writer
+    // Precondition: grow_to(frame) happened before.
+    const Frame& operator[](std::size_t frame) const;
+    void release_pages(std::size_t count);  // forgets the images of the first `count` frames
+
+private:
+    static constexpr std::size_t kFirstChunk = 64;
+    static constexpr std::size_t kChunks = 32;
+    struct Place {
+        std::size_t chunk;
+        std::size_t offset;
+    };
+    static Place place(std::size_t frame) {
+        const std::size_t chunk =
+            static_cast<std::size_t>(std::bit_width(frame / kFirstChunk + 1)) - 1;
+        return {chunk, frame - kFirstChunk * ((std::size_t{1} << chunk) - 1)};
+    }
+
+    std::array<std::atomic<Frame*>, kChunks> chunks_{};
+};
+
+class Generation;
+
+// What one connection holds of a generation. Shared by the connection and its open files.
+struct Client : std::enable_shared_from_this<Client> {
+    std::shared_ptr<Generation> generation;
+    std::uint64_t number = 0;
+    std::uint8_t shared_locks = 0;     // bits by lock; guarded by the generation
+    std::uint8_t exclusive_locks = 0;  // the same
+    // What the last write met; for the connection, which must clear them.
+    bool captured = false;
+    bool transaction_too_large = false;
+    std::atomic<bool> taken_by_other{false};  // another connection's take_capture() gave out its own
+};
+
+class Generation {
+public:
+    struct Limits {
+        std::size_t command_bytes_max;
+        std::size_t transaction_frames_max;
+    };
+    Generation(std::string database, std::shared_ptr<PageStore> pages, Limits limits);
+
+    // --- the VFS; results are SQLite's codes ---
+    int read_main(std::uint64_t offset, std::span<std::uint8_t> into) const;
+    std::uint64_t main_size() const;
+    int read_wal(std::uint64_t offset, std::span<std::uint8_t> into) const;
+    int write_wal(Client& client, std::uint64_t offset, ByteView bytes);
+    std::uint64_t wal_size() const;
+    int map_region(std::size_t region, bool extend, void volatile** address);
+    bool lock(Client& client, int first, int count, bool exclusive);
+    void unlock(Client& client, int first, int count);
+    void barrier();
+
+    bool retired() const { return retired_.load(std::memory_order_acquire); }
+    const std::string& database() const { return database_; }
+    std::size_t transaction_bytes_max() const { return limits_.transaction_frames_max * kPageSize; }
+    // True if SQLite has shown to others all that was captured. For the writer, after its step.
+    bool published() const;
+
+    // --- the loop ---
+    void add_client(const std::shared_ptr<Client>& client);
+    std::optional<Capture> take_capture(const Client& client);
+    void proposed(Index index);
+    void committed(Index index);
+    bool has_uncommitted() const;
+
+    // Moves the WAL into the page store if all of it is committed, no one writes, and no reader needs it.
+    bool move();
+    std::size_t frames_to_move() const;
+    std::size_t frames_held() const { return frames_held_.load(std::memory_order_relaxed); }
+    // Frees the images of a WAL that was moved, if no reader can ask for them any more.
+    void release_moved();
+    bool pinned() const;  // by a reader
+    // Clients whose snapshot keeps move() from working.
+    std::vector<std::shared_ptr<Client>> pinning() const;
+
+    // Ends it: the VFS answers with errors from now on. Committed frames go to the page store.
+    void retire();
+    // Committed frames that are not in the page store yet, laid over `set`.
+    void overlay_committed(PageSet& set) const;
+
+    // The first command that is not (entirely) in the page store, if there is one. Commands up to it
+    // and not more may be declared flushed.
+    Index first_unmoved() const;
+    // Commands of a transaction of which only the first ones are committed: the next leader may commit the
+    // rest.
+    struct Part {
+        Index first;
+        std::vector<SharedBytes> commands;
+    };
+    Part partly_committed(Index committed) const;
+
+private:
+    struct Record {
+        std::size_t frames_end = 0;
+        std::vector<SharedBytes> commands;
+        std::weak_ptr<Client> writer;
+        Index last;  // of its commands, once proposed; they are consecutive
+
+        Index first() const { return Index(last.value() - commands.size() + 1); }
+    };
+
+    int begin_wal(ByteView header);
+    int write_frame_header(Client& client, std::size_t frame, ByteView header);
+    int write_frame_page(Client& client, std::size_t frame, ByteView page);
+    bool capture(Client& client, std::size_t commit_frame);
+    std::vector<std::pair<PageNumber, std::uint32_t>> transaction_pages(std::size_t first,
+                                                                        std::size_t commit_frame);
+    std::vector<SharedBytes> encode(
+        const std::vector<std::pair<PageNumber, std::uint32_t>>& pages, PageNumber page_count);
+    std::uint32_t wal_index_word(std::size_t offset) const;
+    void set_wal_index_word(std::size_t offset, std::uint32_t value);
+    std::size_t frames_captured() const;
+    bool pins(int mark, std::uint32_t newest) const;
+    bool take_read_marks(std::uint32_t newest);
+    void move_pages();
+    template <class Resize, class Put>
+    void scan_committed(Resize resize, Put put) const;
+
+    const std::string database_;
+    const std::shared_ptr<PageStore> pages_;
+    const Limits limits_;
+    std::atomic<bool> retired_{false};
+
+    // Written by the one writer; frames below `captured_` are constant until begin_wal().
+    FrameTable frames_;
+    std::array<std::uint8_t, kWalHeaderBytes> wal_header_{};
+    std::atomic<std::size_t> frames_held_{0};  // that have an image
+    std::atomic<std::size_t> written_{0};
+    std::atomic<bool> wal_begun_{false};
+
+    // The writer's, while it captures; of move(), while no one writes.
+    std::mutex writer_mutex_;
+    std::unordered_map<PageNumber, std::uint32_t> newest_;  // captured frame of each page
+    PageNumber page_count_;                                 // after the newest capture
+    PageNumber floor_ = kNoFloor;                           // smallest size since the last move
+
+    mutable std::mutex mutex_;  // guards what follows, and retiring
+    std::size_t captured_ = 0;
+    std::size_t committed_ = 0;
+    std::size_t moved_ = 0;
+    Index first_unmoved_;
+    // Captured and not committed, oldest first: proposed ones, then those in `batches_`, then new ones.
+    std::deque<Record> records_;
+    std::size_t proposed_records_ = 0;
+    std::deque<std::size_t> batches_;  // records that each take_capture() gave out, not proposed yet
+
+    mutable std::mutex locks_mutex_;  // guards what follows
+    std::array<std::uint32_t, kWalLocks> shared_{};
+    std::array<const Client*, kWalLocks> exclusive_{};
+    std::condition_variable unlocked_;
+    std::vector<std::weak_ptr<Client>> clients_;
+    std::size_t sweep_at_ = 0;  // clients that call for forgetting those that are gone
+
+    mutable std::mutex regions_mutex_;
+    struct alignas(16) Region {
+        std::array<std::uint8_t, kWalIndexRegionBytes> bytes;
+    };
+    std::vector<std::unique_ptr<Region>> regions_;
+    std::atomic<Region*> first_region_{nullptr};
+    std::atomic<std::uint64_t> barriers_{0};
+};
+
+}  // namespace quorlite::database

@@ -1,0 +1,201 @@
+#include "engine/database/pages.h"
+
+#include <algorithm>
+
+#include "engine/base/check.h"
+
+namespace quorlite::database {
+namespace {
+
+void copy_page(ConstPageBytes from, PageBytes to) { std::memcpy(to.data(), from.data(), kPageSize); }
+
+void zero_page(PageBytes page) { std::memset(page.data(), 0, kPageSize); }
+
+std::array<std::uint8_t, kPageSize> make_initial_page() {
+    constexpr std::string_view kMagic("SQLite format 3\0", 16);
+    std::array<std::uint8_t, kPageSize> page{};
+    std::copy(kMagic.begin(), kMagic.end(), page.begin());
+    page[16] = kPageSize >> 8;  // page size, big-endian
+    page[18] = 2;               // write version: WAL
+    page[19] = 2;               // read version: WAL
+    page[21] = 64;              // payload fractions, fixed by the format
+    page[22] = 32;
+    page[23] = 32;
+    page[27] = 1;  // change counter
+    page[31] = 1;  // size in pages, believed because ...
+    page[95] = 1;  // ... it is valid for this change counter
+    page[100] = 0x0d;  // an empty leaf of a table: the schema
+    page[105] = kPageSize >> 8;  // its cell content begins at the end of the page
+    return page;
+}
+
+Error damaged(std::size_t got) {
+    return Error{code::kIo, "the base file ends in the middle of a page (" + std::to_string(got) +
+                                " bytes)"};
+}
+
+}  // namespace
+
+PageRef PageRef::make() {
+    PageRef page;
+    page.buffer_ = new Buffer;
+    return page;
+}
+
+void Layer::shrink(PageNumber count) {
+    std::erase_if(pages, [&](const auto& entry) { return entry.first > count; });
+    floor = std::min(floor, count);
+}
+
+Lookup find_page(const Layer& layer, PageNumber page, PageRef& found) {
+    const auto at = layer.pages.find(page);
+    if (at != layer.pages.end()) {
+        found = at->second;
+        return Lookup::kFound;
+    }
+    return page > layer.floor ? Lookup::kZeros : Lookup::kBelow;
+}
+
+ConstPageBytes initial_page() {
+    static const std::array<std::uint8_t, kPageSize> page = make_initial_page();
+    return page;
+}
+
+Status Base::read(PageNumber page, PageBytes into) const {
+    if (page > page_count) {
+        zero_page(into);
+        return {};
+    }
+    if (!file) {
+        copy_page(initial_page(), into);
+        return {};
+    }
+    auto got = file->read(std::uint64_t{page - 1} * kPageSize, into);
+    if (!got) return std::move(got).error();
+    if (*got != kPageSize && *got != 0) return damaged(*got);
+    // A file torn by a crash can be short until the log has been applied again.
+    if (*got == 0) zero_page(into);
+    return {};
+}
+
+namespace {
+
+// The two layers above the base file, looked up in order.
+Lookup find_above(const Layer& active, const Layer* flushing, PageNumber page, PageRef& found) {
+    Lookup lookup = find_page(active, page, found);
+    if (lookup == Lookup::kBelow && flushing != nullptr) lookup = find_page(*flushing, page, found);
+    return lookup;
+}
+
+Status fill_page(Lookup lookup, const PageRef& found, const Base& base, PageNumber page,
+                 PageBytes into) {
+    if (lookup == Lookup::kBelow) return base.read(page, into);
+    if (lookup == Lookup::kFound) {
+        copy_page(found.bytes(), into);
+    } else {
+        zero_page(into);
+    }
+    return {};
+}
+
+}  // namespace
+
+Status PageSet::read(PageNumber page, PageBytes into) const {
+    PageRef found;
+    const Lookup lookup =
+        page > page_count ? Lookup::kZeros : find_above(active, flushing.get(), page, found);
+    return fill_page(lookup, found, base, page, into);
+}
+
+Status PageStore::read(PageNumber page, PageBytes into) const {
+    PageRef found;
+    Lookup lookup = Lookup::kZeros;
+    Base base;
+    {
+        const std::lock_guard lock(mutex_);
+        if (page <= page_count_) lookup = find_above(active_, flushing_.get(), page, found);
+        if (lookup == Lookup::kBelow) base = base_;
+    }
+    // The base file is read without the lock: while a reader can ask for a page, no newer image of it
+    // leaves the WAL (see Generation::move), so no flush writes it.
+    return fill_page(lookup, found, base, page, into);
+}
+
+PageNumber PageStore::page_count() const {
+    const std::lock_guard lock(mutex_);
+    return page_count_;
+}
+
+void PageStore::put(PageNumber page, PageRef image) {
+    const std::lock_guard lock(mutex_);
+    active_.pages.insert_or_assign(page, std::move(image));
+}
+
+void PageStore::resize(PageNumber floor, PageNumber count) {
+    QUORLITE_CHECK(floor >= 1 && floor <= count);
+    const std::lock_guard lock(mutex_);
+    if (floor < page_count_) active_.shrink(floor);
+    page_count_ = count;
+}
+
+Result<PageBytes> PageStore::writable(PageNumber page, bool from_zero) {
+    const std::lock_guard lock(mutex_);
+    QUORLITE_CHECK(page >= 1 && page <= page_count_);
+    PageRef& image = active_.pages[page];
+    if (image && image.unique()) {
+        if (from_zero) zero_page(image.mutable_bytes());
+        return image.mutable_bytes();
+    }
+    PageRef fresh = PageRef::make();
+    if (from_zero) {
+        zero_page(fresh.mutable_bytes());
+    } else {
+        PageRef found = image;
+        Lookup lookup = Lookup::kFound;
+        if (!image) {
+            active_.pages.erase(page);  // not there yet; the lookup must see what lies below
+            lookup = find_above(active_, flushing_.get(), page, found);
+        }
+        const Status filled = fill_page(lookup, found, base_, page, fresh.mutable_bytes());
+        if (!filled) return filled.error();
+    }
+    PageRef& placed = active_.pages[page];
+    placed = std::move(fresh);
+    return placed.mutable_bytes();
+}
+
+bool PageStore::dirty() const {
+    const std::lock_guard lock(mutex_);
+    return flushing_ != nullptr || !active_.empty();
+}
+
+std::size_t PageStore::active_pages() const {
+    const std::lock_guard lock(mutex_);
+    return active_.pages.size();
+}
+
+std::size_t PageStore::pages_held() const {
+    const std::lock_guard lock(mutex_);
+    return active_.pages.size() + (flushing_ ? flushing_->pages.size() : 0);
+}
+
+std::shared_ptr<const Layer> PageStore::freeze() {
+    const std::lock_guard lock(mutex_);
+    QUORLITE_CHECK(!flushing_);
+    flushing_ = std::make_shared<const Layer>(std::exchange(active_, Layer{}));
+    return flushing_;
+}
+
+void PageStore::flushed(Base base) {
+    const std::lock_guard lock(mutex_);
+    QUORLITE_CHECK(flushing_ != nullptr);
+    base_ = std::move(base);
+    flushing_.reset();
+}
+
+PageSet PageStore::share() const {
+    const std::lock_guard lock(mutex_);
+    return PageSet{active_, flushing_, base_, page_count_};
+}
+
+}  // namespace quorlite::database

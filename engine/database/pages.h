@@ -1,0 +1,131 @@
+// Pages: the content of one database below SQLite's WAL.
+//
+//   a page is read from:  active layer -> layer being flushed -> base file
+//
+// A layer maps page numbers to shared page images and has a floor: the smallest size, in pages, that the
+// database had while the layer was the active one. A page above the floor that is not in the layer is
+// zeros, whatever lies below: a database that shrank and grew again never shows what it held before.
+//
+// A page image is immutable while it has several holders (a WAL frame, an image, a flush); writable() clones
+// it then. Reading works on any thread; everything else belongs to the loop.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+#include <utility>
+
+#include "engine/base/disk.h"
+#include "engine/database/database.h"
+
+namespace quorlite::database {
+
+using PageNumber = std::uint32_t;  // from 1, as in SQLite
+
+inline constexpr PageNumber kNoFloor = 0xffffffff;
+inline constexpr PageNumber kPageCountMax = 0xfffffffe;  // SQLite's own
+using PageBytes = std::span<std::uint8_t, kPageSize>;
+using ConstPageBytes = std::span<const std::uint8_t, kPageSize>;
+
+// A shared page image. Copying shares; the last holder frees it, on any thread.
+class PageRef {
+public:
+    PageRef() = default;
+    static PageRef make();  // contents undefined
+    PageRef(const PageRef& other) : buffer_(other.buffer_) {
+        if (buffer_ != nullptr) buffer_->holders.fetch_add(1, std::memory_order_relaxed);
+    }
+    PageRef(PageRef&& other) noexcept : buffer_(std::exchange(other.buffer_, nullptr)) {}
+    PageRef& operator=(PageRef other) noexcept {
+        std::swap(buffer_, other.buffer_);
+        return *this;
+    }
+    ~PageRef() {
+        if (buffer_ != nullptr && buffer_->holders.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+            delete buffer_;
+        }
+    }
+
+    explicit operator bool() const { return buffer_ != nullptr; }
+    // No one else can see this image, so it may be changed.
+    bool unique() const { return buffer_->holders.load(std::memory_order_acquire) == 1; }
+    ConstPageBytes bytes() const { return buffer_->bytes; }
+    PageBytes mutable_bytes() { return buffer_->bytes; }  // precondition: unique()
+
+private:
+    struct Buffer {
+        std::atomic<std::uint32_t> holders{1};
+        alignas(16) std::array<std::uint8_t, kPageSize> bytes;
+    };
+    Buffer* buffer_ = nullptr;
+};
+
+struct Layer {
+    std::unordered_map<PageNumber, PageRef> pages;
+    PageNumber floor = kNoFloor;
+
+    bool empty() const { return pages.empty() && floor == kNoFloor; }
+    void shrink(PageNumber count);
+};
+
+// What a layer says about a page.
+enum class Lookup { kFound, kZeros, kBelow };
+Lookup find_page(const Layer& layer, PageNumber page, PageRef& found);
+
+// The first page of a database in which nothing was ever written: an SQLite header in WAL mode and an
+// empty schema, the same on every node.
+ConstPageBytes initial_page();
+
+// The base file at the end of the last flush. No file: nothing was ever flushed.
+struct Base {
+    std::shared_ptr<File> file;
+    PageNumber page_count = 1;
+
+    Status read(PageNumber page, PageBytes into) const;
+};
+
+// Everything at one instant, sharing the images.
+struct PageSet {
+    Layer active;
+    std::shared_ptr<const Layer> flushing;
+    Base base;
+    PageNumber page_count = 1;
+
+    Status read(PageNumber page, PageBytes into) const;
+};
+
+class PageStore {
+public:
+    explicit PageStore(Base base) : base_(std::move(base)), page_count_(base_.page_count) {}
+
+    Status read(PageNumber page, PageBytes into) const;  // any thread
+    PageNumber page_count() const;                       // any thread
+
+    void put(PageNumber page, PageRef image);
+    // The database was `floor` pages long for a moment and is `count` pages long now.
+    void resize(PageNumber floor, PageNumber count);
+    // The current image of a page, or zeros, to be changed in place.
+    Result<PageBytes> writable(PageNumber page, bool from_zero);
+
+    bool dirty() const;                // pages that are not in the base file, flushing ones included
+    std::size_t active_pages() const;  // not yet being flushed
+    std::size_t pages_held() const;
+
+    // Freezes the active layer and returns it. Precondition: nothing is being flushed.
+    std::shared_ptr<const Layer> freeze();
+    // The frozen layer is in `base` now.
+    void flushed(Base base);
+    PageSet share() const;
+
+private:
+    mutable std::mutex mutex_;
+    Layer active_;
+    std::shared_ptr<const Layer> flushing_;
+    Base base_;
+    PageNumber page_count_;
+};
+
+}  // namespace quorlite::database

@@ -1,0 +1,301 @@
+#include "engine/database/replicated_database.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "engine/base/check.h"
+
+namespace quorlite::database {
+namespace {
+
+// Of a transaction's commands; far above what a node sends.
+constexpr std::size_t kPartsBytesMax = 1u << 30;
+// A WAL without uncommitted frames is moved from this size on, for nobody waits for that.
+constexpr std::size_t kIdleFrames = 256;
+
+Index earlier(Index bound, Index first) {
+    return first ? std::min(bound, first.previous()) : bound;
+}
+
+Error malformed(std::string_view what) {
+    return Error{code::kCorrupt, "malformed command: " + std::string(what)};
+}
+
+}  // namespace
+
+std::uint64_t hash_page(std::uint64_t seed, ConstPageBytes page) {
+    constexpr std::uint64_t kMultiplier = 0x9fb21c651e98df25;
+    std::uint64_t hash = seed;
+    for (std::size_t i = 0; i < kPageSize; i += sizeof(std::uint64_t)) {
+        hash = std::rotl(hash ^ load_little<std::uint64_t>(page.data() + i), 29) * kMultiplier;
+    }
+    return hash ^ (hash >> 32);
+}
+
+ReplicatedDatabase::ReplicatedDatabase(DatabaseHost& host, std::string name)
+    : host_(host),
+      name_(std::move(name)),
+      pages_(std::make_shared<PageStore>(Base{})),
+      writers_(host.executor(), [this] { maybe_move(); }) {}
+
+ReplicatedDatabase::~ReplicatedDatabase() = default;
+
+// --- connections and commits ---
+
+Generation& ReplicatedDatabase::generation() {
+    if (!generation_) {
+        const Options& options = host_.options();
+        const Generation::Limits limits{options.command_bytes_max,
+                                        options.transaction_bytes_max / kPageSize};
+        generation_ = std::make_shared<Generation>(name_, pages_, limits);
+    }
+    return *generation_;
+}
+
+Result<std::unique_ptr<Connection>> ReplicatedDatabase::connect() {
+    generation();
+    ConnectionContext context{*this, host_.vfs(), host_.executor(), host_.clock(),
+                              host_.options().page_cache_bytes,
+                              [this](PinningConnection& closed) {
+                                  std::erase(connections_, &closed);
+                              }};
+    auto connection = open_connection(std::move(context), generation_);
+    if (!connection) return std::move(connection).error();
+    connections_.push_back(connection->get());
+    return std::unique_ptr<Connection>(std::move(*connection));
+}
+
+void ReplicatedDatabase::proposed(Index index) {
+    if (!generation_) return;
+    generation_->proposed(index);
+    newest_proposed_ = index;
+    host_.note_proposed(*this, index);
+}
+
+void ReplicatedDatabase::committed(Index index) {
+    if (!generation_) return;
+    generation_->committed(index);
+    committed_once_ = true;
+    maybe_move();
+}
+
+void ReplicatedDatabase::renew(Index applied) {
+    if (!generation_) return;
+    const std::shared_ptr<Generation> old = std::exchange(generation_, nullptr);
+    old->committed(applied);
+    Generation::Part part = old->partly_committed(applied);
+    const Index first = old->first_unmoved();
+    old->retire();
+    if (first && first <= applied && first != part.first) {
+        first_active_ = first_active_ ? std::min(first_active_, first) : first;
+        committed_once_ = true;
+    }
+    if (part.first) {
+        parts_ = {part.first, std::move(part.commands), 0};
+        for (const auto& command : parts_.commands) parts_.bytes += command->size();
+    }
+    newest_proposed_ = std::min(newest_proposed_, applied);
+    move_wanted_ = false;
+    host_.note_pages(*this);
+    writers_.reset(Error{code::kNotLeader, "not leader"});
+}
+
+// --- commands of other nodes ---
+
+Status ReplicatedDatabase::keep_part(Index index, const CommandHeader& header, ByteView command) {
+    if (header.first) parts_ = {index, {}, 0};  // an unfinished one before it never happened
+    if (!parts_.first) return malformed("a transaction without its beginning");
+    if (parts_.bytes + command.size() > kPartsBytesMax) return malformed("a transaction without end");
+    parts_.bytes += command.size();
+    parts_.commands.push_back(std::make_shared<const Bytes>(command.begin(), command.end()));
+    return {};
+}
+
+Status ReplicatedDatabase::apply(Index index, const CommandHeader& header, ByteView command) {
+    if (index <= base_at_) return {};
+    if (generation_) renew(index.previous());
+    if (!header.last) return keep_part(index, header, command);
+    if (header.first) parts_ = {index, {}, 0};
+    if (!parts_.first) return malformed("a transaction without its beginning");
+    const Parts parts = std::exchange(parts_, {});
+    pages_->resize(header.floor, header.page_count);
+    for (const SharedBytes& part : parts.commands) {
+        Status patched = patch(*part);
+        if (!patched) return patched;
+    }
+    Status patched = patch(command);
+    if (!patched) return patched;
+    if (!first_active_) first_active_ = parts.first;
+    committed_once_ = true;
+    host_.note_pages(*this);
+    return {};
+}
+
+Status ReplicatedDatabase::patch(ByteView command) {
+    CommandReader reader(command);
+    CommandHeader header;
+    CommandReader::Page page;
+    if (!reader.header(header)) return malformed("header");
+    const PageNumber page_count = pages_->page_count();
+    while (reader.next_page(page)) {
+        if (page.number > page_count) return malformed("a page beyond the end");
+        auto bytes = pages_->writable(page.number, page.from_zero);
+        if (!bytes) return std::move(bytes).error();
+        for (std::uint64_t i = 0; i < page.ranges; ++i) {
+            CommandReader::Range range;
+            if (!reader.next_range(range)) return malformed("range");
+            std::memcpy(bytes->data() + range.offset, range.bytes.data(), range.bytes.size());
+        }
+    }
+    return reader.failed() ? malformed("page") : Status();
+}
+
+// --- moving the WAL ---
+
+// The one place that decides. Whenever the lock is free the WAL may be moved, if it is worth it and nothing in
+// it is uncommitted; if only that is missing, writers wait until it is.
+void ReplicatedDatabase::maybe_move() {
+    if (!generation_ || writers_.taken()) return;
+    const std::size_t frames = generation_->frames_to_move();
+    const bool due = move_wanted_ || frames >= host_.options().wal_frames_soft;
+    bool wait = host_.must_wait();
+    if (frames > 0 && (due || frames >= kIdleFrames)) {
+        if (!generation_->has_uncommitted()) {
+            if (!move() && frames >= host_.options().wal_frames_hard) evict_pinning();
+        } else if (due && !generation_->pinned()) {
+            wait = true;
+        }
+    }
+    if (frames == 0) move_wanted_ = false;
+    if (wait) {
+        writers_.hold();
+    } else if (writers_.held()) {
+        writers_.resume();
+    }
+}
+
+bool ReplicatedDatabase::move() {
+    const Index first = generation_->first_unmoved();
+    if (!generation_->move()) return false;
+    if (first && !first_active_) first_active_ = first;
+    move_wanted_ = false;
+    host_.note_pages(*this);
+    return true;
+}
+
+void ReplicatedDatabase::evict_pinning() {
+    const auto clients = generation_->pinning();
+    for (PinningConnection* const connection : connections_) {
+        if (std::find(clients.begin(), clients.end(), connection->client()) != clients.end()) {
+            connection->evict();
+        }
+    }
+    move();
+}
+
+void ReplicatedDatabase::move_soon() {
+    if (!generation_ || generation_->frames_to_move() == 0) return;
+    move_wanted_ = true;
+    maybe_move();
+}
+
+void ReplicatedDatabase::continue_writers() { maybe_move(); }
+
+void ReplicatedDatabase::release_idle_memory() {
+    if (generation_ && !writers_.taken()) generation_->release_moved();
+}
+
+std::string ReplicatedDatabase::pinned_by() const {
+    if (!generation_) return {};
+    const auto clients = generation_->pinning();
+    if (clients.empty()) return {};
+    std::string text = "connection " + std::to_string(clients.front()->number);
+    if (clients.size() > 1) text += " and " + std::to_string(clients.size() - 1) + " more";
+    return text;
+}
+
+// --- flushing ---
+
+// What is in the WAL only, or only begun, is not in the page store.
+Index ReplicatedDatabase::flushable(Index applied) const {
+    Index bound = earlier(applied, parts_.first);
+    if (generation_) bound = earlier(bound, generation_->first_unmoved());
+    return bound;
+}
+
+Index ReplicatedDatabase::flushed(Index applied) const {
+    return earlier(earlier(flushable(applied), first_active_), first_flushing_);
+}
+
+std::optional<FlushItem> ReplicatedDatabase::freeze(Index applied) {
+    if (!first_active_) return std::nullopt;
+    if (image_token_.use_count() > 1) return std::nullopt;
+    FlushItem item;
+    item.name = name_;
+    item.number = number_;
+    item.before = base_;
+    item.page_count = pages_->page_count();
+    item.layer = pages_->freeze();
+    // The first flush of a database begins before its first command.
+    item.from = base_.file ? base_at_ : first_active_.previous();
+    item.to = flushable(applied);
+    flushing_to_ = item.to;
+    first_flushing_ = std::exchange(first_active_, Index());
+    host_.note_pages(*this);
+    return item;
+}
+
+void ReplicatedDatabase::flush_finished(const FlushItem& item) {
+    base_ = Base{item.file, item.page_count};
+    pages_->flushed(base_);
+    base_at_ = item.to;
+    flushing_to_ = Index();
+    first_flushing_ = Index();
+}
+
+void ReplicatedDatabase::restart(Base base, std::uint64_t number, Index at, Index flushing_to) {
+    if (generation_) {
+        generation_->retire();
+        generation_.reset();
+        writers_.reset(Error{code::kNotLeader, "not leader"});
+    }
+    base_ = std::move(base);
+    pages_ = std::make_shared<PageStore>(base_);
+    number_ = number;
+    base_at_ = at;
+    flushing_to_ = flushing_to;
+    first_active_ = first_flushing_ = newest_proposed_ = Index();
+    parts_ = {};
+    move_wanted_ = false;
+    committed_once_ = base_.file != nullptr;
+    // An image that is being read belongs to the pages of before.
+    image_token_ = std::make_shared<int>();
+    host_.note_pages(*this);
+}
+
+// --- looking at it ---
+
+PageSet ReplicatedDatabase::pages_now() const {
+    PageSet set = pages_->share();
+    if (generation_) generation_->overlay_committed(set);
+    return set;
+}
+
+Result<std::uint64_t> ReplicatedDatabase::checksum() {
+    const PageSet set = pages_now();
+    std::uint64_t hash = set.page_count;
+    std::array<std::uint8_t, kPageSize> page;
+    for (PageNumber number = 1; number <= set.page_count; ++number) {
+        Status read = set.read(number, page);
+        if (!read) return std::move(read).error();
+        hash = hash_page(hash, page);
+    }
+    return hash;
+}
+
+std::size_t ReplicatedDatabase::memory_bytes() const {
+    const std::size_t frames = generation_ ? generation_->frames_held() : 0;
+    return (pages_->pages_held() + frames) * kPageSize;
+}
+
+}  // namespace quorlite::database

@@ -1,0 +1,132 @@
+// ReplicatedDatabase: one database of a store: its page store, its current generation and its writers, and the
+// index arithmetic that says what may be called flushed.
+//
+//   base_at        the base file holds every command of this database up to here
+//   first_flushing the oldest command in the frozen layer, if there is one
+//   first_active   the oldest command in the active layer, if there is one
+//   (generation)   the oldest command that is in the WAL only, if there is one
+//   parts          the first commands of a transaction whose last one has not come, if there are any
+//
+// Belongs to the loop.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/base/executor.h"
+#include "engine/database/connection.h"
+#include "engine/database/flush.h"
+#include "engine/database/generation.h"
+#include "engine/database/writer_queue.h"
+
+namespace quorlite::database {
+
+class ReplicatedDatabase;
+
+// What a database needs of its store.
+class DatabaseHost {
+public:
+    virtual Vfs& vfs() = 0;
+    virtual Executor& executor() = 0;
+    virtual const Clock& clock() const = 0;
+    virtual const Options& options() const = 0;
+    virtual void note_proposed(ReplicatedDatabase& database, Index index) = 0;
+    virtual void note_pages(ReplicatedDatabase& database) = 0;  // the active layer has changed
+    // The active layers are much larger than they should be: writers wait for the flush.
+    virtual bool must_wait() const = 0;
+
+protected:
+    ~DatabaseHost() = default;
+};
+
+class ReplicatedDatabase final : public Database {
+public:
+    ReplicatedDatabase(DatabaseHost& host, std::string name);
+    ReplicatedDatabase(const ReplicatedDatabase&) = delete;
+    ReplicatedDatabase& operator=(const ReplicatedDatabase&) = delete;
+    ~ReplicatedDatabase() override;
+
+    const std::string& name() const override { return name_; }
+    Result<std::unique_ptr<Connection>> connect() override;
+    WriterQueue& writers() override { return writers_; }
+    void proposed(Index index) override;
+    Index newest_proposed() const override { return newest_proposed_; }
+    std::uint32_t page_count() const override { return pages_now().page_count; }
+    Result<std::uint64_t> checksum() override;
+    std::string pinned_by() const override;
+
+    // --- the store ---
+    // The content is that of a base file (or nothing), as of `at`; what came after is gone.
+    void restart(Base base, std::uint64_t number, Index at, Index flushing_to);
+    Status apply(Index index, const CommandHeader& header, ByteView command);
+    void committed(Index index);
+    // Everything up to `applied` is committed; what was captured and is not, never happened.
+    void renew(Index applied);
+
+    bool committed_once() const { return committed_once_; }
+    std::size_t active_pages() const { return pages_->active_pages(); }
+    std::size_t memory_bytes() const;
+    Index flushable(Index applied) const;
+    Index flushed(Index applied) const;
+    bool dirty() const { return pages_->dirty() || (generation_ && generation_->frames_to_move() > 0); }
+
+    // Takes part in a flush, unless it has nothing to flush or an image is being read.
+    std::optional<FlushItem> freeze(Index applied);
+    void flush_finished(const FlushItem& item);
+    // Moves the WAL as soon as it can be done, however small it is.
+    void move_soon();
+    void release_idle_memory();
+    void continue_writers();
+    void refuse_writers(std::optional<Error> error) { writers_.refuse(std::move(error)); }
+
+    // The committed prefix. No flush of this database begins while the token lives.
+    PageSet pages_now() const;
+    std::shared_ptr<const void> image_token() const { return image_token_; }
+    const Base& base() const { return base_; }
+    std::uint64_t number() const { return number_; }
+    void set_number(std::uint64_t number) { number_ = number; }
+    Index base_at() const { return base_at_; }
+    Index flushing_to() const { return flushing_to_; }
+
+    std::size_t counted_pages = 0;  // the store's: of the active layer, as it last saw them
+
+private:
+    struct Parts {
+        Index first;
+        std::vector<SharedBytes> commands;
+        std::size_t bytes = 0;
+    };
+
+    Generation& generation();
+    Status keep_part(Index index, const CommandHeader& header, ByteView command);
+    Status patch(ByteView command);
+    void maybe_move();
+    bool move();
+    void evict_pinning();
+    Index wal_bound(Index bound) const;
+
+    DatabaseHost& host_;
+    const std::string name_;
+    std::shared_ptr<PageStore> pages_;
+    std::shared_ptr<Generation> generation_;  // none until someone connects
+    std::vector<PinningConnection*> connections_;
+    FairQueue writers_;
+    Index newest_proposed_;
+    bool committed_once_ = false;
+    bool move_wanted_ = false;
+
+    Base base_;
+    std::uint64_t number_ = 0;
+    Index base_at_;
+    Index flushing_to_;
+    Index first_active_;
+    Index first_flushing_;
+    Parts parts_;
+    std::shared_ptr<const void> image_token_ = std::make_shared<int>();
+};
+
+std::uint64_t hash_page(std::uint64_t seed, ConstPageBytes page);
+
+}  // namespace quorlite::database

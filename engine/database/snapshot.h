@@ -1,0 +1,75 @@
+// Images and snapshots: the content of databases for clients and for other nodes. See database.h.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/database/manifest.h"
+#include "engine/database/pages.h"
+
+namespace quorlite::database {
+
+std::unique_ptr<Image> make_image(PageSet pages, std::shared_ptr<const void> token);
+
+// `files` belong to the entries of `manifest`, in order. `horizon`: the highest index that any flush aims at.
+std::unique_ptr<SnapshotSource> make_snapshot_source(
+    Manifest manifest, std::vector<std::shared_ptr<File>> files,
+    std::shared_ptr<const std::atomic<std::uint64_t>> horizon);
+
+// Files of a snapshot on their way in, under numbers that the live databases do not use. Shared by the store,
+// which offers it again to whoever starts to install the same snapshot, and by those who did.
+class Staging {
+public:
+    // `numbers`: one per entry of `manifest`.
+    Staging(Disk& disk, std::shared_ptr<ManifestFile> live, SharedBytes description,
+            Manifest manifest, std::uint64_t first_number);
+    ~Staging();  // removes the files, unless they were adopted
+
+    const SharedBytes& description() const { return description_; }
+    const Manifest& manifest() const { return manifest_; }  // with the new numbers
+    std::uint64_t file_bytes(std::size_t file) const;
+    std::uint64_t received(std::size_t file) const { return files_[file].received.load(); }
+    Status write(std::size_t file, std::uint64_t offset, ByteView bytes);
+    Status sync();
+    // Everything was received and synced.
+    bool complete() const { return synced_.load(); }
+    std::vector<std::shared_ptr<File>> adopt();
+
+private:
+    struct Incoming {
+        std::shared_ptr<File> file;
+        std::atomic<std::uint64_t> received{0};
+    };
+    Status open(std::size_t file);
+
+    Disk& disk_;
+    const std::shared_ptr<ManifestFile> live_;
+    const SharedBytes description_;
+    Manifest manifest_;
+    std::vector<Incoming> files_;
+    std::atomic<bool> synced_{false};
+    bool adopted_ = false;
+};
+
+class StagedInstaller final : public SnapshotInstaller {
+public:
+    explicit StagedInstaller(std::shared_ptr<Staging> staging) : staging_(std::move(staging)) {}
+
+    const SnapshotMark& mark() const override { return staging_->manifest().mark; }
+    std::size_t file_count() const override { return staging_->manifest().entries.size(); }
+    std::uint64_t file_size(std::size_t file) const override { return staging_->file_bytes(file); }
+    std::uint64_t received(std::size_t file) const override { return staging_->received(file); }
+    Status write(std::size_t file, std::uint64_t offset, ByteView bytes) override {
+        return staging_->write(file, offset, bytes);
+    }
+    Status sync() override { return staging_->sync(); }
+
+    Staging& staging() { return *staging_; }
+
+private:
+    std::shared_ptr<Staging> staging_;
+};
+
+}  // namespace quorlite::database

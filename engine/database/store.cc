@@ -1,0 +1,463 @@
+// The store: all databases of a node, their flushes, the manifest, and snapshots. See database.h.
+#include <algorithm>
+#include <atomic>
+#include <deque>
+
+#include "engine/base/check.h"
+#include "engine/database/command.h"
+#include "engine/database/flush.h"
+#include "engine/database/manifest.h"
+#include "engine/database/replicated_database.h"
+#include "engine/database/snapshot.h"
+#include "engine/database/vfs.h"
+
+namespace quorlite::database {
+namespace {
+
+constexpr Duration kFullRetry = std::chrono::seconds(1);
+// Active pages beyond this many flushes' worth: writers wait until the flush under way is done.
+constexpr std::size_t kFlushesBehindMax = 4;
+
+std::string_view unusable_name(std::string_view name) {
+    if (name.empty()) return "a database needs a name";
+    if (name == ":memory:") return "a database that is only in memory cannot be replicated";
+    if (name.starts_with("file:") && name.find("mode=memory") != std::string_view::npos) {
+        return "a database that is only in memory cannot be replicated";
+    }
+    if (name.size() > kDatabaseNameBytesMax) return "the name is longer than 504 bytes";
+    return {};
+}
+
+class DiskStore final : public Store, private DatabaseHost {
+public:
+    DiskStore(Disk& disk, Executor& executor, Clock& clock, Random& random, Options options,
+              std::shared_ptr<ManifestFile> manifest)
+        : disk_(disk),
+          executor_(executor),
+          clock_(clock),
+          options_(options),
+          vfs_(clock, random),
+          manifest_(std::move(manifest)) {}
+    ~DiskStore() override { executor_.cancel(timer_); }
+    Status load();
+
+    Result<Database*> open_database(std::string_view name) override;
+    Database* find(std::string_view name) override { return find_database(name); }
+    std::vector<std::string> names() const override;
+
+    Status apply(Index index, Term term, ByteView command) override;
+    void committed(Index index) override;
+    void log_durable(Index index) override;
+    void new_generation() override;
+    void stop_flushing() override { stopped_ = true; }
+
+    Index flushed_index() const override;
+    void save_mark(SnapshotMark mark, std::function<void(Status)> done) override;
+    const SnapshotMark& mark() const override { return mark_; }
+    Index known_committed() const override { return Index(horizon_->load()); }
+    Index applied_index() const override { return applied_; }
+
+    Result<std::unique_ptr<Image>> image(std::string_view name) override;
+    std::unique_ptr<SnapshotSource> snapshot_source() override;
+    Result<std::unique_ptr<SnapshotInstaller>> start_install(SharedBytes manifest) override;
+    Status finish_install(SnapshotInstaller& installer) override;
+
+    std::size_t memory_bytes() const override;
+
+private:
+    // DatabaseHost
+    Vfs& vfs() override { return vfs_; }
+    Executor& executor() override { return executor_; }
+    const Clock& clock() const override { return clock_; }
+    const Options& options() const override { return options_; }
+    void note_proposed(ReplicatedDatabase& database, Index index) override;
+    void note_pages(ReplicatedDatabase& database) override;
+    bool must_wait() const override;
+
+    ReplicatedDatabase* find_database(std::string_view name);
+    ReplicatedDatabase& make_database(std::string_view name);
+    Status remove_strays(const Manifest& manifest);
+    Status open_base(const ManifestEntry& entry);
+    void remove_later(std::vector<std::string> files);
+
+    void arm_timer(Duration delay);
+    void flush_interval_over();
+    void start_flush();
+    void launch_flush();
+    void flush_done(const std::shared_ptr<FlushJob>& job);
+    void set_disk_full(bool full);
+
+    Disk& disk_;
+    Executor& executor_;
+    Clock& clock_;
+    const Options options_;
+    Vfs vfs_;
+    const std::shared_ptr<ManifestFile> manifest_;
+    std::map<std::string, std::unique_ptr<ReplicatedDatabase>, std::less<>> databases_;
+    // Captures in the log that are not committed yet, in order.
+    std::deque<std::pair<Index, ReplicatedDatabase*>> proposed_;
+
+    SnapshotMark mark_;
+    Index applied_;
+    Index log_durable_;
+    std::uint64_t next_number_ = 1;
+    std::size_t active_pages_ = 0;  // of all databases
+    std::shared_ptr<FlushJob> flush_;
+    bool flush_running_ = false;  // otherwise it waits for the log, or for disk space
+    bool disk_full_ = false;
+    bool stopped_ = false;
+    TimerId timer_ = TimerId::kNone;
+    // The highest index that was ever being flushed.
+    std::shared_ptr<std::atomic<std::uint64_t>> horizon_ =
+        std::make_shared<std::atomic<std::uint64_t>>(0);
+    std::weak_ptr<Staging> staging_;
+    std::shared_ptr<void> alive_ = std::make_shared<int>();
+};
+
+// --- opening ---
+
+Status DiskStore::load() {
+    const Manifest& manifest = manifest_->loaded();
+    Status clean = remove_strays(manifest);
+    if (!clean) return clean;
+    mark_ = manifest.mark;
+    applied_ = mark_.index;
+    next_number_ = manifest.next_number;
+    for (const ManifestEntry& entry : manifest.entries) {
+        Status opened = open_base(entry);
+        if (!opened) return opened;
+    }
+    return {};
+}
+
+Status DiskStore::remove_strays(const Manifest& manifest) {
+    const std::string directory(kDatabasesDirectory);
+    const auto names = disk_.list(directory);
+    if (!names) return names.error();
+    for (const std::string& name : *names) {
+        const std::string path = directory + "/" + name;
+        const bool known = std::any_of(
+            manifest.entries.begin(), manifest.entries.end(),
+            [&](const ManifestEntry& entry) { return base_file_name(entry.number) == path; });
+        if (known || !name.ends_with(".db")) continue;
+        Status removed = disk_.remove(path);
+        if (!removed) return removed;
+    }
+    return {};
+}
+
+Status DiskStore::open_base(const ManifestEntry& entry) {
+    Base base;
+    if (entry.page_count > 0) {
+        const std::string path = base_file_name(entry.number);
+        auto file = disk_.open(path, OpenMode::kExisting, false);
+        if (!file) return std::move(file).error();
+        base = Base{std::move(*file), entry.page_count};
+        const auto size = base.file->size();
+        if (!size) return size.error();
+        if (!entry.flushing_to && *size != std::uint64_t{entry.page_count} * kPageSize) {
+            return Error{code::kCorrupt, path + " (database " + entry.name + ") has " +
+                                             std::to_string(*size) + " bytes, not " +
+                                             std::to_string(entry.page_count) +
+                                             " pages: let this node join anew with an empty directory"};
+        }
+    }
+    make_database(entry.name).restart(std::move(base), entry.number, entry.at, entry.flushing_to);
+    const Index newest = std::max(entry.at, entry.flushing_to);
+    horizon_->store(std::max(horizon_->load(), newest.value()));
+    return {};
+}
+
+// --- databases ---
+
+ReplicatedDatabase* DiskStore::find_database(std::string_view name) {
+    const auto found = databases_.find(name);
+    return found == databases_.end() ? nullptr : found->second.get();
+}
+
+ReplicatedDatabase& DiskStore::make_database(std::string_view name) {
+    auto& database = databases_[std::string(name)];
+    if (!database) {
+        database = std::make_unique<ReplicatedDatabase>(static_cast<DatabaseHost&>(*this),
+                                                        std::string(name));
+    }
+    return *database;
+}
+
+Result<Database*> DiskStore::open_database(std::string_view name) {
+    if (ReplicatedDatabase* const database = find_database(name)) return database;
+    const std::string_view reason = unusable_name(name);
+    if (!reason.empty()) return Error{code::kError, std::string(reason)};
+    return &make_database(name);
+}
+
+std::vector<std::string> DiskStore::names() const {
+    std::vector<std::string> names;
+    for (const auto& [name, database] : databases_) {
+        if (database->committed_once()) names.push_back(name);
+    }
+    return names;
+}
+
+// --- the log ---
+
+Status DiskStore::apply(Index index, Term, ByteView command) {
+    const auto header = validate_command(command);
+    if (!header) return Error{code::kCorrupt, "malformed command"};
+    if (index <= applied_) return {};
+    Status applied = make_database(header->database).apply(index, *header, command);
+    if (!applied) return applied;
+    applied_ = index;
+    return {};
+}
+
+void DiskStore::committed(Index index) {
+    applied_ = std::max(applied_, index);
+    while (!proposed_.empty() && proposed_.front().first <= index) {
+        const auto [last, database] = proposed_.front();
+        proposed_.pop_front();
+        database->committed(last);
+    }
+}
+
+void DiskStore::log_durable(Index index) {
+    log_durable_ = index;
+    if (flush_ && !flush_running_ && !disk_full_) launch_flush();
+}
+
+void DiskStore::new_generation() {
+    proposed_.clear();
+    for (const auto& [name, database] : databases_) database->renew(applied_);
+}
+
+void DiskStore::note_proposed(ReplicatedDatabase& database, Index index) {
+    proposed_.emplace_back(index, &database);
+    arm_timer(options_.flush_interval);
+}
+
+// --- flushing ---
+
+void DiskStore::note_pages(ReplicatedDatabase& database) {
+    const std::size_t pages = database.active_pages();
+    active_pages_ += pages - database.counted_pages;
+    database.counted_pages = pages;
+    if (pages == 0) return;
+    arm_timer(options_.flush_interval);
+    if (active_pages_ * kPageSize >= options_.flush_bytes) start_flush();
+}
+
+bool DiskStore::must_wait() const {
+    return flush_ && !disk_full_ &&
+           active_pages_ * kPageSize >= kFlushesBehindMax * options_.flush_bytes;
+}
+
+void DiskStore::arm_timer(Duration delay) {
+    if (timer_ != TimerId::kNone || stopped_) return;
+    timer_ = executor_.after(delay, [this] {
+        timer_ = TimerId::kNone;
+        flush_interval_over();
+    });
+}
+
+void DiskStore::flush_interval_over() {
+    if (disk_full_) {
+        launch_flush();
+        arm_timer(kFullRetry);
+        return;
+    }
+    bool dirty = false;
+    for (const auto& [name, database] : databases_) {
+        database->move_soon();
+        database->release_idle_memory();
+        dirty = dirty || database->dirty();
+    }
+    start_flush();
+    if (dirty) arm_timer(options_.flush_interval);
+}
+
+void DiskStore::start_flush() {
+    if (flush_ || stopped_) return;
+    auto job = std::make_shared<FlushJob>();
+    flush_ = job;  // freezing tells us about pages, and that must not start another one
+    for (const auto& [name, database] : databases_) {
+        if (auto item = database->freeze(applied_)) {
+            if (item->number == 0) database->set_number(item->number = next_number_++);
+            job->target = std::max(job->target, item->to);
+            job->items.push_back(std::move(*item));
+        }
+    }
+    if (job->items.empty()) {
+        flush_.reset();
+        return;
+    }
+    job->epoch = manifest_->epoch();
+    job->next_number = next_number_;
+    launch_flush();
+}
+
+void DiskStore::launch_flush() {
+    if (flush_running_ || stopped_ || flush_->target > log_durable_) return;
+    flush_running_ = true;
+    horizon_->store(std::max(horizon_->load(), flush_->target.value()));
+    executor_.background(
+        [disk = &disk_, manifest = manifest_, job = flush_] { run_flush(*disk, *manifest, *job); },
+        [this, job = flush_, alive = std::weak_ptr(alive_)] {
+            if (!alive.expired()) flush_done(job);
+        });
+}
+
+void DiskStore::flush_done(const std::shared_ptr<FlushJob>& job) {
+    if (flush_ != job) return;  // a snapshot has replaced everything meanwhile
+    flush_running_ = false;
+    if (!job->result) {
+        set_disk_full(true);
+        return;
+    }
+    set_disk_full(false);
+    flush_.reset();
+    for (const FlushItem& item : job->items) find_database(item.name)->flush_finished(item);
+    if (active_pages_ * kPageSize >= options_.flush_bytes) start_flush();
+    for (const auto& [name, database] : databases_) database->continue_writers();
+    if (on_flushed) on_flushed();
+}
+
+void DiskStore::set_disk_full(bool full) {
+    if (full) {
+        executor_.cancel(timer_);
+        timer_ = TimerId::kNone;
+        arm_timer(kFullRetry);
+    }
+    if (full == disk_full_) return;
+    disk_full_ = full;
+    std::optional<Error> refusal;
+    if (full) refusal = Error{code::kFull, "the disk is full"};
+    for (const auto& [name, database] : databases_) database->refuse_writers(refusal);
+    if (on_space) on_space(!full);
+}
+
+Index DiskStore::flushed_index() const {
+    Index flushed = applied_;
+    for (const auto& [name, database] : databases_) {
+        flushed = std::min(flushed, database->flushed(applied_));
+    }
+    return flushed;
+}
+
+void DiskStore::save_mark(SnapshotMark mark, std::function<void(Status)> done) {
+    QUORLITE_CHECK(mark.index <= flushed_index());
+    if (!mark.configuration) mark.configuration = std::make_shared<const Bytes>();
+    auto result = std::make_shared<Status>();
+    executor_.background(
+        [manifest = manifest_, epoch = manifest_->epoch(), mark, result] {
+            *result = manifest->update_in_epoch(epoch, [&](Manifest& content) {
+                content.mark = mark;
+                return true;
+            });
+        },
+        [this, mark, result, done = std::move(done), alive = std::weak_ptr(alive_)] {
+            if (alive.expired()) return;
+            if (result->ok() && mark.index > mark_.index) mark_ = mark;
+            done(*result);
+        });
+}
+
+// --- images and snapshots ---
+
+Result<std::unique_ptr<Image>> DiskStore::image(std::string_view name) {
+    const ReplicatedDatabase* const database = find_database(name);
+    if (database == nullptr) return Error{code::kNoDatabase, "database does not exist"};
+    return make_image(database->pages_now(), database->image_token());
+}
+
+std::unique_ptr<SnapshotSource> DiskStore::snapshot_source() {
+    Manifest manifest;
+    manifest.mark = mark_;
+    std::vector<std::shared_ptr<File>> files;
+    for (const auto& [name, database] : databases_) {
+        const Base& base = database->base();
+        if (!base.file) continue;
+        manifest.entries.push_back({database->number(), name, database->base_at(),
+                                    database->flushing_to(), base.page_count});
+        files.push_back(base.file);
+    }
+    return make_snapshot_source(std::move(manifest), std::move(files), horizon_);
+}
+
+Result<std::unique_ptr<SnapshotInstaller>> DiskStore::start_install(SharedBytes description) {
+    auto staging = staging_.lock();
+    if (!staging || *staging->description() != *description) {
+        auto manifest = decode_manifest(*description);
+        if (!manifest) return std::move(manifest).error();
+        for (const ManifestEntry& entry : manifest->entries) {
+            if (entry.page_count == 0) return Error{code::kCorrupt, "the manifest names an empty file"};
+        }
+        staging = std::make_shared<Staging>(disk_, manifest_, std::move(description),
+                                            std::move(*manifest), next_number_);
+        next_number_ += staging->manifest().entries.size();
+        staging_ = staging;
+    }
+    return std::unique_ptr<SnapshotInstaller>(std::make_unique<StagedInstaller>(std::move(staging)));
+}
+
+Status DiskStore::finish_install(SnapshotInstaller& installer) {
+    Staging& staging = static_cast<StagedInstaller&>(installer).staging();
+    if (!staging.complete()) return Error{code::kProtocol, "the snapshot is not complete"};
+    Manifest manifest = staging.manifest();
+    manifest.next_number = next_number_;
+    Status switched = manifest_->replace(manifest);
+    if (!switched) return switched;
+
+    std::vector<std::string> strays;
+    const auto files = staging.adopt();
+    proposed_.clear();
+    flush_.reset();
+    flush_running_ = false;
+    set_disk_full(false);
+    for (const auto& [name, database] : databases_) {
+        if (database->number() != 0) strays.push_back(base_file_name(database->number()));
+        database->restart(Base{}, 0, Index(), Index());
+    }
+    mark_ = manifest.mark;
+    applied_ = mark_.index;
+    log_durable_ = std::max(log_durable_, mark_.index);
+    for (std::size_t i = 0; i < files.size(); ++i) {
+        const ManifestEntry& entry = manifest.entries[i];
+        make_database(entry.name)
+            .restart(Base{files[i], entry.page_count}, entry.number, entry.at, entry.flushing_to);
+        const Index newest = std::max(entry.at, entry.flushing_to);
+        horizon_->store(std::max(horizon_->load(), newest.value()));
+    }
+    remove_later(std::move(strays));
+    return {};
+}
+
+void DiskStore::remove_later(std::vector<std::string> files) {
+    if (files.empty()) return;
+    executor_.background(
+        [disk = &disk_, files = std::move(files)] {
+            // What cannot be removed now is removed when the store is opened again.
+            for (const std::string& file : files) static_cast<void>(disk->remove(file).ok());
+        },
+        [] {});
+}
+
+std::size_t DiskStore::memory_bytes() const {
+    std::size_t bytes = 0;
+    for (const auto& [name, database] : databases_) bytes += database->memory_bytes();
+    return bytes;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Store>> Store::open(Disk& disk, Executor& executor, Clock& clock,
+                                           Random& random, Options options) {
+    auto manifest = ManifestFile::open(disk);
+    if (!manifest) return std::move(manifest).error();
+    auto store = std::make_unique<DiskStore>(disk, executor, clock, random, options,
+                                             std::move(*manifest));
+    Status loaded = store->load();
+    if (!loaded) return std::move(loaded).error();
+    return std::unique_ptr<Store>(std::move(store));
+}
+
+}  // namespace quorlite::database

@@ -1,0 +1,37 @@
+// Vfs: what SQLite takes for the operating system. One per store, registered under a name of its own.
+//
+// Every connection opens a "file" named by its client number; behind it is the generation that was current
+// then. SQLite opens three things by that name: the database (pages below the WAL), the WAL (frames) and the
+// wal-index (shared memory). Nothing else can be opened by name, whatever SQL says; files without a name
+// (temporary tables, sorters, VACUUM) are the operating system's.
+//
+// The database file is never written: SQLite's checkpoint is not used, and the journal mode cannot change.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "engine/base/clock.h"
+#include "engine/database/generation.h"
+
+namespace quorlite::database {
+
+class Vfs {
+public:
+    Vfs(const Clock& clock, Random& random);
+    Vfs(const Vfs&) = delete;
+    Vfs& operator=(const Vfs&) = delete;
+    ~Vfs();  // precondition: all connections are closed
+
+    const std::string& name() const;
+    // A client of `generation`, and the file name that opens it.
+    std::shared_ptr<Client> make_client(std::shared_ptr<Generation> generation);
+    static std::string file_name(const Client& client);
+
+    struct State;
+
+private:
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace quorlite::database

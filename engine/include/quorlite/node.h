@@ -1,0 +1,152 @@
+// quorlite::Node: one node of a cluster inside your own process.
+//
+//     auto started = quorlite::Node::start({.directory = "/var/lib/app", .address =
+//     "10.0.0.1:9001"}); if (!started) { std::cerr << started.error().message << '\n'; return 1; }
+//     quorlite::Node node = std::move(started.node());
+//     node.wait_ready(std::chrono::seconds(10));
+//     ...                                  // clients speak the dqlite protocol to the address
+//     node.stop();                         // hands leadership over first
+//
+// A node is new when its directory is: then it needs an address, and either the addresses of
+// members to join or none, which makes it the first node of a new cluster. What it is gets recorded
+// in the directory, so a restart needs nothing but the directory. Several nodes may live in one
+// process.
+//
+// Errors: start() never throws but returns a NodeError, whose message is one line that ends with
+// what to do. A failed disk write ends the process (exit status 70), because going on could lose
+// what was acknowledged. Thread safety: every member function may be called from any thread, except
+// move, destruction and stop(), which need the object for themselves. The functions of NodeOptions
+// are called from the node's threads and must not call back into the node, nor block.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace quorlite {
+
+enum class NodeDisk {
+    kAuto,  // libaio where the directory's file system has direct I/O, else portable
+    kLibaio,
+    kPortable,
+};
+
+enum class NodeLogLevel { kDebug, kInfo, kWarning, kError, kOff };
+
+struct NodeError {
+    enum class Kind {
+        kOptions,    // what was asked for makes no sense
+        kDirectory,  // in use, of another node, unwritable, full, damaged
+        kListen,     // the port cannot be had
+        kJoin,       // the cluster does not take the node in
+        kRemoved,    // the cluster has removed the node
+        kTimeout,
+        kOther,
+    };
+    Kind kind = Kind::kOther;
+    std::string message;
+};
+
+struct NodeOptions {
+    std::string directory;  // made if it is missing
+    std::string address;    // HOST:PORT, as others reach this node; new nodes must have one
+    std::string listen;     // HOST:PORT to bind instead of the address
+    std::vector<std::string>
+        join;  // members of the cluster; without them a new node starts a cluster
+    std::uint64_t id =
+        0;  // 0: as recorded; for a new node 1 in a new cluster, else drawn at random
+
+    std::chrono::milliseconds election_timeout{600};
+    std::chrono::milliseconds heartbeat{60};
+    std::chrono::milliseconds busy_timeout{5'000};    // how long a writer waits for another
+    std::chrono::milliseconds write_timeout{10'000};  // how long a write waits for a quorum
+    std::chrono::milliseconds join_timeout{60'000};
+    std::size_t connections_max = 10'000;     // clients
+    std::size_t page_cache_bytes = 2u << 20;  // per client's database
+    std::size_t transaction_bytes_max = 256u << 20;
+    std::size_t flush_bytes = 16u << 20;     // changed pages that start a flush to the files
+    std::size_t log_tail_bytes = 64u << 20;  // log kept for nodes that fall behind
+    std::uint64_t failure_domain = 0;
+    bool quorum_reads = false;       // ask a quorum for every read instead of relying on the lease
+    bool legacy_null_types = false;  // declared types rename NULL, as old dqlite servers did
+    NodeDisk disk = NodeDisk::kAuto;
+    NodeLogLevel log_level = NodeLogLevel::kInfo;  // to standard error
+
+    std::function<void()> on_ready;  // the node is a member and knows a leader; once
+    // The node cannot join, or was removed from the cluster: stop() is all that is left. At most
+    // once.
+    std::function<void(const NodeError&)> on_failed;
+};
+
+struct NodeStatus {
+    std::uint64_t id = 0;
+    std::string address;
+    std::string role;             // "leader", "follower" or "candidate"
+    std::uint64_t leader_id = 0;  // 0: unknown
+    std::string leader_address;
+    std::uint64_t term = 0;
+    std::uint64_t last_index = 0;
+    std::uint64_t committed_index = 0;
+    std::uint64_t applied_index = 0;
+    std::size_t clients = 0;
+    std::size_t memory_bytes = 0;           // pages and frames
+    std::uint64_t log_bytes = 0;            // on disk
+    std::uint64_t connections_refused = 0;  // above the limit
+    std::uint64_t peer_frames_dropped = 0;
+    std::uint64_t statements_overstayed = 0;  // went on beside the loop
+};
+
+class Node {
+public:
+    class Started;
+
+    // Opens the directory, takes the port and begins to serve. Returns before the node has joined
+    // or found a leader: see wait_ready().
+    static Started start(NodeOptions options);
+
+    Node(Node&&) noexcept;
+    Node& operator=(Node&&) noexcept;
+    ~Node();  // as stop()
+
+    // Waits until the node is a member and knows a leader. An error if it cannot join (kJoin), or
+    // not in time (kTimeout; the node goes on).
+    std::optional<NodeError> wait_ready(std::chrono::milliseconds timeout);
+
+    NodeStatus status() const;
+
+    // Makes the best other voter leader, if this node is leader. True once it is not leader (any
+    // more).
+    bool handover();
+
+    // Hands leadership over, lets running requests end, and stops. Idempotent.
+    void stop();
+
+private:
+    struct Impl;
+    explicit Node(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> impl_;
+};
+
+// A running node, or why there is none.
+class Node::Started {
+public:
+    Started(Node node) : content_(std::move(node)) {}
+    Started(NodeError error) : content_(std::move(error)) {}
+
+    explicit operator bool() const { return content_.index() == 0; }
+    Node& node() { return std::get<Node>(content_); }  // throws if there is none
+    const NodeError& error() const {
+        return std::get<NodeError>(content_);
+    }  // throws if there is none
+
+private:
+    std::variant<Node, NodeError> content_;
+};
+
+}  // namespace quorlite

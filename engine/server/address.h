@@ -1,0 +1,36 @@
+// Addresses as people write them: HOST:PORT, where the host is a name, an IPv4 address or an IPv6
+// address in brackets.
+#pragma once
+
+#include <charconv>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace quorlite::server {
+
+struct HostPort {
+    std::string host;  // without brackets
+    std::string port;
+};
+
+// Nothing if it is not of that form.
+inline std::optional<HostPort> parse_address(std::string_view text) {
+    const std::size_t colon = text.rfind(':');
+    if (colon == std::string_view::npos) return std::nullopt;
+    std::string_view host = text.substr(0, colon);
+    const std::string_view port = text.substr(colon + 1);
+    if (host.size() >= 2 && host.front() == '[' && host.back() == ']') {
+        host = host.substr(1, host.size() - 2);
+    } else if (host.find(':') != std::string_view::npos) {
+        return std::nullopt;
+    }
+    unsigned number = 0;
+    const char* const end = port.data() + port.size();
+    const auto [parsed, error] = std::from_chars(port.data(), end, number);
+    if (error != std::errc() || parsed != end || number == 0 || number > 65535) return std::nullopt;
+    if (host.empty()) return std::nullopt;
+    return HostPort{std::string(host), std::string(port)};
+}
+
+}  // namespace quorlite::server

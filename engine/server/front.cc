@@ -1,0 +1,469 @@
+#include "engine/server/front.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <asio/io_context.hpp>
+#include <asio/ip/tcp.hpp>
+#include <list>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "engine/base/limits.h"
+#include "engine/server/address.h"
+#include "wire/peer.h"
+
+namespace quorlite::server {
+namespace {
+
+using asio::ip::tcp;
+
+constexpr std::size_t kReadBytes = 64u << 10;
+constexpr std::size_t kHeldBytesMax = 16u
+                                      << 10;  // per connection, what its session does not want yet
+constexpr std::size_t kTurnBytesMax = 1u << 20;  // sent before others get their turn
+constexpr std::size_t kStrangersMax = 256;       // accepted above the limit, first word awaited
+constexpr Duration kDescriptorPause = std::chrono::milliseconds(100);
+constexpr Duration kSweepInterval = std::chrono::seconds(1);
+
+// Ends the connection to a client whose host vanished, or that has not read for minutes.
+constexpr int kKeepIdleSeconds = 30;
+constexpr int kKeepIntervalSeconds = 10;
+constexpr int kKeepProbes = 3;
+constexpr int kUserTimeoutMs = 300'000;
+
+void set_option(int descriptor, int level, int option, int value) {
+    // A refused option costs speed or patience, never correctness.
+    static_cast<void>(::setsockopt(descriptor, level, option, &value, sizeof value));
+}
+
+bool would_block(int error) {
+    return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
+}
+
+enum class Phase {
+    kStranger,  // its first word is awaited
+    kClient,
+    kClosed,
+};
+
+}  // namespace
+
+struct Front::State {
+    State(Loop& loop_, Clock& clock_, Log& log_, FrontOptions options_, Adopt adopt_)
+        : loop(loop_),
+          clock(clock_),
+          log(log_),
+          options(std::move(options_)),
+          adopt(std::move(adopt_)),
+          acceptor(loop_.context()) {}
+
+    Loop& loop;
+    Clock& clock;
+    Log& log;
+    const FrontOptions options;
+    const Adopt adopt;
+    tcp::acceptor acceptor;
+    replica::Replica* replica = nullptr;
+    std::array<std::uint8_t, kReadBytes> buffer{};  // what is being read right now
+
+    std::list<std::shared_ptr<Connection>> strangers;  // oldest first
+    std::set<std::shared_ptr<Connection>> clients;
+    FrontCounters counters;
+    bool warned_of_descriptors = false;
+
+    Result<tcp::endpoint> resolve(const HostPort& parts);
+    void accept(const std::shared_ptr<State>& self);
+    void welcome(const std::shared_ptr<State>& self, tcp::socket socket);
+    void sweep(const std::shared_ptr<State>& self);
+};
+
+// One accepted connection. What Asio reports is noted and worked on in turn(), a task of the loop.
+class Front::Connection : public std::enable_shared_from_this<Connection> {
+public:
+    Connection(std::shared_ptr<Front::State> front, tcp::socket socket)
+        : front_(std::move(front)), socket_(std::move(socket)), since_(front_->clock.now()) {}
+
+    void start() { update_waits(); }
+    TimePoint since() const { return since_; }
+    bool is_stranger() const { return phase_ == Phase::kStranger; }
+    session::Session* session() { return session_.get(); }
+    void finish();
+    void close();
+
+    std::list<std::shared_ptr<Connection>>::iterator place;  // among the strangers
+
+private:
+    enum Event : unsigned { kReadable = 1, kWritable = 2, kBroken = 4, kChanged = 8 };
+
+    void note(unsigned event);
+    void turn();
+    void read();
+    void take(ByteView bytes);
+    void learn_who();
+    void become_client();
+    void hand_over_to_peers();
+    void deliver();
+    bool send();
+    void pump();
+    void end_input();
+    void update_waits();
+    void wait_readable();
+    void wait_writable();
+    void wait_broken();
+    std::string peer_name() const;
+
+    std::shared_ptr<Front::State> front_;
+    tcp::socket socket_;
+    const TimePoint since_;
+    Phase phase_ = Phase::kStranger;
+    std::shared_ptr<session::Session> session_;
+    Bytes held_;  // received and not wanted yet
+    bool input_ended_ = false;
+    bool end_told_ = false;  // to the session
+    bool blocked_ = false;   // the socket takes no more output
+    bool waits_readable_ = false;
+    bool waits_writable_ = false;
+    bool waits_broken_ = false;
+    unsigned events_ = 0;
+    std::shared_ptr<Connection> queued_;  // itself, while turn() is queued
+};
+
+// ---- The connection ----
+
+void Front::Connection::note(unsigned event) {
+    events_ |= event;
+    if (queued_) return;
+    queued_ = shared_from_this();
+    front_->loop.post([this] { turn(); });
+}
+
+void Front::Connection::turn() {
+    const std::shared_ptr<Connection> self = std::move(queued_);
+    queued_ = nullptr;
+    const unsigned events = std::exchange(events_, 0u);
+    if (phase_ == Phase::kClosed) return;
+    if ((events & kBroken) != 0) return close();
+    if ((events & kWritable) != 0) blocked_ = false;
+    if ((events & kReadable) != 0) read();
+    if (phase_ == Phase::kClient) pump();
+    update_waits();
+}
+
+void Front::Connection::read() {
+    if (input_ended_) return;
+    const bool wanted = phase_ == Phase::kClient && held_.empty() && session_->wants_input();
+    const std::size_t room = wanted ? kReadBytes : kHeldBytesMax - held_.size();
+    if (room == 0) return;
+    const ssize_t got = ::recv(socket_.native_handle(), front_->buffer.data(), room, MSG_DONTWAIT);
+    if (got > 0) return take({front_->buffer.data(), static_cast<std::size_t>(got)});
+    if (got == 0) return end_input();
+    if (!would_block(errno)) close();
+}
+
+void Front::Connection::take(ByteView bytes) {
+    if (phase_ == Phase::kClient && held_.empty() && session_->wants_input()) {
+        session_->receive(bytes);
+        return;
+    }
+    held_.insert(held_.end(), bytes.begin(), bytes.end());
+    if (phase_ == Phase::kStranger) learn_who();
+}
+
+void Front::Connection::learn_who() {
+    if (held_.size() < sizeof(std::uint64_t)) return;
+    if (load_little<std::uint64_t>(held_.data()) == wire::kPeerMagic) return hand_over_to_peers();
+    if (front_->clients.size() >= front_->options.connections_max) {
+        ++front_->counters.refused;
+        return close();
+    }
+    become_client();
+}
+
+void Front::Connection::become_client() {
+    front_->strangers.erase(place);
+    front_->clients.insert(shared_from_this());
+    phase_ = Phase::kClient;
+    // The session never outlives its use of `changed`: close() is called first, and it holds no
+    // one.
+    session_ =
+        session::Session::open(*front_->replica, front_->loop, front_->clock,
+                               front_->options.session, peer_name(), [weak = weak_from_this()] {
+                                   if (const auto self = weak.lock()) self->note(kChanged);
+                               });
+}
+
+void Front::Connection::hand_over_to_peers() {
+    front_->strangers.erase(place);
+    phase_ = Phase::kClosed;
+    asio::error_code error;
+    const int descriptor = socket_.release(error);
+    if (error) return;
+    front_->adopt(descriptor, ByteView(held_).subspan(sizeof(std::uint64_t)));
+}
+
+void Front::Connection::end_input() {
+    if (phase_ == Phase::kStranger) return close();
+    input_ended_ = true;
+}
+
+void Front::Connection::deliver() {
+    if (!held_.empty() && session_->wants_input()) {
+        const Bytes bytes = std::move(held_);
+        held_.clear();
+        session_->receive(bytes);
+    }
+    if (phase_ == Phase::kClient && input_ended_ && !end_told_ && held_.empty()) {
+        end_told_ = true;
+        session_->end_of_input();
+    }
+}
+
+// Sends what there is. False: the socket takes no more now, or the connection was closed.
+bool Front::Connection::send() {
+    std::size_t sent_in_turn = 0;
+    while (phase_ == Phase::kClient) {
+        const ByteView output = session_->output();
+        if (output.empty()) return true;
+        if (sent_in_turn >= kTurnBytesMax) {
+            note(kChanged);
+            return false;
+        }
+        const ssize_t sent = ::send(socket_.native_handle(), output.data(), output.size(),
+                                    MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (sent < 0) {
+            if (errno == EINTR) continue;
+            blocked_ = would_block(errno);
+            if (!blocked_) close();
+            return false;
+        }
+        sent_in_turn += static_cast<std::size_t>(sent);
+        session_->consumed(static_cast<std::size_t>(sent));
+    }
+    return false;
+}
+
+void Front::Connection::pump() {
+    deliver();
+    if (phase_ != Phase::kClient || blocked_ || !send()) return;
+    if (session_->finished() && session_->output().empty()) return close();
+    if (!held_.empty() && session_->wants_input()) note(kChanged);
+}
+
+void Front::Connection::finish() {
+    input_ended_ = true;
+    held_.clear();
+    note(kChanged);
+}
+
+void Front::Connection::close() {
+    if (phase_ == Phase::kClosed) return;
+    const std::shared_ptr<Connection> self = shared_from_this();
+    if (phase_ == Phase::kStranger) front_->strangers.erase(place);
+    front_->clients.erase(self);
+    phase_ = Phase::kClosed;
+    asio::error_code ignored;
+    socket_.close(ignored);
+    if (session_) session_->close();
+}
+
+// Keeps the right waits pending: for input while there is room for it, else only for the end of the
+// connection, so that a running statement never outlives its client unnoticed.
+void Front::Connection::update_waits() {
+    if (phase_ == Phase::kClosed) return;
+    const bool room = held_.size() < kHeldBytesMax && !input_ended_;
+    if (room && !waits_readable_) wait_readable();
+    if (!room && !waits_broken_) wait_broken();
+    if (blocked_ && !waits_writable_) wait_writable();
+}
+
+void Front::Connection::wait_readable() {
+    waits_readable_ = true;
+    socket_.async_wait(tcp::socket::wait_read, [self = shared_from_this()](asio::error_code error) {
+        self->waits_readable_ = false;
+        if (error != asio::error::operation_aborted) self->note(kReadable);
+    });
+}
+
+void Front::Connection::wait_writable() {
+    waits_writable_ = true;
+    socket_.async_wait(tcp::socket::wait_write,
+                       [self = shared_from_this()](asio::error_code error) {
+                           self->waits_writable_ = false;
+                           if (error != asio::error::operation_aborted) self->note(kWritable);
+                       });
+}
+
+void Front::Connection::wait_broken() {
+    waits_broken_ = true;
+    socket_.async_wait(tcp::socket::wait_error,
+                       [self = shared_from_this()](asio::error_code error) {
+                           self->waits_broken_ = false;
+                           if (error != asio::error::operation_aborted) self->note(kBroken);
+                       });
+}
+
+std::string Front::Connection::peer_name() const {
+    asio::error_code error;
+    const tcp::endpoint endpoint = socket_.remote_endpoint(error);
+    if (error) return "a client that is gone";
+    const std::string host = endpoint.address().to_string();
+    const bool brackets = endpoint.address().is_v6();
+    return (brackets ? '[' + host + ']' : host) + ':' + std::to_string(endpoint.port());
+}
+
+// ---- The port ----
+
+Front::Front(Loop& loop, Clock& clock, Log& log, FrontOptions options, Adopt adopt) {
+    if (options.connections_max == 0) options.connections_max = limits::kConnectionsMax;
+    state_ = std::make_shared<State>(loop, clock, log, std::move(options), std::move(adopt));
+}
+
+Front::~Front() = default;
+
+Result<tcp::endpoint> Front::State::resolve(const HostPort& parts) {
+    asio::error_code error;
+    tcp::resolver resolver(loop.context());
+    const auto found = resolver.resolve(parts.host, parts.port, tcp::resolver::passive, error);
+    if (error || found.empty()) {
+        return Error{code::kError, "cannot listen at " + parts.host + ": the name is not known (" +
+                                       error.message() + "): check --listen and --address"};
+    }
+    return found.begin()->endpoint();
+}
+
+Status Front::bind(const std::string& address) {
+    const std::optional<HostPort> parts = parse_address(address);
+    if (!parts) return Error{code::kError, "'" + address + "' is not of the form HOST:PORT"};
+    const Result<tcp::endpoint> endpoint = state_->resolve(*parts);
+    if (!endpoint) return endpoint.error();
+    tcp::acceptor& acceptor = state_->acceptor;
+    asio::error_code error;
+    acceptor.open(endpoint->protocol(), error);
+    if (!error) acceptor.set_option(tcp::acceptor::reuse_address(true), error);
+    if (!error) acceptor.bind(*endpoint, error);
+    if (!error) return {};
+    std::string remedy = "check --listen";
+    if (error == asio::error::address_in_use) {
+        remedy = "another process uses this port: stop it, or choose another port";
+    } else if (error == std::errc::address_not_available) {
+        remedy = "this machine does not have that address: give one that it has with --listen";
+    } else if (error == asio::error::access_denied) {
+        remedy = "ports below 1024 need a privilege: choose a higher one";
+    }
+    return Error{code::kError,
+                 "cannot listen at " + address + " (" + error.message() + "): " + remedy};
+}
+
+Status Front::listen(replica::Replica& replica) {
+    state_->replica = &replica;
+    asio::error_code error;
+    state_->acceptor.listen(tcp::acceptor::max_listen_connections, error);
+    if (error) {
+        return Error{code::kError,
+                     "cannot listen (" + error.message() +
+                         "): another process uses this port: stop it, or choose another"};
+    }
+    state_->accept(state_);
+    state_->sweep(state_);
+    return {};
+}
+
+void Front::State::accept(const std::shared_ptr<State>& self) {
+    acceptor.async_accept([self](asio::error_code error, tcp::socket socket) {
+        if (!self->acceptor.is_open()) return;
+        if (error == asio::error::no_descriptors || error == asio::error::no_memory ||
+            error == asio::error::no_buffer_space || error.value() == ENFILE) {
+            self->loop.post([self] {
+                ++self->counters.out_of_descriptors;
+                if (!std::exchange(self->warned_of_descriptors, true)) {
+                    self->log.warning("no descriptor is free for a new connection",
+                                      {{"remedy", "raise the limit on open files"}});
+                }
+                self->loop.after(kDescriptorPause, [self] {
+                    if (self->acceptor.is_open()) self->accept(self);
+                });
+            });
+            return;
+        }
+        if (!error) self->welcome(self, std::move(socket));
+        self->accept(self);
+    });
+}
+
+void Front::State::welcome(const std::shared_ptr<State>& self, tcp::socket socket) {
+    ++counters.accepted;
+    const int descriptor = socket.native_handle();
+    set_option(descriptor, IPPROTO_TCP, TCP_NODELAY, 1);
+    set_option(descriptor, SOL_SOCKET, SO_KEEPALIVE, 1);
+    set_option(descriptor, IPPROTO_TCP, TCP_KEEPIDLE, kKeepIdleSeconds);
+    set_option(descriptor, IPPROTO_TCP, TCP_KEEPINTVL, kKeepIntervalSeconds);
+    set_option(descriptor, IPPROTO_TCP, TCP_KEEPCNT, kKeepProbes);
+    set_option(descriptor, IPPROTO_TCP, TCP_USER_TIMEOUT, kUserTimeoutMs);
+    if (clients.size() + strangers.size() >= options.connections_max + kStrangersMax) {
+        ++counters.refused;
+        const auto oldest = strangers.empty() ? nullptr : strangers.front();
+        if (!oldest) return;
+        loop.post([oldest] {
+            if (oldest->is_stranger()) oldest->close();
+        });
+    }
+    auto connection = std::make_shared<Connection>(self, std::move(socket));
+    connection->place = strangers.insert(strangers.end(), connection);
+    connection->start();
+}
+
+void Front::State::sweep(const std::shared_ptr<State>& self) {
+    const TimePoint now = clock.now();
+    while (!strangers.empty() && now - strangers.front()->since() >= options.handshake_timeout) {
+        ++counters.timed_out;
+        const std::shared_ptr<Connection> oldest = strangers.front();
+        oldest->close();
+    }
+    loop.after(kSweepInterval, [weak = std::weak_ptr(self)] {
+        const auto still_there = weak.lock();
+        if (still_there && still_there->acceptor.is_open()) still_there->sweep(still_there);
+    });
+}
+
+void Front::stop_listening() {
+    asio::error_code ignored;
+    state_->acceptor.close(ignored);
+}
+
+void Front::leadership_changed() {
+    // What a session does may close connections, others' included.
+    const std::vector<std::shared_ptr<Connection>> clients(state_->clients.begin(),
+                                                           state_->clients.end());
+    for (const auto& client : clients) client->session()->leadership_changed();
+}
+
+std::size_t Front::client_count() const {
+    return state_->clients.size();
+}
+
+const FrontCounters& Front::counters() const {
+    return state_->counters;
+}
+
+void Front::finish() {
+    stop_listening();
+    for (const auto& client : state_->clients) client->finish();
+}
+
+void Front::close() {
+    stop_listening();
+    while (!state_->strangers.empty()) {
+        const std::shared_ptr<Connection> connection = state_->strangers.front();
+        connection->close();
+    }
+    while (!state_->clients.empty()) {
+        const std::shared_ptr<Connection> connection = *state_->clients.begin();
+        connection->close();
+    }
+}
+
+}  // namespace quorlite::server

@@ -1,0 +1,76 @@
+// Front: the listening port and the connections of clients.
+//
+// One port serves clients and peers: the first word tells them apart, and a peer's connection is
+// handed on. A client's connection moves bytes between its socket and its Session, in both
+// directions with as few system calls as there are: what a request produced is sent right after the
+// request was worked on, and waiting for the socket to become writable is the exception.
+//
+// Bounds: at most `connections_max` clients; a connection that has not said its first word within
+// `handshake_timeout` is closed; what a client sent and its session does not want yet is kept up to
+// a limit, then the socket is not read any more. Above the limit new connections are still
+// accepted, because a peer or an administrator may be behind them; those that turn out to be
+// ordinary clients are closed.
+//
+// A client that is gone stops its running statement: the end of the connection is looked for at all
+// times, whether or not the session wants input.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "engine/replica/replica.h"
+#include "engine/server/log.h"
+#include "engine/server/loop.h"
+#include "engine/session/session.h"
+
+namespace quorlite::server {
+
+struct FrontOptions {
+    std::size_t connections_max = 0;  // 0: limits::kConnectionsMax
+    Duration handshake_timeout = std::chrono::seconds(10);
+    session::Options session;
+};
+
+struct FrontCounters {
+    std::uint64_t accepted = 0;
+    std::uint64_t refused = 0;    // above the limit
+    std::uint64_t timed_out = 0;  // no first word
+    std::uint64_t out_of_descriptors = 0;
+};
+
+class Front {
+public:
+    // Takes over the descriptor of a peer's connection and the bytes after its magic word.
+    using Adopt = std::function<void(int descriptor, ByteView received)>;
+
+    Front(Loop& loop, Clock& clock, Log& log, FrontOptions options, Adopt adopt);
+    ~Front();
+    Front(const Front&) = delete;
+    Front& operator=(const Front&) = delete;
+
+    // Takes the port. An error is one line with the remedy. Blocking: resolves the host.
+    Status bind(const std::string& address);
+    // Begins to accept; `replica` outlives every connection.
+    Status listen(replica::Replica& replica);
+    void stop_listening();
+
+    // Tells every session.
+    void leadership_changed();
+
+    std::size_t client_count() const;
+    const FrontCounters& counters() const;
+
+    // No more requests are taken: what was asked for is answered, then the connection is closed. A
+    // statement that runs on for long is stopped (session::Options::half_closed_patience).
+    void finish();
+    // Closes every connection.
+    void close();
+
+private:
+    struct State;
+    class Connection;
+    std::shared_ptr<State> state_;
+};
+
+}  // namespace quorlite::server

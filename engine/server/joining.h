@@ -1,0 +1,31 @@
+// Joining: drives a cluster::Joiner over sockets of the loop.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "engine/cluster/joiner.h"
+#include "engine/server/log.h"
+#include "engine/server/loop.h"
+
+namespace quorlite::server {
+
+class Joining {
+public:
+    // Runs on the loop, once, when the node has its role or cannot have it.
+    using Done = std::function<void(Result<wire::Role>)>;
+
+    Joining(Loop& loop, Clock& clock, Log& log, cluster::JoinerOptions options, Done done);
+    ~Joining();
+    Joining(const Joining&) = delete;
+    Joining& operator=(const Joining&) = delete;
+
+    void start();
+    void stop();  // `done` does not run any more
+
+private:
+    struct State;
+    std::shared_ptr<State> state_;
+};
+
+}  // namespace quorlite::server

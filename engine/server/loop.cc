@@ -1,0 +1,498 @@
+#include "engine/server/loop.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <asio/executor_work_guard.hpp>
+#include <asio/io_context.hpp>
+#include <asio/posix/stream_descriptor.hpp>
+#include <asio/post.hpp>
+#include <asio/steady_timer.hpp>
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <future>
+#include <map>
+#include <mutex>
+#include <system_error>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/base/check.h"
+#include "engine/base/limits.h"
+
+namespace quorlite::server {
+namespace {
+
+constexpr int kEventsPerRoundMax = 64;
+constexpr unsigned kCallsPerClockReading = 4;  // of may_yield()
+
+// Signals belong to the program that the loop is part of, not to its threads.
+void block_signals() {
+    sigset_t all;
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_BLOCK, &all, nullptr);
+}
+
+// Tasks in order. Keeps its memory, so that queueing allocates nothing once it has grown.
+class TaskQueue {
+public:
+    bool empty() const { return next_ == tasks_.size(); }
+    std::size_t size() const { return tasks_.size() - next_; }
+    void push(Task task) { tasks_.push_back(std::move(task)); }
+    Task pop() {
+        Task task = std::move(tasks_[next_++]);
+        if (empty()) {
+            tasks_.clear();
+            next_ = 0;
+        } else if (next_ >= kCompactAt && next_ > size()) {
+            tasks_.erase(tasks_.begin(), tasks_.begin() + static_cast<std::ptrdiff_t>(next_));
+            next_ = 0;
+        }
+        return task;
+    }
+
+private:
+    static constexpr std::size_t kCompactAt = 1024;
+    std::vector<Task> tasks_;
+    std::size_t next_ = 0;
+};
+
+// Threads for work that blocks. They are made when there is work for them.
+class BackgroundPool {
+public:
+    explicit BackgroundPool(std::size_t threads_max) : threads_max_(threads_max) {}
+    ~BackgroundPool() { stop(); }
+
+    void run(Task job) {
+        const std::lock_guard lock(mutex_);
+        jobs_.push_back(std::move(job));
+        if (idle_ < jobs_.size() && threads_.size() < threads_max_) start_thread();
+        awake_.notify_one();
+    }
+
+    // Ends the threads once nothing is left to do.
+    void stop() {
+        {
+            const std::lock_guard lock(mutex_);
+            stopping_ = true;
+            awake_.notify_all();
+        }
+        for (std::thread& thread : threads_) thread.join();
+        threads_.clear();
+    }
+
+private:
+    void start_thread() {
+        try {
+            threads_.emplace_back([this] { work(); });
+        } catch (const std::system_error&) {
+            if (threads_.empty()) fatal("no thread can be started: raise the limit on processes");
+        }
+    }
+
+    void work() {
+        block_signals();
+        std::unique_lock lock(mutex_);
+        for (;;) {
+            ++idle_;
+            awake_.wait(lock, [this] { return stopping_ || !jobs_.empty(); });
+            --idle_;
+            if (jobs_.empty()) return;
+            {
+                const Task job = std::move(jobs_.front());
+                jobs_.pop_front();
+                lock.unlock();
+                job();
+            }
+            lock.lock();
+        }
+    }
+
+    const std::size_t threads_max_;
+    std::mutex mutex_;
+    std::condition_variable awake_;
+    std::deque<Task> jobs_;
+    std::vector<std::thread> threads_;
+    std::size_t idle_ = 0;
+    bool stopping_ = false;
+};
+
+// One thread that can hold the loop. `holds` is guarded by the mutex of the roles.
+struct Holder {
+    std::thread thread;
+    std::condition_variable awake;
+    bool holds = false;
+};
+
+struct Step {
+    TimePoint since{};
+    unsigned calls = 0;
+    bool given_away = false;
+};
+
+// What the calling thread is to a loop.
+struct Here {
+    const void* loop = nullptr;  // that this thread holds now
+    Holder* holder = nullptr;
+    Step* step = nullptr;  // whose work this thread runs
+};
+thread_local Here here;
+
+}  // namespace
+
+struct Loop::State {
+    State(const Clock& clock_, LoopOptions options_)
+        : clock(clock_),
+          options(options_),
+          work(asio::make_work_guard(context)),
+          alarm(context),
+          pool(options_.background_threads_max) {}
+
+    const Clock& clock;
+    const LoopOptions options;
+
+    asio::io_context context{1};
+    asio::executor_work_guard<asio::io_context::executor_type> work;
+
+    // Only on the loop.
+    TaskQueue queue;
+    std::map<std::pair<TimePoint, std::uint64_t>, Task> timers;
+    std::unordered_map<std::uint64_t, TimePoint> timer_deadlines;
+    std::uint64_t last_timer = 0;
+    asio::steady_timer alarm;
+    TimePoint alarm_at = TimePoint::max();
+
+    // Tasks from other threads.
+    std::mutex posted_mutex;
+    std::vector<Task> posted;
+    std::atomic<bool> has_posted{false};
+
+    // Who holds the loop.
+    std::mutex roles_mutex;
+    std::vector<std::unique_ptr<Holder>> holders;
+    std::vector<Holder*> standing_by;
+    std::deque<Holder*> returning;     // their work has ended: they get the loop before anyone else
+    std::atomic<bool> wanted{false};   // `returning` is not empty
+    std::atomic<std::size_t> away{0};  // threads whose work runs beside the loop
+    bool ended = false;
+
+    std::atomic<bool> stopping{false};
+    std::atomic<std::size_t> background_jobs{0};
+    std::atomic<std::uint64_t> hand_overs{0};
+    std::atomic<std::uint64_t> kept{0};
+
+    BackgroundPool pool;
+
+    bool held() const { return here.loop == this; }
+    void wake() {
+        asio::post(context, [] {});
+    }
+
+    void serve(Holder& self, const std::function<void()>& round_ended);
+    void round(const std::function<void()>& round_ended);
+    void take_posted();
+    bool quiet();
+    bool pass_on(Holder& self);
+    void end();
+
+    bool give_away(const std::function<void()>& round_ended);
+    void take_back();
+    Holder& add_holder(const std::function<void()>& round_ended);
+
+    void set_alarm();
+    void run_timers();
+    void watch_again(const std::shared_ptr<asio::posix::stream_descriptor>& descriptor,
+                     const std::shared_ptr<Task>& readable);
+};
+
+Loop::Loop(const Clock& clock, LoopOptions options) {
+    if (options.helper_threads_max == 0) options.helper_threads_max = limits::kHelperThreadsMax;
+    state_ = std::make_unique<State>(clock, options);
+}
+
+Loop::~Loop() {
+    if (!held()) stop();
+    here = {};
+}
+
+void Loop::start() {
+    const std::lock_guard lock(state_->roles_mutex);
+    QUORLITE_CHECK(state_->holders.empty());
+    state_->add_holder(round_ended);
+}
+
+void Loop::stop() {
+    QUORLITE_CHECK(!held());
+    if (state_->stopping.exchange(true)) return;
+    state_->wake();
+    // No holder is added any more once the last one has ended the loop.
+    for (std::size_t i = 0;; ++i) {
+        std::thread thread;
+        {
+            const std::lock_guard lock(state_->roles_mutex);
+            if (i == state_->holders.size()) break;
+            thread = std::move(state_->holders[i]->thread);
+        }
+        thread.join();
+    }
+    state_->pool.stop();
+    here = {state_.get(), nullptr, nullptr};
+}
+
+asio::io_context& Loop::context() {
+    return state_->context;
+}
+
+bool Loop::held() const {
+    return state_->held();
+}
+
+Loop::Counters Loop::counters() const {
+    return {state_->hand_overs.load(), state_->kept.load()};
+}
+
+// ---- Tasks ----
+
+void Loop::post(Task task) {
+    if (held()) {
+        state_->queue.push(std::move(task));
+        return;
+    }
+    const std::lock_guard lock(state_->posted_mutex);
+    state_->posted.push_back(std::move(task));
+    if (!state_->has_posted.exchange(true)) state_->wake();
+}
+
+void Loop::run(const Task& task) {
+    QUORLITE_CHECK(!held());
+    std::promise<void> ended;
+    post([&] {
+        task();
+        ended.set_value();
+    });
+    ended.get_future().wait();
+}
+
+void Loop::State::take_posted() {
+    if (!has_posted.load(std::memory_order_acquire)) return;
+    std::vector<Task> taken;
+    {
+        const std::lock_guard lock(posted_mutex);
+        taken.swap(posted);
+        has_posted = false;
+    }
+    for (Task& task : taken) queue.push(std::move(task));
+}
+
+void Loop::background(Task work, Task done) {
+    ++state_->background_jobs;
+    state_->pool.run([this, work = std::move(work), done = std::move(done)]() mutable {
+        work();
+        work = nullptr;  // what it captured is not kept until the loop comes round
+        post([this, done = std::move(done)] {
+            --state_->background_jobs;
+            done();
+        });
+    });
+}
+
+void Loop::watch(int descriptor, Task readable) {
+    const int own = ::dup(descriptor);
+    QUORLITE_CHECK(own >= 0);
+    auto watched = std::make_shared<asio::posix::stream_descriptor>(state_->context, own);
+    state_->watch_again(watched, std::make_shared<Task>(std::move(readable)));
+}
+
+void Loop::State::watch_again(const std::shared_ptr<asio::posix::stream_descriptor>& descriptor,
+                              const std::shared_ptr<Task>& readable) {
+    descriptor->async_wait(asio::posix::stream_descriptor::wait_read,
+                           [this, descriptor, readable](const asio::error_code& error) {
+                               if (error) return;
+                               queue.push([this, descriptor, readable] {
+                                   (*readable)();
+                                   watch_again(descriptor, readable);
+                               });
+                           });
+}
+
+// ---- Timers ----
+
+TimerId Loop::after(Duration delay, Task task) {
+    QUORLITE_CHECK(held());
+    const TimePoint deadline = state_->clock.now() + std::max(delay, Duration::zero());
+    const std::uint64_t id = ++state_->last_timer;
+    state_->timers.emplace(std::pair(deadline, id), std::move(task));
+    state_->timer_deadlines.emplace(id, deadline);
+    if (deadline < state_->alarm_at) state_->set_alarm();
+    return TimerId{id};
+}
+
+void Loop::cancel(TimerId timer) {
+    QUORLITE_CHECK(held());
+    const auto id = static_cast<std::uint64_t>(timer);
+    const auto found = state_->timer_deadlines.find(id);
+    if (found == state_->timer_deadlines.end()) return;
+    // The alarm stays set: to be woken for nothing once is cheaper than to set it again each time.
+    state_->timers.erase({found->second, id});
+    state_->timer_deadlines.erase(found);
+}
+
+void Loop::State::set_alarm() {
+    if (timers.empty()) return;
+    alarm_at = timers.begin()->first.first;
+    alarm.expires_after(std::max(alarm_at - clock.now(), Duration::zero()));
+    alarm.async_wait([this](const asio::error_code& error) {
+        if (!error) queue.push([this] { run_timers(); });
+    });
+}
+
+void Loop::State::run_timers() {
+    alarm_at = TimePoint::max();
+    const TimePoint now = clock.now();
+    while (!timers.empty() && timers.begin()->first.first <= now) {
+        auto due = timers.extract(timers.begin());
+        timer_deadlines.erase(due.key().second);
+        due.mapped()();
+    }
+    if (!timers.empty() && timers.begin()->first.first < alarm_at) set_alarm();
+}
+
+// ---- Holding the loop ----
+
+Holder& Loop::State::add_holder(const std::function<void()>& round_ended) {
+    holders.push_back(std::make_unique<Holder>());
+    Holder& holder = *holders.back();
+    holder.holds = true;
+    try {
+        holder.thread = std::thread([this, &holder, &round_ended] { serve(holder, round_ended); });
+    } catch (...) {
+        holders.pop_back();
+        throw;
+    }
+    return holder;
+}
+
+void Loop::State::serve(Holder& self, const std::function<void()>& round_ended) {
+    block_signals();
+    here = {this, &self, nullptr};
+    for (;;) {
+        while (!wanted.load(std::memory_order_acquire)) {
+            if (stopping.load(std::memory_order_relaxed) && quiet()) return end();
+            round(round_ended);
+        }
+        if (!pass_on(self)) return;
+    }
+}
+
+// Handles what has happened, waiting for something if need be.
+void Loop::State::round(const std::function<void()>& round_ended) {
+    // Each of these is set before the context is woken, so none can be missed by going to sleep.
+    const bool at_work = !queue.empty() || has_posted.load() || wanted.load();
+    if (!at_work) context.run_one();
+    for (int events = 0; events < kEventsPerRoundMax && context.poll_one() != 0; ++events) {
+    }
+    take_posted();
+    // Tasks queued by these tasks wait for the next round, so that sockets get their turn.
+    for (std::size_t left = queue.size(); left > 0 && !queue.empty(); --left) {
+        queue.pop()();
+        if (wanted.load(std::memory_order_relaxed)) break;
+    }
+    if (round_ended) round_ended();
+}
+
+// Gives the loop to the first thread that wants it back and waits for it to come round again.
+// False: the loop has ended.
+bool Loop::State::pass_on(Holder& self) {
+    std::unique_lock lock(roles_mutex);
+    Holder* next = returning.front();
+    returning.pop_front();
+    wanted = !returning.empty();
+    standing_by.push_back(&self);
+    self.holds = false;
+    next->holds = true;
+    next->awake.notify_one();
+    here.loop = nullptr;
+    self.awake.wait(lock, [&] { return self.holds || ended; });
+    if (ended) return false;
+    here.loop = this;
+    return true;
+}
+
+// The loop is given away by the work of the current step. False: nobody can take it now.
+bool Loop::State::give_away(const std::function<void()>& round_ended) {
+    const std::lock_guard lock(roles_mutex);
+    if (away.load() >= options.helper_threads_max) return false;
+    Holder* self = here.holder;
+    if (standing_by.empty()) {
+        try {
+            add_holder(round_ended);
+        } catch (const std::system_error&) {
+            return false;
+        }
+    } else {
+        Holder* next = standing_by.back();
+        standing_by.pop_back();
+        next->holds = true;
+        next->awake.notify_one();
+    }
+    self->holds = false;
+    here.loop = nullptr;
+    ++away;
+    return true;
+}
+
+void Loop::State::take_back() {
+    std::unique_lock lock(roles_mutex);
+    Holder& self = *here.holder;
+    returning.push_back(&self);
+    wanted = true;
+    wake();
+    self.awake.wait(lock, [&] { return self.holds; });
+    --away;
+    here.loop = this;
+}
+
+// Nothing is left to do, reports of cancelled waits included.
+bool Loop::State::quiet() {
+    context.poll();
+    return queue.empty() && away.load() == 0 && background_jobs.load() == 0 && !has_posted.load();
+}
+
+void Loop::State::end() {
+    const std::lock_guard lock(roles_mutex);
+    here.loop = nullptr;
+    ended = true;
+    for (Holder* holder : standing_by) holder->awake.notify_one();
+}
+
+// ---- Steps ----
+
+void Loop::step(Task work, Task done) {
+    QUORLITE_CHECK(held());
+    QUORLITE_CHECK(here.step == nullptr);
+    Step step;
+    here.step = &step;
+    work();
+    here.step = nullptr;
+    if (step.given_away) state_->take_back();
+    done();
+}
+
+void Loop::may_yield() {
+    Step* step = here.step;
+    if (step == nullptr || step->given_away) return;
+    if (step->calls++ % kCallsPerClockReading != 0) return;
+    const TimePoint now = state_->clock.now();
+    if (step->calls == 1) {
+        step->since = now;
+        return;
+    }
+    if (now - step->since < state_->options.step_budget) return;
+    step->given_away = state_->give_away(round_ended);
+    ++(step->given_away ? state_->hand_overs : state_->kept);
+    step->since = now;  // if nobody was free: ask again after another budget
+}
+
+}  // namespace quorlite::server

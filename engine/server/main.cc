@@ -1,0 +1,186 @@
+// quorlited: one node of a cluster as a server process. A thin layer over quorlite::Node.
+//
+// Exit status:
+//   0   stopped as asked                     64  an option makes no sense
+//   70  broken: a disk write failed          71  the directory cannot be used
+//   72  the port cannot be had               73  the cluster does not take the node in
+//   74  the cluster has removed the node
+#include <signal.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <map>
+#include <mutex>
+
+#include "quorlite/node.h"
+
+namespace {
+
+using quorlite::Node;
+using quorlite::NodeDisk;
+using quorlite::NodeError;
+using quorlite::NodeLogLevel;
+using quorlite::NodeOptions;
+
+constexpr int kUsage = 64;
+
+int exit_status(NodeError::Kind kind) {
+    switch (kind) {
+        case NodeError::Kind::kOptions:
+            return kUsage;
+        case NodeError::Kind::kDirectory:
+            return 71;
+        case NodeError::Kind::kListen:
+            return 72;
+        case NodeError::Kind::kJoin:
+            return 73;
+        case NodeError::Kind::kRemoved:
+            return 74;
+        case NodeError::Kind::kTimeout:
+        case NodeError::Kind::kOther:
+            return 70;
+    }
+    return 70;
+}
+
+int complain(const NodeError& error) {
+    std::fprintf(stderr, "quorlited: %s\n", error.message.c_str());
+    return exit_status(error.kind);
+}
+
+void add_time(CLI::App& app, const char* name, std::chrono::milliseconds& value, const char* help) {
+    static const std::map<std::string, std::int64_t> kUnits = {
+        {"ms", 1}, {"s", 1000}, {"min", 60000}};
+    app.add_option_function<std::int64_t>(
+           name, [&value](std::int64_t ms) { value = std::chrono::milliseconds(ms); }, help)
+        ->transform(CLI::AsNumberWithUnit(kUnits))
+        ->check(CLI::Range(std::int64_t{1}, std::int64_t{86'400'000}))
+        ->default_str(std::to_string(value.count()) + "ms")
+        ->type_name("TIME");
+}
+
+void add_size(CLI::App& app, const char* name, std::size_t& value, const char* help) {
+    app.add_option(name, value, help)->transform(CLI::AsSizeValue(false))->capture_default_str();
+}
+
+void add_identity(CLI::App& app, NodeOptions& options) {
+    app.add_option("--dir", options.directory, "The node's directory; made if it is missing")
+        ->required();
+    app.add_option("--address", options.address,
+                   "How clients and other nodes reach this node; a new node must have one")
+        ->type_name("HOST:PORT");
+    app.add_option("--listen", options.listen, "What to bind, if not the address")
+        ->type_name("HOST:PORT");
+    app.add_option("--join", options.join,
+                   "Members of the cluster to join; a new node without it starts a cluster")
+        ->delimiter(',')
+        ->type_name("HOST:PORT,...");
+    app.add_option("--id", options.id,
+                   "The node's number, for a new node; chosen by itself if left out")
+        ->check(CLI::PositiveNumber);
+}
+
+void add_tuning(CLI::App& app, NodeOptions& options) {
+    add_time(app, "--election-timeout", options.election_timeout,
+             "Silence of the leader that starts an election");
+    add_time(app, "--heartbeat", options.heartbeat, "Pause between two signs of the leader's life");
+    add_time(app, "--busy-timeout", options.busy_timeout, "How long a writer waits for another");
+    add_time(app, "--write-timeout", options.write_timeout, "How long a write waits for a quorum");
+    add_time(app, "--join-timeout", options.join_timeout, "How long to try to join");
+    app.add_option("--connections", options.connections_max, "Clients at the same time")
+        ->capture_default_str()
+        ->check(CLI::PositiveNumber);
+    add_size(app, "--page-cache", options.page_cache_bytes, "Memory for pages, per client");
+    add_size(app, "--transaction-max", options.transaction_bytes_max, "Size of one transaction");
+    add_size(app, "--flush-size", options.flush_bytes, "Changed pages that start a flush");
+    add_size(app, "--log-tail", options.log_tail_bytes, "Log kept for nodes that fall behind");
+    app.add_option("--failure-domain", options.failure_domain,
+                   "Nodes that fail together share one");
+    app.add_flag("--quorum-reads", options.quorum_reads, "Ask a quorum for every read");
+    app.add_flag("--legacy-null-types", options.legacy_null_types,
+                 "Let declared column types rename NULL, as old dqlite servers did");
+    static const std::map<std::string, NodeDisk> kDisks = {{"auto", NodeDisk::kAuto},
+                                                           {"libaio", NodeDisk::kLibaio},
+                                                           {"portable", NodeDisk::kPortable}};
+    app.add_option("--disk", options.disk, "How the disk is reached: auto, libaio or portable")
+        ->transform(CLI::CheckedTransformer(kDisks))
+        ->type_name("KIND");
+    static const std::map<std::string, NodeLogLevel> kLevels = {{"debug", NodeLogLevel::kDebug},
+                                                                {"info", NodeLogLevel::kInfo},
+                                                                {"warning", NodeLogLevel::kWarning},
+                                                                {"error", NodeLogLevel::kError},
+                                                                {"off", NodeLogLevel::kOff}};
+    app.add_option("--log-level", options.log_level, "debug, info, warning, error or off")
+        ->transform(CLI::CheckedTransformer(kLevels))
+        ->type_name("LEVEL");
+}
+
+// Each client is a descriptor.
+void raise_descriptor_limit() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    limit.rlim_cur = limit.rlim_max;
+    static_cast<void>(::setrlimit(RLIMIT_NOFILE, &limit));
+}
+
+sigset_t ending_signals() {
+    sigset_t signals;
+    ::sigemptyset(&signals);
+    ::sigaddset(&signals, SIGTERM);
+    ::sigaddset(&signals, SIGINT);
+    return signals;
+}
+
+// The next one ends the process at once, as if nobody had ever blocked it.
+void let_second_signal_through() {
+    ::signal(SIGTERM, SIG_DFL);
+    ::signal(SIGINT, SIG_DFL);
+    const sigset_t signals = ending_signals();
+    ::pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+}
+
+int serve(NodeOptions options) {
+    const sigset_t signals = ending_signals();
+    ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+    ::signal(SIGPIPE, SIG_IGN);
+    std::mutex mutex;
+    std::optional<NodeError> failure;
+    options.on_failed = [&](const NodeError& error) {
+        {
+            const std::lock_guard lock(mutex);
+            failure = error;
+        }
+        ::kill(::getpid(), SIGTERM);
+    };
+    Node::Started started = Node::start(std::move(options));
+    if (!started) return complain(started.error());
+    int signal = 0;
+    ::sigwait(&signals, &signal);
+    let_second_signal_through();
+    started.node().stop();
+    const std::lock_guard lock(mutex);
+    return failure ? complain(*failure) : 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    NodeOptions options;
+    CLI::App app("quorlited: a node of a replicated SQLite database server");
+    app.set_version_flag("--version", QUORLITE_VERSION);
+    app.set_config("--config", "", "A file with the same options, one `name = value` per line");
+    add_identity(app, options);
+    add_tuning(app, options);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::Success& help) {
+        return app.exit(help);
+    } catch (const CLI::ParseError& error) {
+        std::fprintf(stderr, "quorlited: %s: see --help\n", error.what());
+        return kUsage;
+    }
+    raise_descriptor_limit();
+    return serve(std::move(options));
+}

@@ -1,0 +1,429 @@
+#include "quorlite/node.h"
+
+#include <condition_variable>
+#include <future>
+#include <mutex>
+#include <thread>
+
+#include "engine/base/limits.h"
+#include "engine/cluster/joiner.h"
+#include "engine/cluster/roles.h"
+#include "engine/replica/replica.h"
+#include "engine/server/address.h"
+#include "engine/server/front.h"
+#include "engine/server/joining.h"
+#include "engine/server/log.h"
+#include "engine/server/loop.h"
+#include "engine/server/peers.h"
+#include "engine/server/system.h"
+
+namespace quorlite {
+namespace {
+
+constexpr std::uint64_t kFirstNodeId = 1;
+constexpr Duration kReadyInterval = std::chrono::milliseconds(5);
+constexpr std::chrono::milliseconds kPollInterval{2};
+constexpr std::chrono::milliseconds kFinishMax{1'500};
+constexpr int kHandoverAttempts = 3;
+// How long a node that was leader goes on answering "not leader" before it closes: a client that
+// hears it knows that nothing was done, one that only sees its connection close does not.
+constexpr std::chrono::milliseconds kFarewell{300};
+
+using Kind = NodeError::Kind;
+
+server::LogLevel translate(NodeLogLevel level) {
+    switch (level) {
+        case NodeLogLevel::kDebug:
+            return server::LogLevel::kDebug;
+        case NodeLogLevel::kInfo:
+            return server::LogLevel::kInfo;
+        case NodeLogLevel::kWarning:
+            return server::LogLevel::kWarning;
+        case NodeLogLevel::kError:
+            return server::LogLevel::kError;
+        case NodeLogLevel::kOff:
+            return server::LogLevel::kOff;
+    }
+    return server::LogLevel::kOff;
+}
+
+std::string role_name(raft::RoleName role) {
+    switch (role) {
+        case raft::RoleName::kLeader:
+            return "leader";
+        case raft::RoleName::kFollower:
+            return "follower";
+        case raft::RoleName::kPreCandidate:
+        case raft::RoleName::kCandidate:
+            return "candidate";
+    }
+    return "follower";
+}
+
+std::optional<NodeError> check(const NodeOptions& options) {
+    const auto wrong = [](std::string message) {
+        return NodeError{Kind::kOptions, std::move(message)};
+    };
+    const auto bad_address = [&](const std::string& address) {
+        return wrong("'" + address + "' is not of the form HOST:PORT");
+    };
+    if (options.directory.empty()) return wrong("a node needs a directory: give one with --dir");
+    if (!options.address.empty() && !server::parse_address(options.address)) {
+        return bad_address(options.address);
+    }
+    if (!options.listen.empty() && !server::parse_address(options.listen)) {
+        return bad_address(options.listen);
+    }
+    for (const std::string& address : options.join) {
+        if (!server::parse_address(address)) return bad_address(address);
+    }
+    if (options.address.size() > limits::kAddressBytesMax) {
+        return wrong("the address is longer than " + std::to_string(limits::kAddressBytesMax) +
+                     " bytes: use a shorter name");
+    }
+    if (options.heartbeat.count() <= 0 || options.heartbeat * 4 > options.election_timeout) {
+        return wrong(
+            "the election timeout must be at least four times the heartbeat: raise "
+            "--election-timeout, or lower --heartbeat");
+    }
+    return std::nullopt;
+}
+
+}  // namespace
+
+struct Node::Impl {
+    explicit Impl(NodeOptions options_)
+        : options(std::move(options_)),
+          log(translate(options.log_level)),
+          loop(clock),
+          peers(loop, clock, random, log) {}
+    ~Impl() { stop(); }
+
+    const NodeOptions options;
+    server::Log log;
+    server::SystemClock clock;
+    server::SystemRandom random;
+    server::Loop loop;
+    std::unique_ptr<Disk> disk;
+    server::Peers peers;
+    std::unique_ptr<replica::Replica> replica;
+    std::unique_ptr<server::Front> front;
+    std::unique_ptr<server::Joining> joining;
+    bool stopped = false;
+
+    std::mutex outcome_mutex;
+    std::condition_variable outcome_known;
+    bool ready = false;
+    std::optional<NodeError> failure;
+
+    std::optional<NodeError> open();
+    std::optional<NodeError> open_disk();
+    Result<replica::Options> replica_options();
+    std::optional<NodeError> open_replica();
+    std::optional<NodeError> serve();
+    void join();
+    void watch_readiness();
+    bool is_ready() const;
+    void report_ready();
+    void report_failure(NodeError error);
+    bool transfer_once();
+    bool handover();
+    void say_farewell();
+    void wait_for_clients(std::chrono::milliseconds time);
+    void stop();
+};
+
+// ---- Starting; on the loop ----
+
+std::optional<NodeError> Node::Impl::open() {
+    if (auto error = open_disk()) return error;
+    if (auto error = open_replica()) return error;
+    if (auto error = serve()) return error;
+    const raft::Configuration& configuration = replica->configuration();
+    if (configuration.find(replica->id()) == nullptr) {
+        if (options.join.empty()) {
+            return NodeError{Kind::kJoin,
+                             "node " + std::to_string(replica->id().value()) +
+                                 " is not a member of a cluster yet: give the addresses "
+                                 "of members with --join"};
+        }
+        join();
+    }
+    watch_readiness();
+    return std::nullopt;
+}
+
+std::optional<NodeError> Node::Impl::open_disk() {
+    const disk::Reactor reactor{
+        [this](int descriptor, Task readable) { loop.watch(descriptor, std::move(readable)); }};
+    std::string libaio_error;
+    if (options.disk != NodeDisk::kPortable) {
+        auto opened = disk::open_libaio_disk(options.directory, loop, reactor);
+        if (opened) {
+            disk = std::move(*opened);
+            return std::nullopt;
+        }
+        const bool final = options.disk == NodeDisk::kLibaio || opened.error().code == code::kBusy;
+        if (final) return NodeError{Kind::kDirectory, opened.error().message};
+        libaio_error = opened.error().message;
+    }
+    auto opened = disk::open_portable_disk(options.directory, loop);
+    if (!opened) return NodeError{Kind::kDirectory, opened.error().message};
+    disk = std::move(*opened);
+    if (!libaio_error.empty()) log.info("no direct disk access", {{"reason", libaio_error}});
+    return std::nullopt;
+}
+
+// What the directory says about the node, completed for a new one by what was asked for.
+Result<replica::Options> Node::Impl::replica_options() {
+    replica::Options wanted{
+        .id = NodeId(options.id),
+        .address = options.address,
+        .bootstrap = options.join.empty(),
+        .election_timeout = options.election_timeout,
+        .heartbeat = options.heartbeat,
+        .write_timeout = options.write_timeout,
+        .log_tail_bytes = options.log_tail_bytes,
+        .quorum_reads = options.quorum_reads,
+        .log = {},
+        .database = {},
+    };
+    wanted.database.transaction_bytes_max = options.transaction_bytes_max;
+    wanted.database.flush_bytes = options.flush_bytes;
+    wanted.database.page_cache_bytes = options.page_cache_bytes;
+    wanted.database.legacy_null_types = options.legacy_null_types;
+    const auto records = disk::Records::open(*disk);
+    if (!records) return records.error();
+    if ((*records)->identity()) return wanted;
+    if (options.address.empty()) {
+        return Error{code::kError,
+                     "the directory " + options.directory +
+                         " is new: give the node an address with --address HOST:PORT"};
+    }
+    if (!wanted.id) {
+        // Half of 64 bits: some clients keep ids as signed numbers.
+        const std::uint64_t drawn = (random.next() >> 1) | 2;
+        wanted.id = NodeId(wanted.bootstrap ? kFirstNodeId : drawn);
+    }
+    return wanted;
+}
+
+std::optional<NodeError> Node::Impl::open_replica() {
+    const Result<replica::Options> wanted = replica_options();
+    if (!wanted) return NodeError{Kind::kDirectory, wanted.error().message};
+    auto opened = replica::Replica::open(
+        *wanted,
+        {.clock = clock, .random = random, .disk = *disk, .network = peers, .executor = loop});
+    if (!opened) return NodeError{Kind::kDirectory, opened.error().message};
+    replica = std::move(*opened);
+    return std::nullopt;
+}
+
+std::optional<NodeError> Node::Impl::serve() {
+    server::FrontOptions wanted;
+    wanted.connections_max = options.connections_max;
+    wanted.session.busy_timeout = options.busy_timeout;
+    wanted.session.failure_domain = options.failure_domain;
+    wanted.session.legacy_null_types = options.legacy_null_types;
+    front = std::make_unique<server::Front>(
+        loop, clock, log, wanted,
+        [this](int descriptor, ByteView received) { peers.adopt(descriptor, received); });
+    const std::string& address = options.listen.empty() ? replica->address() : options.listen;
+    if (const Status bound = front->bind(address); !bound) {
+        return NodeError{Kind::kListen, bound.error().message};
+    }
+    replica->on_leader_change = [this] { front->leadership_changed(); };
+    replica->on_removed = [this](std::string reason) {
+        report_failure({Kind::kRemoved, std::move(reason)});
+    };
+    peers.start(
+        replica->id(), replica->address(),
+        [this](Channel channel, ByteView frame) { return replica->receive(channel, frame); },
+        [this](NodeId node) { replica->peer_gone(node); });
+    if (const Status listening = front->listen(*replica); !listening) {
+        return NodeError{Kind::kListen, listening.error().message};
+    }
+    return std::nullopt;
+}
+
+void Node::Impl::join() {
+    cluster::JoinerOptions wanted{.id = replica->id(),
+                                  .address = replica->address(),
+                                  .seeds = options.join,
+                                  .patience = options.join_timeout};
+    joining = std::make_unique<server::Joining>(
+        loop, clock, log, std::move(wanted), [this](const Result<wire::Role>& role) {
+            if (!role) return report_failure({Kind::kJoin, role.error().message});
+            log.info("joined", {{"role", *role == wire::Role::kVoter ? "voter" : "standby"}});
+        });
+    joining->start();
+}
+
+bool Node::Impl::is_ready() const {
+    const raft::Server* self = replica->configuration().find(replica->id());
+    if (self == nullptr || self->role == raft::Role::kSpare) return false;
+    if (self->role == raft::Role::kStandby)
+        return true;  // is told of no leader (protocol section 6.1)
+    const replica::Leader leader = replica->leader();
+    return leader.id == replica->id() ? replica->check_leader().ok() : bool(leader.id);
+}
+
+void Node::Impl::watch_readiness() {
+    if (is_ready()) return report_ready();
+    loop.after(kReadyInterval, [this] { watch_readiness(); });
+}
+
+void Node::Impl::report_ready() {
+    log.info("ready", {{"id", replica->id().value()}, {"address", replica->address()}});
+    {
+        const std::lock_guard lock(outcome_mutex);
+        ready = true;
+    }
+    outcome_known.notify_all();
+    if (options.on_ready) options.on_ready();
+}
+
+void Node::Impl::report_failure(NodeError error) {
+    log.error("failed", {{"reason", error.message}});
+    {
+        const std::lock_guard lock(outcome_mutex);
+        if (failure) return;
+        failure = error;
+    }
+    outcome_known.notify_all();
+    if (options.on_failed) options.on_failed(error);
+}
+
+// ---- Stopping; not on the loop ----
+
+bool Node::Impl::transfer_once() {
+    struct Outcome {
+        std::promise<void> over;
+        bool leading = false;
+    };
+    const auto outcome = std::make_shared<Outcome>();
+    loop.run([&] {
+        const replica::ReplicaStatus status = replica->status();
+        outcome->leading = status.role == raft::RoleName::kLeader;
+        const NodeId successor =
+            cluster::best_successor(replica->id(), replica->configuration(), status.peers);
+        if (!outcome->leading || !successor) return outcome->over.set_value();
+        replica->transfer(successor, [outcome](const Status& result) {
+            outcome->leading = !result.ok();
+            outcome->over.set_value();
+        });
+    });
+    const auto ended = outcome->over.get_future().wait_for(2 * options.election_timeout);
+    return ended == std::future_status::ready && !outcome->leading;
+}
+
+bool Node::Impl::handover() {
+    for (int attempt = 0; attempt < kHandoverAttempts; ++attempt) {
+        if (transfer_once()) return true;
+    }
+    return false;
+}
+
+void Node::Impl::wait_for_clients(std::chrono::milliseconds time) {
+    for (std::chrono::milliseconds waited{0}; waited < time; waited += kPollInterval) {
+        std::size_t clients = 0;
+        loop.run([&] { clients = front->client_count(); });
+        if (clients == 0) return;
+        std::this_thread::sleep_for(kPollInterval);
+    }
+}
+
+void Node::Impl::say_farewell() {
+    bool leading = false;
+    bool alone = true;
+    loop.run([&] {
+        leading = replica->status().role == raft::RoleName::kLeader;
+        alone = replica->configuration().voter_count() <= 1;
+    });
+    if (leading && !alone && handover()) {
+        log.info("handed leadership over");
+        wait_for_clients(kFarewell);
+    }
+    loop.run([this] { front->finish(); });
+    wait_for_clients(kFinishMax);
+}
+
+void Node::Impl::stop() {
+    if (std::exchange(stopped, true)) return;
+    if (replica && front) say_farewell();
+    loop.run([this] {
+        if (joining) joining->stop();
+        if (front) front->close();
+        peers.stop();
+        if (!replica) return;
+        replica->on_leader_change = nullptr;
+        replica->on_removed = nullptr;
+        replica->stop();
+    });
+    loop.stop();
+    joining.reset();
+    front.reset();
+    replica.reset();
+    disk.reset();
+    log.info("stopped");
+}
+
+// ---- The public face ----
+
+Node::Node(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Node::Node(Node&&) noexcept = default;
+Node& Node::operator=(Node&&) noexcept = default;
+Node::~Node() = default;
+
+Node::Started Node::start(NodeOptions options) {
+    if (auto error = check(options)) return std::move(*error);
+    auto impl = std::make_unique<Impl>(std::move(options));
+    impl->loop.round_ended = [peers = &impl->peers] { peers->flush(); };
+    impl->loop.start();
+    std::optional<NodeError> error;
+    impl->loop.run([&] { error = impl->open(); });
+    if (error) return std::move(*error);
+    return Node(std::move(impl));
+}
+
+std::optional<NodeError> Node::wait_ready(std::chrono::milliseconds timeout) {
+    std::unique_lock lock(impl_->outcome_mutex);
+    const bool known = impl_->outcome_known.wait_for(
+        lock, timeout, [this] { return impl_->ready || impl_->failure; });
+    if (impl_->failure) return impl_->failure;
+    if (known) return std::nullopt;
+    return NodeError{Kind::kTimeout, "no leader yet: check that a majority of the voters runs"};
+}
+
+NodeStatus Node::status() const {
+    NodeStatus status;
+    impl_->loop.run([&] {
+        const replica::ReplicaStatus inner = impl_->replica->status();
+        status.id = impl_->replica->id().value();
+        status.address = impl_->replica->address();
+        status.role = role_name(inner.role);
+        status.leader_id = inner.leader.id.value();
+        status.leader_address = inner.leader.address;
+        status.term = inner.term.value();
+        status.last_index = inner.last.value();
+        status.committed_index = inner.committed.value();
+        status.applied_index = inner.applied.value();
+        status.clients = impl_->front->client_count();
+        status.memory_bytes = inner.memory_bytes;
+        status.log_bytes = inner.log_bytes;
+        status.connections_refused = impl_->front->counters().refused;
+        status.peer_frames_dropped = impl_->peers.counters().frames_dropped;
+        status.statements_overstayed = impl_->loop.counters().hand_overs;
+    });
+    return status;
+}
+
+bool Node::handover() {
+    return impl_->handover();
+}
+
+void Node::stop() {
+    impl_->stop();
+}
+
+}  // namespace quorlite

@@ -1,0 +1,62 @@
+// Peers: the Network of a real process, and the receiving end of other nodes' frames.
+//
+// spec/peer-protocol.md. One connection goes out per peer and channel, made when there is first
+// something to send, and made again when it breaks. Frames queue up to a limit; the first frame of
+// a round of the loop leaves at once, those that follow in the same round leave together in one
+// system call at its end.
+//
+// A peer whose consensus connection broke and whose port refuses a new one at once has no process
+// any more: `gone` says so, once. Everything else is silence, which consensus judges by its own
+// clock.
+//
+// Only on the loop. `receive` and `gone` run from tasks of their own, never inside a call of
+// send().
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "engine/base/network.h"
+#include "engine/server/log.h"
+#include "engine/server/loop.h"
+
+namespace quorlite::server {
+
+struct PeerCounters {
+    std::uint64_t frames_dropped = 0;       // a full queue, or nobody to send them to
+    std::uint64_t connections_refused = 0;  // incoming ones: malformed, or not for this node
+};
+
+class Peers final : public Network {
+public:
+    // False: the frame is not acceptable, and the connection is closed.
+    using Receive = std::function<bool(Channel channel, ByteView frame)>;
+    using Gone = std::function<void(NodeId node)>;
+
+    Peers(Loop& loop, Clock& clock, Random& random, Log& log);
+    ~Peers() override;
+
+    // Before the first use of anything else.
+    void start(NodeId self, std::string address, Receive receive, Gone gone);
+    // Closes everything; nothing is sent or received any more.
+    void stop();
+
+    void send(NodeId to, const std::string& address, Channel channel, Bytes frame) override;
+    void forget(NodeId node) override;
+
+    // Takes over an incoming connection, and what was received on it after the magic word.
+    void adopt(int descriptor, ByteView received);
+    // Sends what was gathered; to be called at the end of each round of the loop.
+    void flush();
+
+    const PeerCounters& counters() const;
+
+private:
+    struct State;
+    class Link;
+    class Incoming;
+    std::shared_ptr<State> state_;
+};
+
+}  // namespace quorlite::server

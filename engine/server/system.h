@@ -1,0 +1,26 @@
+// The Clock and Random seams of a real process.
+#pragma once
+
+#include <array>
+
+#include "engine/base/clock.h"
+
+namespace quorlite::server {
+
+class SystemClock final : public Clock {
+public:
+    TimePoint now() const override;  // CLOCK_BOOTTIME
+    std::int64_t wall_ms() const override;
+};
+
+// xoshiro256**, seeded by the kernel. Only on the loop.
+class SystemRandom final : public Random {
+public:
+    SystemRandom();
+    std::uint64_t next() override;
+
+private:
+    std::array<std::uint64_t, 4> state_;
+};
+
+}  // namespace quorlite::server

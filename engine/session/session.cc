@@ -1,0 +1,559 @@
+#include "engine/session/session.h"
+
+#include <utility>
+
+#include "engine/base/check.h"
+#include "engine/session/dump.h"
+#include "engine/session/execution.h"
+#include "engine/session/handle.h"
+#include "engine/session/output.h"
+
+namespace quorlite::session {
+namespace {
+
+wire::FailureResponse failure(int code, std::string_view message) {
+    return {static_cast<std::uint64_t>(code), message};
+}
+
+// Moves are made in pump(), one after the other, until there is nothing to do or something to wait
+// for. Whatever ends a wait calls pump() again; a call from inside a move only leaves its trace,
+// which the loop that is already running then sees. So nothing here is ever entered twice, even
+// when a statement runs beside the loop and the owner calls in meanwhile.
+class Conversation final : public Session {
+public:
+    Conversation(replica::Replica& replica, Executor& executor, Options options, std::string peer,
+                 std::function<void()> changed);
+    ~Conversation() override;
+
+    void receive(ByteView bytes) override;
+    void end_of_input() override;
+    bool wants_input() const override;
+    ByteView output() const override { return output_.view(); }
+    void consumed(std::size_t bytes) override;
+    bool finished() const override { return finished_; }
+    void leadership_changed() override;
+    void close() override;
+
+private:
+    enum class Activity { kNone, kExecution, kDump, kMembership };
+
+    void pump();
+    bool advance();
+    bool advance_execution();
+    bool advance_dump();
+    bool answer_membership();
+    bool waiting() const { return paused_ || membership_waits_ || execution_.waiting(); }
+    void pause();
+
+    bool take_request();
+    bool greet();
+    void serve(const wire::Message& message);
+    bool next_is_interrupt() const;
+    bool look_for_interrupt();
+    void end();
+    void watch_half_closed();
+    void watch_dump();
+
+    void answer(const wire::Response& response) { output_.answer(response); }
+    void fail(const Error& error) { answer(failure(error.code, error.message)); }
+    bool check_leader();
+    bool check_database(std::uint64_t id);
+    Prepared* check_statement(std::uint64_t db, std::uint64_t id);
+    template <class Change>
+    void change_membership(Change change);
+
+    void on(const wire::LeaderRequest&);
+    void on(const wire::ClientRequest&);
+    void on(const wire::OpenRequest&);
+    void on(const wire::PrepareRequest&);
+    void on(const wire::ExecRequest&);
+    void on(const wire::QueryRequest&);
+    void on(const wire::FinalizeRequest&);
+    void on(const wire::ExecSqlRequest&);
+    void on(const wire::QuerySqlRequest&);
+    void on(const wire::InterruptRequest&);
+    void on(const wire::ConnectRequest&);
+    void on(const wire::AddRequest&);
+    void on(const wire::AssignRequest&);
+    void on(const wire::RemoveRequest&);
+    void on(const wire::DumpRequest&);
+    void on(const wire::ClusterRequest&);
+    void on(const wire::TransferRequest&);
+    void on(const wire::DescribeRequest&);
+    void on(const wire::WeightRequest&);
+
+    replica::Replica& replica_;
+    Executor& executor_;
+    const Options options_;
+    const std::string peer_;
+    const std::function<void()> changed_;
+
+    wire::MessageReader reader_{limits::kRequestBytesMax};
+    Output output_;
+    std::unique_ptr<Handle> handle_;  // outlives what execution_ holds of it
+    Execution execution_;
+    Dump dump_;
+
+    Activity activity_ = Activity::kNone;
+    bool greeted_ = false;
+    bool legacy_ = false;
+    bool input_ended_ = false;
+    bool finished_ = false;
+    bool closed_ = false;
+    bool interrupt_answered_ = false;  // the INTERRUPT that comes next in the input
+
+    bool pumping_ = false;
+    bool paused_ = false;
+    bool membership_waits_ = false;
+    Status membership_result_;
+    int owner_calls_ = 0;            // of the owner's that are running
+    std::shared_ptr<Session> self_;  // while something that was started will call back
+    TimerId half_closed_timer_ = TimerId::kNone;
+    TimerId dump_timer_ = TimerId::kNone;
+    std::uint64_t steps_seen_ = 0;
+};
+
+Conversation::Conversation(replica::Replica& replica, Executor& executor, Options options,
+                           std::string peer, std::function<void()> changed)
+    : replica_(replica),
+      executor_(executor),
+      options_(options),
+      peer_(std::move(peer)),
+      changed_(std::move(changed)),
+      execution_(replica_, executor_, options_, peer_, [this] { pump(); }) {}
+
+Conversation::~Conversation() {
+    executor_.cancel(half_closed_timer_);
+    executor_.cancel(dump_timer_);
+}
+
+// --- the owner's calls ---
+
+void Conversation::receive(ByteView bytes) {
+    if (closed_ || finished_ || input_ended_) return;
+    ++owner_calls_;
+    reader_.feed(bytes);
+    if (activity_ == Activity::kExecution) look_for_interrupt();
+    pump();
+    --owner_calls_;
+}
+
+void Conversation::end_of_input() {
+    if (closed_ || finished_ || input_ended_) return;
+    ++owner_calls_;
+    input_ended_ = true;
+    watch_half_closed();
+    pump();
+    --owner_calls_;
+}
+
+bool Conversation::wants_input() const {
+    if (finished_ || input_ended_) return false;
+    const bool starving = activity_ == Activity::kNone && !paused_ && output_.has_room();
+    return starving || reader_.unread().size() < limits::kSessionReadAheadBytes;
+}
+
+void Conversation::consumed(std::size_t bytes) {
+    if (closed_) return;
+    ++owner_calls_;
+    output_.consumed(bytes);
+    pump();
+    --owner_calls_;
+}
+
+void Conversation::leadership_changed() {
+    if (closed_) return;
+    execution_.leadership_changed();
+    pump();
+}
+
+void Conversation::close() {
+    if (closed_) return;
+    ++owner_calls_;
+    closed_ = finished_ = true;
+    output_.clear();
+    dump_.abandon();
+    execution_.abandon();
+    pump();
+    --owner_calls_;
+}
+
+// --- moves ---
+
+void Conversation::pump() {
+    if (pumping_) return;
+    const std::shared_ptr<Session> self = shared_from_this();
+    pumping_ = true;
+    for (int moves = 0; advance(); ++moves) {
+        if (moves == limits::kSessionMovesPerTurn) {
+            pause();
+            break;
+        }
+    }
+    pumping_ = false;
+    if (activity_ == Activity::kNone) {
+        execution_.shrink_idle();
+        output_.shrink_idle();
+    }
+    if (finished_ && activity_ != Activity::kExecution) handle_.reset();
+    self_ = waiting() ? self : nullptr;
+    if (owner_calls_ == 0 && !closed_ && changed_) changed_();
+}
+
+// Makes one move. False: nothing can be done before somebody calls pump() again.
+bool Conversation::advance() {
+    if (paused_) return false;
+    switch (activity_) {
+        case Activity::kNone:
+            return take_request();
+        case Activity::kExecution:
+            return advance_execution();
+        case Activity::kDump:
+            return advance_dump();
+        case Activity::kMembership:
+            return answer_membership();
+    }
+    return false;
+}
+
+bool Conversation::advance_execution() {
+    const Execution::Progress progress = execution_.advance(output_);
+    if (progress == Execution::Progress::kDone) {
+        interrupt_answered_ = execution_.was_interrupted();
+        activity_ = Activity::kNone;
+        return true;
+    }
+    const bool moved = progress == Execution::Progress::kMoved;
+    if (moved && !execution_.streaming()) return true;
+    // The INTERRUPT may have come together with the request that it is for.
+    return look_for_interrupt() || moved;
+}
+
+bool Conversation::advance_dump() {
+    if (finished_) {
+        dump_.abandon();
+    } else if (!output_.has_room()) {
+        return false;
+    } else if (!dump_.advance(output_).ok()) {
+        end();  // the message has begun: there is no way left to tell
+    }
+    if (!dump_.active()) {
+        executor_.cancel(dump_timer_);
+        activity_ = Activity::kNone;
+    } else {
+        pause();
+    }
+    return true;
+}
+
+bool Conversation::answer_membership() {
+    if (membership_waits_) return false;
+    activity_ = Activity::kNone;
+    if (finished_) return true;
+    if (membership_result_.ok()) {
+        answer(wire::EmptyResponse{});
+    } else {
+        fail(membership_result_.error());
+    }
+    return true;
+}
+
+// Others have their turn.
+void Conversation::pause() {
+    paused_ = true;
+    executor_.post([this] {
+        paused_ = false;
+        pump();
+    });
+}
+
+// --- requests ---
+
+bool Conversation::take_request() {
+    if (finished_) return false;
+    if (handle_ && handle_->epoch() != replica_.leadership_epoch()) handle_.reset();
+    if (!output_.has_room()) return false;
+    if (!greeted_) return greet();
+    const auto message = reader_.next();
+    if (!message.ok()) {
+        end();
+        return false;
+    }
+    if (!message->has_value()) {
+        if (input_ended_) end();
+        return false;
+    }
+    if (interrupt_answered_) {
+        interrupt_answered_ = false;
+    } else {
+        serve(**message);
+    }
+    return true;
+}
+
+bool Conversation::greet() {
+    const std::optional<std::uint64_t> version = reader_.take_word();
+    if (!version) {
+        if (input_ended_) end();
+        return false;
+    }
+    greeted_ = true;
+    legacy_ = *version == wire::kLegacyProtocolVersion;
+    if (!legacy_ && *version != wire::kProtocolVersion) end();
+    return true;
+}
+
+void Conversation::serve(const wire::Message& message) {
+    const wire::DecodedRequest decoded = wire::decode_request(message.header, message.body);
+    if (const auto* request = std::get_if<wire::Request>(&decoded)) {
+        std::visit([this](const auto& any) { on(any); }, *request);
+    } else if (const auto* refusal = std::get_if<wire::FailureResponse>(&decoded)) {
+        answer(*refusal);
+    } else {
+        end();
+    }
+}
+
+// Whether the next message is a whole INTERRUPT. It is looked at in place: the message before it is
+// still in use.
+bool Conversation::next_is_interrupt() const {
+    const ByteView ahead = reader_.unread();
+    if (ahead.size() < wire::kHeaderBytes) return false;
+    const auto header = wire::Header::parse(ahead.first<wire::kHeaderBytes>());
+    return header.type == static_cast<std::uint8_t>(wire::RequestType::kInterrupt) &&
+           header.schema == 0 && header.words > 0 &&
+           ahead.size() - wire::kHeaderBytes >= header.body_bytes();
+}
+
+// True if the execution was interrupted just now.
+bool Conversation::look_for_interrupt() {
+    if (execution_.interrupted() || !next_is_interrupt()) return false;
+    execution_.interrupt();
+    return true;
+}
+
+// Nothing more is done for this client; it gets what has been answered.
+void Conversation::end() {
+    finished_ = true;
+}
+
+// A client that half-closed may wait for its answer or be gone; nothing tells which. A statement
+// that still runs after a while is taken to run for nobody.
+void Conversation::watch_half_closed() {
+    steps_seen_ = execution_.steps();
+    half_closed_timer_ = executor_.after(options_.half_closed_patience, [this] {
+        if (finished_) return;
+        if (execution_.stepping() && execution_.steps() == steps_seen_) {
+            end();
+            execution_.abandon();
+            pump();
+        } else {
+            watch_half_closed();
+        }
+    });
+}
+
+void Conversation::watch_dump() {
+    const std::uint64_t offset = dump_.offset();
+    dump_timer_ = executor_.after(options_.dump_patience, [this, offset] {
+        if (activity_ != Activity::kDump) return;
+        if (dump_.offset() == offset) {
+            end();
+            pump();
+        } else {
+            watch_dump();
+        }
+    });
+}
+
+bool Conversation::check_leader() {
+    const Status leading = replica_.check_leader();
+    if (!leading.ok()) fail(leading.error());
+    return leading.ok();
+}
+
+bool Conversation::check_database(std::uint64_t id) {
+    const bool there = handle_ && id == 0;
+    if (!there) answer(failure(code::kNotFound, "no database opened"));
+    return there;
+}
+
+Prepared* Conversation::check_statement(std::uint64_t db, std::uint64_t id) {
+    if (!check_database(db)) return nullptr;
+    Prepared* const prepared = handle_->find(id);
+    if (prepared == nullptr) {
+        answer(failure(code::kNotFound, "no statement with the given id"));
+    }
+    return prepared;
+}
+
+void Conversation::on(const wire::LeaderRequest&) {
+    const replica::Leader leader = replica_.leader();
+    if (legacy_) {
+        answer(wire::LegacyServerResponse{leader.address});
+    } else {
+        answer(wire::ServerResponse{leader.id, leader.address});
+    }
+}
+
+void Conversation::on(const wire::ClientRequest&) {
+    answer(wire::WelcomeResponse{options_.heartbeat_timeout_ms});
+}
+
+void Conversation::on(const wire::OpenRequest& request) {
+    if (!check_leader()) return;
+    if (handle_) {
+        return answer(failure(code::kBusy, "a database for this connection is already open"));
+    }
+    if (request.name.size() > wire::kDatabaseNameBytesMax) return end();
+    auto opened = Handle::open(replica_, request.name);
+    if (!opened.ok()) return fail(opened.error());
+    handle_ = std::move(*opened);
+    answer(wire::DbResponse{});
+}
+
+void Conversation::on(const wire::PrepareRequest& request) {
+    if (!check_leader() || !check_database(request.db)) return;
+    execution_.prepare_only(*handle_, request.sql, request.schema);
+    activity_ = Activity::kExecution;
+}
+
+void Conversation::on(const wire::ExecRequest& request) {
+    if (!check_leader()) return;
+    Prepared* const prepared = check_statement(request.db, request.statement);
+    if (prepared == nullptr) return;
+    execution_.start(*handle_, Execution::Kind::kExec, *prepared, request.parameters);
+    activity_ = Activity::kExecution;
+}
+
+void Conversation::on(const wire::QueryRequest& request) {
+    if (!check_leader()) return;
+    Prepared* const prepared = check_statement(request.db, request.statement);
+    if (prepared == nullptr) return;
+    execution_.start(*handle_, Execution::Kind::kQuery, *prepared, request.parameters);
+    activity_ = Activity::kExecution;
+}
+
+void Conversation::on(const wire::FinalizeRequest& request) {
+    if (check_statement(request.db, request.statement) == nullptr) return;
+    handle_->drop(request.statement);
+    answer(wire::EmptyResponse{});
+}
+
+void Conversation::on(const wire::ExecSqlRequest& request) {
+    if (!check_leader() || !check_database(request.db)) return;
+    execution_.start(*handle_, Execution::Kind::kExec, request.sql, request.parameters);
+    activity_ = Activity::kExecution;
+}
+
+void Conversation::on(const wire::QuerySqlRequest& request) {
+    if (!check_leader() || !check_database(request.db)) return;
+    execution_.start(*handle_, Execution::Kind::kQuery, request.sql, request.parameters);
+    activity_ = Activity::kExecution;
+}
+
+void Conversation::on(const wire::InterruptRequest&) {
+    answer(wire::EmptyResponse{});  // nothing runs: requests are worked on one at a time
+}
+
+// A real dqlite node: the two kinds of nodes share no cluster.
+void Conversation::on(const wire::ConnectRequest&) {
+    end();
+}
+
+// --- the cluster ---
+
+// `change` is given what to call when the change is done or refused.
+template <class Change>
+void Conversation::change_membership(Change change) {
+    activity_ = Activity::kMembership;
+    membership_waits_ = true;
+    change([this](Status result) {
+        membership_result_ = std::move(result);
+        membership_waits_ = false;
+        pump();
+    });
+}
+
+void Conversation::on(const wire::AddRequest& request) {
+    if (!check_leader()) return;
+    if (!request.id) return answer(failure(code::kError, "server ID is not valid"));
+    if (request.address.empty() || request.address.size() > limits::kAddressBytesMax) {
+        return answer(failure(code::kError, "server address is not valid"));
+    }
+    change_membership(
+        [&](auto done) { replica_.add(request.id, std::string(request.address), done); });
+}
+
+void Conversation::on(const wire::AssignRequest& request) {
+    if (!check_leader()) return;
+    raft::Role role = raft::Role::kVoter;
+    switch (request.role.value_or(wire::Role::kVoter)) {
+        case wire::Role::kVoter:
+            break;
+        case wire::Role::kStandby:
+            role = raft::Role::kStandby;
+            break;
+        case wire::Role::kSpare:
+            role = raft::Role::kSpare;
+            break;
+        default:
+            return answer(failure(code::kError, "server role is not valid"));
+    }
+    if (!request.id) return answer(failure(code::kError, "Resource not found"));
+    change_membership([&](auto done) { replica_.assign(request.id, role, done); });
+}
+
+void Conversation::on(const wire::RemoveRequest& request) {
+    if (!check_leader()) return;
+    if (!request.id) return answer(failure(code::kError, "server ID is not valid"));
+    change_membership([&](auto done) { replica_.remove(request.id, done); });
+}
+
+void Conversation::on(const wire::TransferRequest& request) {
+    if (!check_leader()) return;
+    change_membership([&](auto done) { replica_.transfer(request.id, done); });
+}
+
+void Conversation::on(const wire::DumpRequest& request) {
+    const Status begun = dump_.start(replica_.store(), request.name, output_);
+    if (!begun.ok()) return fail(begun.error());
+    activity_ = Activity::kDump;
+    watch_dump();
+}
+
+void Conversation::on(const wire::ClusterRequest& request) {
+    if (request.format != wire::ServersFormat::kAddresses &&
+        request.format != wire::ServersFormat::kRoles) {
+        return answer(failure(code::kParse, "unrecognized cluster format"));
+    }
+    wire::ServersResponse response{.format = request.format};
+    for (const raft::Server& server : replica_.configuration().servers) {
+        wire::Role role = wire::Role::kVoter;
+        if (server.role == raft::Role::kStandby) role = wire::Role::kStandby;
+        if (server.role == raft::Role::kSpare) role = wire::Role::kSpare;
+        response.servers.push_back({server.id, server.address, role});
+    }
+    answer(response);
+}
+
+void Conversation::on(const wire::DescribeRequest& request) {
+    if (request.format != 0) return answer(failure(code::kProtocol, "bad format version"));
+    answer(wire::MetadataResponse{options_.failure_domain, replica_.weight()});
+}
+
+void Conversation::on(const wire::WeightRequest& request) {
+    replica_.set_weight(request.weight);
+    answer(wire::EmptyResponse{});
+}
+
+}  // namespace
+
+std::shared_ptr<Session> Session::open(replica::Replica& replica, Executor& executor, Clock&,
+                                       Options options, std::string peer,
+                                       std::function<void()> changed) {
+    return std::make_shared<Conversation>(replica, executor, options, std::move(peer),
+                                          std::move(changed));
+}
+
+}  // namespace quorlite::session

@@ -1,0 +1,253 @@
+// Damage to the files of a node that was stopped: it is reported, or harmless; what is read is
+// right in any case; and once the peers have sent what was lost, the node is as good as new.
+#include "tests/disk/owner.h"
+
+namespace quorlite::test {
+namespace {
+
+using disk::Log;
+using disk::RecoveredLog;
+
+constexpr std::size_t kLastBatchEntries = 3;
+
+class DamageTest : public testing::Test {
+protected:
+    // A log over several segments, with batches that replaced others, after a reset and a trim.
+    DamageTest() {
+        Owner owner(disk_);
+        EXPECT_EQ(owner.start(), "");
+        owner.vote(3, 2);
+        owner.append(5, 1, 100);
+        owner.settle();
+        owner.install(100, 2);
+        owner.settle();
+        for (int i = 0; i < 3; ++i) {
+            owner.append(6, 2, 400);
+            owner.settle();
+        }
+        owner.snapshot(110);
+        owner.append(2, 2, 700);
+        owner.settle();
+        owner.truncate(owner.last() - 3);
+        for (int i = 0; i < 5; ++i) {
+            owner.append(1, 3, 1500);
+            owner.append(3, 3, 90);
+            owner.settle();
+        }
+        owner.append(1, 3, 9000);
+        owner.append(kLastBatchEntries, 3, 50);
+        owner.settle();
+        last_ = Index(owner.last());
+        written_ = owner.written;
+        owner.end();
+        disk_.crash({});
+        const auto copy = disk_.clone();
+        copy->crash({});
+        open(*copy, Index());
+        truth_ = recovered_.entries;
+        EXPECT_EQ(truth_.size(), last_.value() - 110);
+        EXPECT_EQ(recovered_.damage, "");
+        log_.reset();
+    }
+
+    void open(sim::SimDisk& disk, Index acknowledged) {
+        log_.reset();
+        executor_.clear();
+        disk.kill();
+        disk.attach(executor_);
+        auto opened =
+            Log::open(disk, executor_, kTinySegments, Index(110), acknowledged, recovered_);
+        ASSERT_TRUE(opened.ok()) << opened.error().message;
+        log_ = *std::move(opened);
+    }
+
+    // What is there was written once, and what is missing is told. (Entries that were replaced may
+    // be back if what replaced them is damaged. Such a log is one that the node really had, and the
+    // barrier is above its end.)
+    void check_found(Index acknowledged) {
+        const auto& found = recovered_.entries;
+        for (std::size_t i = 0; i < found.size(); ++i) {
+            ASSERT_EQ(found[i].index, Index(111 + i));
+            ASSERT_TRUE(
+                std::any_of(written_.begin(), written_.end(),
+                            [&](const raft::Entry& entry) { return same(entry, found[i]); }));
+        }
+        const bool torn =
+            found.size() + kLastBatchEntries == truth_.size() && matching() == found.size();
+        if (matching() == truth_.size()) {
+            EXPECT_EQ(found.size(), truth_.size());
+            EXPECT_FALSE(recovered_.vote_barrier);
+        } else if (acknowledged || !torn) {
+            EXPECT_EQ(recovered_.vote_barrier, last_);
+            EXPECT_LT(log_->last_index(), last_);
+            EXPECT_NE(recovered_.damage, "");
+        }
+    }
+
+    // How many of the entries found are the right ones.
+    std::size_t matching() const {
+        const auto& found = recovered_.entries;
+        std::size_t count = 0;
+        while (count < found.size() && count < truth_.size() && same(found[count], truth_[count])) {
+            ++count;
+        }
+        return count;
+    }
+
+    void check(const sim::SimDisk& damaged) {
+        for (const Index acknowledged : {Index(), last_}) {
+            const auto disk = damaged.clone();
+            disk->crash({});
+            open(*disk, acknowledged);
+            check_found(acknowledged);
+            open(*disk, acknowledged);  // the answer does not change by asking again
+            check_found(acknowledged);
+            // A leader sends what is missing or different.
+            const std::size_t kept = matching();
+            log_->truncate(Index(111 + kept));
+            log_->append({truth_.begin() + static_cast<std::ptrdiff_t>(kept), truth_.end()});
+            log_->append(make_entries(last_.value() + 1, 2, 4, 100));
+            ASSERT_TRUE(executor_.run_until([&] { return log_->durable_index() > last_; }));
+            disk->crash({});
+            open(*disk, last_);
+            ASSERT_EQ(recovered_.entries.size(), truth_.size() + 2);
+            recovered_.entries.resize(truth_.size());
+            ASSERT_TRUE(same(recovered_.entries, truth_));
+            EXPECT_FALSE(recovered_.vote_barrier);
+            EXPECT_EQ(recovered_.damage, "");
+        }
+    }
+
+    void damage(const std::string& name, std::uint64_t offset, std::size_t bytes,
+                std::uint8_t mask) {
+        SCOPED_TRACE(name + " damaged at byte " + std::to_string(offset));
+        const auto copy = disk_.clone();
+        copy->crash({});
+        for (std::size_t i = 0; i < bytes; ++i) copy->flip(name, offset + i, mask);
+        check(*copy);
+    }
+
+    std::vector<std::string> segments() const {
+        std::vector<std::string> names;
+        for (const std::string& name : disk_.files()) {
+            if (name.starts_with("log/0")) names.push_back(name);
+        }
+        return names;
+    }
+
+    FatalGuard fatal_;
+    sim::SimDisk disk_{3};
+    TestExecutor executor_;
+    std::vector<raft::Entry> truth_;
+    std::vector<raft::Entry> written_;
+    Index last_;
+    std::unique_ptr<Log> log_;
+    RecoveredLog recovered_;
+};
+
+TEST_F(DamageTest, OneBitAnywhereInTheLog) {
+    constexpr std::uint64_t kStride = 13;
+    for (const std::string& name : segments()) {
+        const std::uint64_t size = disk_.content(name).size();
+        for (std::uint64_t at = 0; at < size && !HasFailure(); at += kStride) {
+            damage(name, at, 1, static_cast<std::uint8_t>(1u << (at % 8)));
+        }
+    }
+}
+
+TEST_F(DamageTest, AnySectorOfTheLog) {
+    for (const std::string& name : segments()) {
+        const std::uint64_t size = disk_.content(name).size();
+        for (std::uint64_t at = 0; at < size && !HasFailure(); at += kDiskBlock) {
+            damage(name, at, kDiskBlock, 0xff);
+            damage(name, at, 2 * kDiskBlock, 0x01);
+        }
+    }
+}
+
+TEST_F(DamageTest, ALostSegment) {
+    const auto names = segments();
+    for (const std::string& name : names) {
+        SCOPED_TRACE(name);
+        const auto copy = disk_.clone();
+        copy->crash({});
+        copy->attach(executor_);
+        ASSERT_TRUE(copy->remove(name).ok());
+        ASSERT_TRUE(copy->sync_directory("log").ok());
+        check(*copy);
+    }
+}
+
+TEST_F(DamageTest, AShortSegment) {
+    for (const std::string& name : segments()) {
+        for (const std::uint64_t size : {0, 100, 512, 2048}) {
+            SCOPED_TRACE(name);
+            const auto copy = disk_.clone();
+            copy->crash({});
+            copy->attach(executor_);
+            auto file = copy->open(name, OpenMode::kExisting, false);
+            ASSERT_TRUE(file.ok());
+            ASSERT_TRUE((*file)->truncate(size).ok());
+            ASSERT_TRUE((*file)->sync().ok());
+            check(*copy);
+        }
+    }
+}
+
+// An old block, from before the segment was written last, or one from another place.
+TEST_F(DamageTest, AMisdirectedWrite) {
+    const auto names = segments();
+    const Bytes other = disk_.content(names[1]);
+    for (const std::string& name : names) {
+        const Bytes content = disk_.content(name);
+        for (std::uint64_t at = 0; at + kDiskBlock <= content.size(); at += kDiskBlock) {
+            const std::uint64_t from = (at + 3 * kDiskBlock) % 4096;
+            SCOPED_TRACE(name + " overwritten at byte " + std::to_string(at));
+            const auto copy = disk_.clone();
+            copy->crash({});
+            for (std::uint64_t i = 0; i < kDiskBlock; ++i) {
+                copy->flip(name, at + i,
+                           static_cast<std::uint8_t>(content[at + i] ^ other[from + i]));
+            }
+            check(*copy);
+        }
+    }
+}
+
+TEST_F(DamageTest, EitherCopyOfARecordIsEnough) {
+    for (const std::string name : {"vote", "snapshot", "acknowledged", "identity", "log/barrier"}) {
+        const std::uint64_t size = disk_.content(name).size();
+        for (const std::uint64_t slot : {std::uint64_t{0}, size / 2}) {
+            for (std::uint64_t at = 0; at < 64; ++at) {
+                const auto copy = disk_.clone();
+                copy->crash({});
+                ASSERT_TRUE(copy->flip(name, slot + at, 0x10));
+                copy->attach(executor_);
+                const auto records = disk::Records::open(*copy);
+                ASSERT_TRUE(records.ok()) << records.error().message;
+                EXPECT_EQ(records.value()->hard_state(),
+                          (raft::HardState{.term = Term(3), .vote = NodeId(2)}));
+                EXPECT_EQ(records.value()->snapshot().index, Index(110));
+                open(*copy, Index());
+                EXPECT_TRUE(same(recovered_.entries, truth_));
+            }
+        }
+    }
+}
+
+TEST_F(DamageTest, ARecordDamagedInBothCopiesIsAnErrorThatNamesIt) {
+    for (const std::string name : {"vote", "snapshot"}) {
+        const auto copy = disk_.clone();
+        copy->crash({});
+        const std::uint64_t size = copy->content(name).size();
+        copy->flip(name, 9, 1);
+        copy->flip(name, size / 2 + 9, 1);
+        copy->attach(executor_);
+        const auto records = disk::Records::open(*copy);
+        ASSERT_FALSE(records.ok());
+        EXPECT_NE(records.error().message.find("\"" + name + "\""), std::string::npos);
+    }
+}
+
+}  // namespace
+}  // namespace quorlite::test

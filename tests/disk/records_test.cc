@@ -1,0 +1,76 @@
+// The records on each of the three disks.
+#include "tests/disk/rig.h"
+
+namespace quorlite::test {
+namespace {
+
+using disk::Identity;
+using disk::Records;
+
+class RecordsTest : public EachDisk {
+protected:
+    void open() {
+        records_.reset();
+        auto opened = Records::open(rig_->disk());
+        ASSERT_TRUE(opened.ok()) << opened.error().message;
+        records_ = *std::move(opened);
+    }
+    void reopen() {
+        records_.reset();
+        rig_->restart();
+        open();
+    }
+
+    std::unique_ptr<Records> records_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Disks, RecordsTest, testing::Values("libaio", "portable", "simulated"),
+                         [](const auto& disk) { return std::string(disk.param); });
+
+TEST_P(RecordsTest, ANewDirectoryHasNone) {
+    open();
+    EXPECT_FALSE(records_->identity());
+    EXPECT_EQ(records_->hard_state(), raft::HardState());
+    EXPECT_FALSE(records_->snapshot().index);
+    EXPECT_FALSE(records_->acknowledged());
+    reopen();
+    EXPECT_FALSE(records_->identity());
+}
+
+TEST_P(RecordsTest, WhatWasSavedIsThereAgain) {
+    open();
+    raft::SnapshotPoint point{.index = Index(1000), .term = Term(7), .configuration = {}};
+    for (std::uint64_t i = 1; i <= 100; ++i) {
+        point.configuration.servers.push_back(
+            {.id = NodeId(i), .address = std::string(200, 'a') + std::to_string(i) + ":9001"});
+    }
+    ASSERT_TRUE(records_->save(point).ok());
+    ASSERT_TRUE(records_->save(Identity{NodeId(3), 99, "10.0.0.1:9001"}).ok());
+    ASSERT_TRUE(records_->save_acknowledged(Index(41)).ok());
+    for (std::uint64_t i = 1; i <= 5; ++i) {
+        const raft::HardState state{.term = Term(i), .vote = NodeId(i * 2)};
+        ASSERT_TRUE(records_->save(state).ok());
+        EXPECT_EQ(records_->hard_state(), state);
+        reopen();
+        EXPECT_EQ(records_->hard_state(), state);
+    }
+    EXPECT_EQ(records_->snapshot().index, point.index);
+    EXPECT_EQ(records_->snapshot().term, point.term);
+    EXPECT_EQ(records_->snapshot().configuration, point.configuration);
+    EXPECT_EQ(records_->identity()->id, NodeId(3));
+    EXPECT_EQ(records_->identity()->cluster, 99u);
+    EXPECT_EQ(records_->identity()->address, "10.0.0.1:9001");
+    EXPECT_EQ(records_->acknowledged(), Index(41));
+}
+
+TEST_P(RecordsTest, AMissingRecordIsAnErrorThatNamesIt) {
+    open();
+    ASSERT_TRUE(records_->save(Identity{NodeId(3), 99, "a:1"}).ok());
+    ASSERT_TRUE(rig_->disk().remove("vote").ok());
+    const auto opened = Records::open(rig_->disk());
+    ASSERT_FALSE(opened.ok());
+    EXPECT_NE(opened.error().message.find("\"vote\" is missing"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace quorlite::test

@@ -1,0 +1,257 @@
+// What an operator sees when a node cannot start: one line that says what is wrong and what to do,
+// and the exit status that quorlited's documentation gives.
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+namespace quorlite {
+namespace {
+
+namespace fs = std::filesystem;
+using Arguments = std::vector<std::string>;
+
+// A quorlited process, ended with the object.
+class Process {
+public:
+    explicit Process(const Arguments& arguments) {
+        int ends[2];
+        if (::pipe(ends) != 0) std::abort();
+        pid_ = ::fork();
+        if (pid_ == 0) {
+            ::dup2(ends[1], STDERR_FILENO);
+            ::dup2(ends[1], STDOUT_FILENO);
+            ::close(ends[0]);
+            std::vector<char*> line{const_cast<char*>(QUORLITED)};
+            for (const std::string& argument : arguments) {
+                line.push_back(const_cast<char*>(argument.c_str()));
+            }
+            line.push_back(nullptr);
+            ::execv(QUORLITED, line.data());
+            std::_Exit(127);
+        }
+        ::close(ends[1]);
+        output_ = ends[0];
+    }
+    Process(const Process&) = delete;
+    Process& operator=(const Process&) = delete;
+    ~Process() {
+        if (pid_ > 0) {
+            ::kill(pid_, SIGKILL);
+            wait();
+        }
+        ::close(output_);
+    }
+
+    // Reads until `text` appears or the process ends; what was read so far.
+    std::string read_until(const std::string& text) {
+        std::array<char, 4096> buffer;
+        while (seen_.find(text) == std::string::npos) {
+            const ssize_t count = ::read(output_, buffer.data(), buffer.size());
+            if (count <= 0) break;
+            seen_.append(buffer.data(), static_cast<std::size_t>(count));
+        }
+        return seen_;
+    }
+
+    void signal(int number) { ::kill(pid_, number); }
+
+    // The exit status; that of a killed process is 128 and the signal.
+    int wait() {
+        int status = 0;
+        ::waitpid(pid_, &status, 0);
+        pid_ = -1;
+        return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    }
+
+private:
+    pid_t pid_ = -1;
+    int output_ = -1;
+    std::string seen_;
+};
+
+// A port that is free for now.
+std::string free_address() {
+    const int probe = ::socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in name{};
+    name.sin_family = AF_INET;
+    name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof name;
+    if (::bind(probe, reinterpret_cast<sockaddr*>(&name), size) != 0) std::abort();
+    ::getsockname(probe, reinterpret_cast<sockaddr*>(&name), &size);
+    ::close(probe);
+    return "127.0.0.1:" + std::to_string(ntohs(name.sin_port));
+}
+
+class ErrorsTest : public testing::Test {
+protected:
+    ErrorsTest() {
+        const std::string name = "server_errors_" + std::to_string(::getpid());
+        root = fs::current_path() / name;
+        fs::create_directories(root);
+    }
+    ~ErrorsTest() override { fs::remove_all(root); }
+
+    std::string path(const std::string& name) const { return (root / name).string(); }
+
+    // Expects that a node started so ends with this status and that its last line holds these
+    // texts.
+    void expect(int status, const std::vector<std::string>& texts, const Arguments& arguments) {
+        Process process(arguments);
+        const std::string output = process.read_until("\1");
+        EXPECT_EQ(process.wait(), status) << output;
+        const std::string line = last_line(output);
+        EXPECT_EQ(line.rfind("quorlited: ", 0), 0u) << output;
+        for (const std::string& text : texts) {
+            EXPECT_NE(line.find(text), std::string::npos) << "no '" << text << "' in: " << line;
+        }
+    }
+
+    static std::string last_line(std::string output) {
+        while (!output.empty() && output.back() == '\n') output.pop_back();
+        return output.substr(output.rfind('\n') + 1);
+    }
+
+    // A stopped node's directory.
+    std::string made_directory(const std::string& name, const std::string& address) {
+        Process process({"--dir", path(name), "--address", address, "--id", "5"});
+        const std::string output = process.read_until("quorlited: ready id=5 address=" + address);
+        EXPECT_NE(output.find("ready"), std::string::npos) << output;
+        process.signal(SIGTERM);
+        EXPECT_EQ(process.wait(), 0) << process.read_until("\1");
+        return path(name);
+    }
+
+    fs::path root;
+};
+
+TEST_F(ErrorsTest, OptionsThatMakeNoSense) {
+    const std::string dir = path("node");
+    expect(64, {"--dir"}, {});
+    expect(64, {"--nonsense"}, {"--dir", dir, "--nonsense"});
+    expect(64, {"'here' is not of the form HOST:PORT"}, {"--dir", dir, "--address", "here"});
+    expect(64, {"'h:99999' is not of the form"}, {"--dir", dir, "--address", "h:99999"});
+    expect(64, {"'x' is not of the form"}, {"--dir", dir, "--address", "h:1", "--join", "a:1,x"});
+    expect(64, {"--heartbeat"},
+           {"--dir", dir, "--address", "h:1", "--heartbeat", "1s", "--election-timeout", "2s"});
+    expect(64, {"--disk"}, {"--dir", dir, "--address", "h:1", "--disk", "floppy"});
+    expect(64, {"--id"}, {"--dir", dir, "--address", "h:1", "--id", "-3"});
+}
+
+TEST_F(ErrorsTest, ANewNodeWithoutAnAddress) {
+    expect(71, {path("node"), "is new", "--address"}, {"--dir", path("node")});
+}
+
+TEST_F(ErrorsTest, ARestartNeedsNothingButTheDirectory) {
+    const std::string address = free_address();
+    const std::string dir = made_directory("node", address);
+    Process process({"--dir", dir});
+    const std::string output = process.read_until("ready id=5 address=" + address);
+    EXPECT_NE(output.find("ready id=5 address=" + address), std::string::npos) << output;
+    process.signal(SIGINT);
+    EXPECT_EQ(process.wait(), 0);
+}
+
+TEST_F(ErrorsTest, OptionsFromAFile) {
+    const std::string address = free_address();
+    std::ofstream(path("node.conf")) << "dir = \"" << path("node") << "\"\naddress = \"" << address
+                                     << "\"\nid = 9\nheartbeat = \"50ms\"\n";
+    Process process({"--config", path("node.conf")});
+    const std::string output = process.read_until("ready id=9");
+    EXPECT_NE(output.find("ready id=9 address=" + address), std::string::npos) << output;
+}
+
+TEST_F(ErrorsTest, ADirectoryInUse) {
+    const std::string address = free_address();
+    Process first({"--dir", path("node"), "--address", address});
+    first.read_until("ready");
+    expect(71, {path("node"), "in use"}, {"--dir", path("node")});
+}
+
+TEST_F(ErrorsTest, ADirectoryOfAnotherNode) {
+    const std::string dir = made_directory("node", free_address());
+    expect(71, {"belongs to node 5", "another directory"}, {"--dir", dir, "--id", "6"});
+    expect(71, {"belongs to the node at"}, {"--dir", dir, "--address", "127.0.0.1:1"});
+}
+
+TEST_F(ErrorsTest, ADirectoryThatCannotBeWritten) {
+    std::ofstream(path("file")) << "not a directory";
+    expect(71, {path("file")}, {"--dir", path("file"), "--address", free_address()});
+    expect(71, {"nowhere"}, {"--dir", path("nowhere/deep/node"), "--address", free_address()});
+    expect(71, {"/proc/node"}, {"--dir", "/proc/node", "--address", free_address()});
+}
+
+TEST_F(ErrorsTest, ADirectoryWithoutSpace) {
+    const std::string dir = path("small");
+    fs::create_directories(dir);
+    if (::mount("tmpfs", dir.c_str(), "tmpfs", 0, "size=256k") != 0) {
+        GTEST_SKIP() << "mounting needs a privilege";
+    }
+    expect(71, {dir, "space"}, {"--dir", dir + "/node", "--address", free_address()});
+    ::umount2(dir.c_str(), MNT_DETACH);
+}
+
+TEST_F(ErrorsTest, APortInUse) {
+    const std::string address = free_address();
+    Process first({"--dir", path("first"), "--address", address});
+    first.read_until("ready");
+    expect(72, {address, "another process uses this port"},
+           {"--dir", path("second"), "--address", address});
+}
+
+TEST_F(ErrorsTest, AnAddressOfAnotherMachine) {
+    expect(72, {"192.0.2.1:9001", "--listen"},
+           {"--dir", path("node"), "--address", "192.0.2.1:9001"});
+    expect(72, {"no.such.host.invalid"},
+           {"--dir", path("other"), "--address", "no.such.host.invalid:9001"});
+}
+
+TEST_F(ErrorsTest, AJoinThatNobodyAnswers) {
+    const std::string member = free_address();
+    expect(73, {"nobody answers at " + member, "check --join"},
+           {"--dir", path("node"), "--address", free_address(), "--join", member, "--join-timeout",
+            "300ms"});
+}
+
+TEST_F(ErrorsTest, ARestartBeforeTheNodeHasJoined) {
+    const std::string member = free_address();
+    const Arguments joining{"--dir",  path("node"), "--address",      free_address(),
+                            "--join", member,       "--join-timeout", "100ms"};
+    expect(73, {"nobody answers"}, joining);
+    expect(73, {"not a member", "--join"}, {"--dir", path("node")});
+}
+
+TEST_F(ErrorsTest, AJoinWithAnIdOrAddressThatIsTaken) {
+    const std::string first_address = free_address();
+    Process first({"--dir", path("first"), "--address", first_address});
+    first.read_until("ready");
+    expect(73, {"id 1 belongs to the node at " + first_address, "--id"},
+           {"--dir", path("second"), "--address", free_address(), "--join", first_address, "--id",
+            "1"});
+    expect(73, {"the address " + first_address + " belongs to node 1"},
+           {"--dir", path("third"), "--address", first_address, "--listen", free_address(),
+            "--join", first_address});
+}
+
+TEST_F(ErrorsTest, ASecondSignalEndsAtOnce) {
+    // Two voters of which one is gone: a hand-over that cannot succeed.
+    Process process({"--dir", path("node"), "--address", free_address()});
+    process.read_until("ready");
+    process.signal(SIGTERM);
+    process.signal(SIGTERM);
+    const int status = process.wait();
+    EXPECT_TRUE(status == 0 || status == 128 + SIGTERM) << status;
+}
+
+}  // namespace
+}  // namespace quorlite

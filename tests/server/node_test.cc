@@ -1,0 +1,247 @@
+// quorlite::Node as an application embeds it: several in one process, SQL through a plain socket.
+#include "quorlite/node.h"
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "wire/client.h"
+
+namespace quorlite {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+
+// One connection, one request at a time. Answers are kept until the next request.
+class SqlClient {
+public:
+    explicit SqlClient(const std::string& address) {
+        const std::size_t colon = address.rfind(':');
+        sockaddr_in name{};
+        name.sin_family = AF_INET;
+        name.sin_port = htons(static_cast<std::uint16_t>(std::stoul(address.substr(colon + 1))));
+        ::inet_pton(AF_INET, address.substr(0, colon).c_str(), &name.sin_addr);
+        socket_ = ::socket(AF_INET, SOCK_STREAM, 0);
+        const int yes = 1;
+        ::setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+        connected_ = ::connect(socket_, reinterpret_cast<sockaddr*>(&name), sizeof name) == 0;
+        ByteWriter(output_).u64(wire::kProtocolVersion);
+    }
+    ~SqlClient() { ::close(socket_); }
+    SqlClient(const SqlClient&) = delete;
+    SqlClient& operator=(const SqlClient&) = delete;
+
+    // The answer; a FAILURE with code -1 if the connection broke.
+    wire::Response ask(const wire::Request& request) {
+        const wire::Response broken = wire::FailureResponse{~std::uint64_t{0}, "broken"};
+        if (!connected_ || !wire::encode(request, output_).ok()) return broken;
+        const ssize_t sent = ::send(socket_, output_.data(), output_.size(), MSG_NOSIGNAL);
+        if (sent != static_cast<ssize_t>(output_.size())) return broken;
+        output_.clear();
+        for (;;) {
+            const auto message = reader_.next();
+            if (!message.ok()) return broken;
+            if (message->has_value()) {
+                const auto response = wire::decode_response((*message)->header, (*message)->body);
+                return response.ok() ? *response : broken;
+            }
+            const auto room = reader_.prepare();
+            const ssize_t got = ::recv(socket_, room.data(), room.size(), 0);
+            if (got <= 0) return broken;
+            reader_.commit(static_cast<std::size_t>(got));
+        }
+    }
+
+    bool open(std::string_view name) {
+        return std::holds_alternative<wire::DbResponse>(ask(wire::OpenRequest{.name = name}));
+    }
+    bool execute(std::string_view sql) {
+        return std::holds_alternative<wire::ResultResponse>(ask(wire::ExecSqlRequest{.sql = sql}));
+    }
+    // The first column of the first row.
+    std::int64_t number(std::string_view sql) {
+        const wire::Response response = ask(wire::QuerySqlRequest{.sql = sql});
+        const auto* rows = std::get_if<wire::RowsResponse>(&response);
+        if (rows == nullptr) return -1;
+        auto reader = wire::RowsReader::open(rows->content);
+        std::vector<wire::Value> row;
+        if (!reader.ok()) return -1;
+        const auto step = reader->next(row);
+        if (!step.ok() || *step != wire::RowsReader::Step::kRow) return -1;
+        return std::get<std::int64_t>(row.at(0));
+    }
+
+private:
+    int socket_ = -1;
+    bool connected_ = false;
+    Bytes output_;
+    wire::MessageReader reader_{64u << 20};
+};
+
+std::string free_address() {
+    const int probe = ::socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in name{};
+    name.sin_family = AF_INET;
+    name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof name;
+    if (::bind(probe, reinterpret_cast<sockaddr*>(&name), size) != 0) std::abort();
+    ::getsockname(probe, reinterpret_cast<sockaddr*>(&name), &size);
+    ::close(probe);
+    return "127.0.0.1:" + std::to_string(ntohs(name.sin_port));
+}
+
+class NodeTest : public testing::Test {
+protected:
+    NodeTest() : root(fs::current_path() / ("server_node_" + std::to_string(::getpid()))) {
+        fs::create_directories(root);
+    }
+    ~NodeTest() override {
+        nodes.clear();
+        fs::remove_all(root);
+    }
+
+    NodeOptions options(const std::string& name) const {
+        NodeOptions wanted;
+        wanted.directory = (root / name).string();
+        wanted.log_level = NodeLogLevel::kWarning;
+        return wanted;
+    }
+
+    void start_three() {
+        for (int i = 1; i <= 3; ++i) {
+            NodeOptions wanted = options("node" + std::to_string(i));
+            wanted.address = free_address();
+            if (i > 1) wanted.join = {addresses.front()};
+            addresses.push_back(wanted.address);
+            auto started = Node::start(wanted);
+            ASSERT_TRUE(started) << started.error().message;
+            nodes.push_back(std::move(started.node()));
+            const auto problem = nodes.back().wait_ready(20s);
+            ASSERT_FALSE(problem) << problem->message;
+        }
+    }
+
+    Node* leader() {
+        for (int attempt = 0; attempt < 2000; ++attempt) {
+            for (Node& node : nodes) {
+                if (node.status().role == "leader") return &node;
+            }
+            std::this_thread::sleep_for(5ms);
+        }
+        return nullptr;
+    }
+
+    // Asks the leader, whoever it is, until it works.
+    bool execute(std::string_view sql) {
+        for (int attempt = 0; attempt < 200; ++attempt) {
+            SqlClient client(leader()->status().address);
+            if (client.open("db") && client.execute(sql)) return true;
+            std::this_thread::sleep_for(10ms);
+        }
+        return false;
+    }
+
+    fs::path root;
+    std::vector<std::string> addresses;
+    std::vector<Node> nodes;
+};
+
+TEST_F(NodeTest, OneNodeServesAndKeepsItsDataOverARestart) {
+    NodeOptions wanted = options("node");
+    wanted.address = free_address();
+    {
+        auto started = Node::start(wanted);
+        ASSERT_TRUE(started) << started.error().message;
+        Node& node = started.node();
+        ASSERT_FALSE(node.wait_ready(10s));
+        EXPECT_EQ(node.status().id, 1u);
+        SqlClient client(wanted.address);
+        ASSERT_TRUE(client.open("db"));
+        ASSERT_TRUE(client.execute("CREATE TABLE t(x); INSERT INTO t VALUES (41), (42)"));
+        EXPECT_EQ(client.number("SELECT sum(x) FROM t"), 83);
+        node.stop();
+        node.stop();
+    }
+    wanted.address.clear();
+    auto started = Node::start(wanted);
+    ASSERT_TRUE(started) << started.error().message;
+    ASSERT_FALSE(started.node().wait_ready(10s));
+    SqlClient client(started.node().status().address);
+    ASSERT_TRUE(client.open("db"));
+    EXPECT_EQ(client.number("SELECT sum(x) FROM t"), 83);
+}
+
+TEST_F(NodeTest, ThreeNodesInOneProcess) {
+    start_three();
+    ASSERT_TRUE(execute("CREATE TABLE t(x)"));
+    for (int i = 0; i < 20; ++i) ASSERT_TRUE(execute("INSERT INTO t VALUES (1)"));
+    Node* first = leader();
+    EXPECT_TRUE(first->handover());
+    EXPECT_NE(first->status().role, "leader");
+    ASSERT_TRUE(execute("INSERT INTO t VALUES (1)"));
+    SqlClient client(leader()->status().address);
+    ASSERT_TRUE(client.open("db"));
+    EXPECT_EQ(client.number("SELECT count(*) FROM t"), 21);
+}
+
+TEST_F(NodeTest, AStoppedLeaderHandsOver) {
+    start_three();
+    ASSERT_TRUE(execute("CREATE TABLE t(x)"));
+    const auto leading = leader() - nodes.data();
+    nodes[static_cast<std::size_t>(leading)].stop();
+    nodes.erase(nodes.begin() + leading);
+    const auto begin = std::chrono::steady_clock::now();
+    ASSERT_TRUE(execute("INSERT INTO t VALUES (1)"));
+    // Far less than an election timeout: nobody had to find out that the leader is gone.
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, 300ms);
+}
+
+TEST_F(NodeTest, ALongStatementDelaysNobodyElse) {
+    NodeOptions wanted = options("node");
+    wanted.address = free_address();
+    auto started = Node::start(wanted);
+    ASSERT_TRUE(started) << started.error().message;
+    ASSERT_FALSE(started.node().wait_ready(10s));
+    SqlClient client(wanted.address);
+    ASSERT_TRUE(client.open("db"));
+    ASSERT_TRUE(client.execute("CREATE TABLE t(x); INSERT INTO t VALUES (7)"));
+    std::thread slow([&] {
+        SqlClient other(wanted.address);
+        ASSERT_TRUE(other.open("db"));
+        EXPECT_EQ(other.number("WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c "
+                               "WHERE n < 5000000) SELECT count(*) FROM c"),
+                  5'000'000);
+    });
+    std::chrono::steady_clock::duration worst{};
+    for (int i = 0; i < 200; ++i) {
+        const auto begin = std::chrono::steady_clock::now();
+        EXPECT_EQ(client.number("SELECT x FROM t"), 7);
+        worst = std::max(worst, std::chrono::steady_clock::now() - begin);
+        std::this_thread::sleep_for(1ms);
+    }
+    slow.join();
+    EXPECT_LT(worst, 100ms);
+    EXPECT_GE(started.node().status().statements_overstayed, 1u);
+}
+
+TEST_F(NodeTest, AnErrorSaysWhatToDo) {
+    const auto no_directory = Node::start({});
+    ASSERT_FALSE(no_directory);
+    EXPECT_EQ(no_directory.error().kind, NodeError::Kind::kOptions);
+    const auto no_address = Node::start(options("node"));
+    ASSERT_FALSE(no_address);
+    EXPECT_EQ(no_address.error().kind, NodeError::Kind::kDirectory);
+    EXPECT_NE(no_address.error().message.find("--address"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace quorlite

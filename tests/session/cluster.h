@@ -1,0 +1,145 @@
+// Cluster: a few whole nodes, without their server, for the tests of sessions.
+//
+// Real replicas on simulated disks, with one executor, one clock and a network that delivers each
+// frame as a task of its own, unless its sender or receiver is isolated. The first node founds the
+// cluster and leads it; the others exist as files and addresses, and join() makes them members.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <random>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "engine/replica/replica.h"
+#include "tests/base/test_executor.h"
+#include "tests/sim/disk.h"
+
+namespace quorlite::test {
+
+class Cluster {
+public:
+    explicit Cluster(std::size_t size = 1) {
+        for (std::size_t i = 1; i <= size; ++i) nodes_.push_back(std::make_unique<Node>(*this, i));
+        for (auto& node : nodes_) node->start();
+        EXPECT_TRUE(executor.run_until([&] { return replica(1).check_leader().ok(); }));
+    }
+
+    ~Cluster() {
+        for (auto& node : nodes_) node->replica->stop();
+        executor.run();
+    }
+
+    TestExecutor executor;
+
+    replica::Replica& replica(std::size_t id = 1) { return *nodes_.at(id - 1)->replica; }
+    static std::string address(std::size_t id) {
+        return std::string("127.0.0.1:") + std::to_string(9000 + id);
+    }
+
+    // Adds node `id` with that role, and waits until it is a member.
+    void join(std::size_t id, raft::Role role = raft::Role::kVoter) {
+        change([&](auto done) { replica().add(NodeId(id), address(id), done); });
+        if (role == raft::Role::kSpare) return;
+        change([&](auto done) { replica().assign(NodeId(id), role, done); });
+        executor.advance(std::chrono::seconds(1));
+    }
+
+    void isolate(std::size_t id) { isolated_.insert(NodeId(id)); }
+    void heal() { isolated_.clear(); }
+
+    // Makes node 1 lose its leadership and notice, and end what its sessions had.
+    void depose() {
+        const std::uint64_t before = replica().leadership_epoch();
+        isolate(1);
+        EXPECT_TRUE(executor.run_until([&] { return replica().leadership_epoch() != before; }));
+    }
+
+    // Makes node 1 the leader again.
+    void restore() {
+        heal();
+        for (int attempt = 0; attempt < 20 && !replica().check_leader().ok(); ++attempt) {
+            executor.advance(std::chrono::seconds(2));
+            for (auto& node : nodes_) {
+                if (node->replica->check_leader().ok())
+                    node->replica->transfer(NodeId(1), [](Status) {});
+            }
+            executor.advance(std::chrono::seconds(1));
+        }
+        EXPECT_TRUE(replica().check_leader().ok());
+    }
+
+private:
+    class Draws final : public Random {
+    public:
+        explicit Draws(std::uint64_t seed) : engine_(seed) {}
+        std::uint64_t next() override { return engine_(); }
+
+    private:
+        std::mt19937_64 engine_;
+    };
+
+    class Wire final : public Network {
+    public:
+        Wire(Cluster& cluster, NodeId self) : cluster_(cluster), self_(self) {}
+        void send(NodeId to, const std::string&, Channel channel, Bytes frame) override {
+            cluster_.executor.post([this, to, channel, frame = std::move(frame)] {
+                const bool cut =
+                    cluster_.isolated_.contains(self_) || cluster_.isolated_.contains(to);
+                if (cut || to.value() > cluster_.nodes_.size()) return;
+                EXPECT_TRUE(cluster_.replica(to.value()).receive(channel, frame));
+            });
+        }
+        void forget(NodeId) override {}
+
+    private:
+        Cluster& cluster_;
+        NodeId self_;
+    };
+
+    struct Node {
+        Node(Cluster& its_cluster, std::size_t its_id)
+            : cluster(its_cluster),
+              id(its_id),
+              random(its_id),
+              disk(its_id),
+              network(its_cluster, NodeId(its_id)) {}
+
+        void start() {
+            disk.attach(cluster.executor);
+            replica::Options options;
+            options.id = NodeId(id);
+            options.address = address(id);
+            options.bootstrap = id == 1;
+            options.log.segment_bytes = 1u << 20;
+            auto opened = replica::Replica::open(
+                options, {cluster.executor, random, disk, network, cluster.executor});
+            ASSERT_TRUE(opened.ok()) << opened.error().message;
+            replica = std::move(*opened);
+        }
+
+        Cluster& cluster;
+        std::size_t id;
+        Draws random;
+        sim::SimDisk disk;
+        Wire network;
+        std::unique_ptr<replica::Replica> replica;
+    };
+
+    template <class Change>
+    void change(Change begin) {
+        bool done = false;
+        begin([&](Status status) {
+            EXPECT_TRUE(status.ok()) << status.error().message;
+            done = true;
+        });
+        EXPECT_TRUE(executor.run_until([&] { return done; }));
+    }
+
+    std::vector<std::unique_ptr<Node>> nodes_;
+    std::set<NodeId> isolated_;
+};
+
+}  // namespace quorlite::test

@@ -1,0 +1,88 @@
+// The parts of a session that need no node.
+#include <gtest/gtest.h>
+
+#include "engine/session/handle.h"
+#include "engine/session/output.h"
+
+namespace quorlite::session {
+namespace {
+
+Bytes bytes(std::size_t count, std::uint8_t value) {
+    return Bytes(count, value);
+}
+
+TEST(Output, KeepsWhatItShowedInPlaceWhileMoreIsAppended) {
+    Output output;
+    output.tail().resize(10, 1);
+    const ByteView shown = output.view();
+    ASSERT_EQ(shown.size(), 10u);
+    for (int i = 0; i < 1000; ++i) output.tail().resize(output.tail().size() + 100, 2);
+    EXPECT_EQ(output.view().data(), shown.data());
+    EXPECT_EQ(output.view().size(), 10u);
+    EXPECT_EQ(output.size(), 100'010u);
+    output.consumed(4);
+    EXPECT_EQ(output.view().data(), shown.data() + 4);
+    output.consumed(6);
+    EXPECT_EQ(output.view().size(), 100'000u);
+    EXPECT_EQ(output.view()[0], 2);
+}
+
+TEST(Output, JoinsAnswersThatNobodyLookedAtYet) {
+    Output output;
+    output.answer(wire::EmptyResponse{});
+    output.answer(wire::EmptyResponse{});
+    EXPECT_EQ(output.view().size(), 32u);
+}
+
+TEST(Output, TakesABatchWithoutCopyingIt) {
+    Output output;
+    Bytes batch = bytes(1000, 7);
+    const std::uint8_t* const place = batch.data();
+    output.take(batch);
+    EXPECT_TRUE(batch.empty());
+    EXPECT_EQ(output.view().data(), place);
+
+    batch = bytes(10, 8);
+    output.take(batch);
+    output.consumed(1000);
+    EXPECT_EQ(output.view().size(), 10u);
+    EXPECT_EQ(output.view()[0], 8);
+}
+
+TEST(Output, HasRoomBelowItsLimit) {
+    Output output;
+    output.tail().resize(limits::kSessionOutputBytesMax - 1);
+    EXPECT_TRUE(output.has_room());
+    output.tail().resize(limits::kSessionOutputBytesMax);
+    EXPECT_FALSE(output.has_room());
+    (void)output.view();
+    output.consumed(1);
+    EXPECT_TRUE(output.has_room());
+}
+
+TEST(Output, GivesMemoryBackAtRest) {
+    Output output;
+    output.tail().resize(1 << 20);
+    output.shrink_idle();
+    EXPECT_EQ(output.size(), std::size_t{1} << 20);
+    (void)output.view();
+    output.consumed(1 << 20);
+    output.shrink_idle();
+    EXPECT_LE(output.tail().capacity(), limits::kSessionIdleBufferBytes);
+}
+
+TEST(SkipBlanks, LeavesWhatSqliteWouldPrepare) {
+    EXPECT_EQ(skip_blanks(""), "");
+    EXPECT_EQ(skip_blanks(" \t\r\n\f;;"), "");
+    EXPECT_EQ(skip_blanks("-- comment"), "");
+    EXPECT_EQ(skip_blanks("-- comment\nSELECT 1"), "SELECT 1");
+    EXPECT_EQ(skip_blanks("/* a ; b */ ; /**/ x"), "x");
+    EXPECT_EQ(skip_blanks("/* never ends"), "");
+    EXPECT_EQ(skip_blanks("/*/ x"), "");
+    EXPECT_EQ(skip_blanks("- - x"), "- - x");
+    EXPECT_EQ(skip_blanks("/ x"), "/ x");
+    EXPECT_EQ(skip_blanks("garbage"), "garbage");
+}
+
+}  // namespace
+}  // namespace quorlite::session

@@ -1,0 +1,89 @@
+// Clients: writes at whoever thinks it leads, reads by lease and by round, and what they must see.
+
+#include "tests/sim/core_world.h"
+#include "wire/base/bytes.h"
+
+namespace quorlite::sim {
+namespace {
+
+constexpr std::size_t kWritesMax = 20;  // that wait for their answer, at one node
+
+}  // namespace
+
+void World::client_write() {
+    after(options_.write_interval, [this] { client_write(); });
+    // Enough: now the nodes converge. A vote barrier is lifted only by a log that grows beyond it.
+    if (healed_write_ && !any_damaged()) return;
+    const std::vector<Node*> found = leaders();
+    if (found.empty()) return;
+    Node& on = *random_.one_of(found);
+    if (on.acks.size() >= kWritesMax) return;
+    std::vector<SharedBytes> payloads;
+    for (std::uint64_t i = random_.between(1, options_.batch_most); i > 0; --i) {
+        Bytes payload(8 + random_.below(options_.payload_bytes_most));
+        store_little(payload.data(), next_command_++);
+        payloads.push_back(std::make_shared<const Bytes>(std::move(payload)));
+    }
+    const Result<Index> proposed = on.core->propose(local(on), std::move(payloads));
+    if (!proposed.ok()) return;
+    note("write", on.id, proposed.value().value());
+    on.acks.push_back({proposed.value(), on.core->term()});
+    input(on);
+}
+
+// The answer to a write leaves when the leader has applied it.
+void World::acknowledge(Node& on) {
+    while (!on.acks.empty() && on.acks.front().index <= on.machine.applied) {
+        const PendingAck ack = on.acks.front();
+        on.acks.erase(on.acks.begin());
+        const std::optional<Term> term = on.core->term_at(ack.index);
+        if (term != ack.term) continue;  // another leader's entry took its place
+        oracle_.acknowledged(ack.index, ack.term);
+        ++counts_.acknowledged;
+        check_other_leases(on, ack.index);
+        if (!faults_) healed_write_ = ack.index;
+    }
+}
+
+// While a leader's lease runs, nobody else can acknowledge a write: it would be missing from its reads.
+void World::check_other_leases(const Node& acknowledging, Index index) {
+    for (auto& each : nodes_) {
+        if (each.get() == &acknowledging || !each->up || each->paused_until > now_) continue;
+        if (each->core->lease_valid(local(*each)) && each->core->commit_index() < index) {
+            oracle_.fail("the lease of node " + std::to_string(each->id.value()) +
+                         " runs while another leader acknowledges a write");
+        }
+    }
+}
+
+void World::client_read() {
+    after(options_.read_interval, [this] { client_read(); });
+    const std::vector<Node*> found = leaders();
+    if (found.empty()) return;
+    Node& on = *random_.one_of(found);
+    const bool current = on.machine.applied >= on.core->commit_index();
+    if (current && on.core->lease_valid(local(on))) {
+        ++counts_.lease_reads;
+        oracle_.read("by lease at node " + std::to_string(on.id.value()), oracle_.floor(),
+                     on.machine.applied);
+    }
+    if (!random_.chance(0.2) || on.reads.size() > 100) return;
+    const std::uint64_t round = on.core->start_read_round(local(on));
+    if (round == 0) return oracle_.fail("a leader starts no read round");
+    on.reads.push_back({round, on.core->term(), oracle_.floor()});
+    input(on);
+}
+
+void World::answer_reads(Node& on) {
+    std::erase_if(on.reads, [&](const PendingRead& read) {
+        if (on.core->role() != raft::RoleName::kLeader || on.core->term() != read.term) return true;
+        if (on.core->confirmed_round() < read.round) return false;
+        if (on.machine.applied < on.core->commit_index()) return false;
+        ++counts_.round_reads;
+        oracle_.read("by round at node " + std::to_string(on.id.value()), read.floor,
+                     on.machine.applied);
+        return true;
+    });
+}
+
+}  // namespace quorlite::sim

@@ -1,0 +1,139 @@
+// The nemesis: crashes, partitions, pauses, false news, membership changes and transfers.
+
+#include <array>
+
+#include "tests/sim/core_world.h"
+
+namespace quorlite::sim {
+
+// Half of the time whoever leads.
+Node& World::victim() {
+    const std::vector<Node*> found = leaders();
+    if (!found.empty() && random_.chance(0.5)) return *random_.one_of(found);
+    return *nodes_[random_.below(nodes_.size())];
+}
+
+void World::isolate(Node& of, bool in, bool out) {
+    const std::size_t at = of.id.value() - 1;
+    for (std::size_t other = 0; other < nodes_.size(); ++other) {
+        if (other == at) continue;
+        if (in) cut_[other][at] = true;
+        if (out) cut_[at][other] = true;
+    }
+}
+
+void World::partition() {
+    ++counts_.partitions;
+    Node& of = victim();
+    switch (random_.below(6)) {
+        case 0: isolate(of, true, true); break;
+        case 1: isolate(of, true, false); break;
+        case 2: isolate(of, false, true); break;
+        case 3: {  // two halves
+            std::vector<bool> side;
+            for (std::size_t i = 0; i < nodes_.size(); ++i) side.push_back(random_.chance(0.5));
+            for (std::size_t i = 0; i < side.size(); ++i) {
+                for (std::size_t j = 0; j < side.size(); ++j) {
+                    if (side[i] != side[j]) cut_[i][j] = true;
+                }
+            }
+            break;
+        }
+        case 4:  // each link by itself, each way
+            for (auto& row : cut_) {
+                for (std::size_t j = 0; j < row.size(); ++j) row[j] = random_.chance(0.3);
+            }
+            break;
+        default: {  // one pair
+            const std::size_t other = random_.below(nodes_.size());
+            cut_[of.id.value() - 1][other] = cut_[other][of.id.value() - 1] = true;
+            break;
+        }
+    }
+    // Healed link by link (swizzled), or at once.
+    const bool swizzle = random_.chance(0.5);
+    const Duration all = random_.between(Duration(0), options_.election_timeout * 5);
+    for (std::size_t i = 0; i < nodes_.size(); ++i) {
+        for (std::size_t j = 0; j < nodes_.size(); ++j) {
+            const Duration wait =
+                swizzle ? random_.between(Duration(0), options_.election_timeout * 5) : all;
+            if (cut_[i][j]) after(wait, [this, i, j] { cut_[i][j] = false; });
+        }
+    }
+}
+
+void World::inject() {
+    if (!faults_) return;
+    after(random_.between(Duration(0), options_.fault_interval * 2), [this] { inject(); });
+    Node& on = victim();
+    switch (random_.below(6)) {
+        case 0:
+            if (options_.crashes && on.up) crash(on);
+            break;
+        case 1:
+            if (!options_.crashes || !random_.chance(0.2)) break;
+            for (auto& each : nodes_) {
+                if (each->up) crash(*each);
+            }
+            break;
+        case 2:
+            if (options_.partitions) partition();
+            break;
+        case 3:
+            if (!options_.pauses || !on.up) break;
+            ++counts_.pauses;
+            note("pause", on.id);
+            on.paused_until = now_ + random_.between(Duration(0), options_.election_timeout * 3);
+            break;
+        case 4:
+            if (!options_.false_gone || !on.up || on.paused_until > now_) break;
+            note("false news", on.id);
+            for (Node* leader : leaders()) {
+                on.core->peer_gone(local(on), leader->id);
+                input(on);
+                if (!on.up) break;
+            }
+            break;
+        default: {
+            const std::vector<Node*> found = leaders();
+            if (!options_.transfers || found.empty()) break;
+            Node& leader = *random_.one_of(found);
+            const NodeId to(random_.below(nodes_.size() + 1));
+            if (leader.core->transfer(local(leader), to).ok()) {
+                ++counts_.transfers;
+                note("transfer", leader.id, to.value());
+            }
+            input(leader);
+            break;
+        }
+    }
+}
+
+void World::change_membership() {
+    if (!faults_) return;
+    after(options_.election_timeout / 4, [this] { change_membership(); });
+    const std::vector<Node*> found = leaders();
+    if (found.empty()) return;
+    Node& leader = *random_.one_of(found);
+    // A promotion goes on over several calls.
+    if (!promoting_ && random_.chance(0.7)) return;
+    const NodeId id = promoting_ ? promoting_ : nodes_[random_.below(nodes_.size())]->id;
+    constexpr std::array kRoles{raft::Role::kVoter, raft::Role::kStandby, raft::Role::kSpare};
+    Result<Index> changed = Index();
+    if (promoting_) {
+        changed = leader.core->assign(local(leader), id, raft::Role::kVoter);
+    } else if (leader.core->configuration().find(id) == nullptr) {
+        changed = leader.core->add(local(leader), id, "h:" + std::to_string(id.value()));
+    } else if (random_.chance(0.2)) {
+        changed = leader.core->remove(local(leader), id);
+    } else {
+        changed = leader.core->assign(local(leader), id, random_.one_of(kRoles));
+    }
+    const bool catching_up = !changed.ok() && changed.error().message == "catching up";
+    promoting_ = catching_up && !random_.chance(0.05) ? id : NodeId();
+    if (changed.ok()) ++counts_.changes;
+    note("change", leader.id, id.value(), changed.ok() ? changed.value().value() : 0);
+    input(leader);
+}
+
+}  // namespace quorlite::sim

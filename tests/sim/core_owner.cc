@@ -1,0 +1,357 @@
+// The owner of a core, as engine/replica is: durability in the right order, and what a crash leaves of it.
+
+#include <algorithm>
+
+#include "tests/sim/core_world.h"
+#include "wire/base/bytes.h"
+
+namespace quorlite::sim {
+namespace {
+
+SharedBytes manifest_of(const Checkpoint& checkpoint) {
+    Bytes bytes;
+    ByteWriter(bytes).u64(checkpoint.chain);
+    return std::make_shared<const Bytes>(std::move(bytes));
+}
+
+}  // namespace
+
+// --- starting and crashing ---
+
+void World::start(Node& on) {
+    note("start", on.id, on.hard.term.value(), on.disk.last().value());
+    on.up = true;
+    ++on.incarnation;
+    on.written = on.disk;
+    on.writes.clear();
+    on.disk_busy = false;
+    on.unapplied.clear();
+    on.applying = on.settling = false;
+    on.installing.reset();
+    on.acks.clear();
+    on.reads.clear();
+    on.tick_due = TimePoint();
+    on.invariants = {};
+    on.role = raft::RoleName::kFollower;
+    on.machine = {on.checkpoint.point.index, on.checkpoint.point.term, on.checkpoint.chain};
+
+    raft::Restored restored{.hard_state = on.hard,
+                            .snapshot = on.checkpoint.point,
+                            .log = {},
+                            .committed = on.checkpoint.point.index,
+                            .vote_barrier = on.barrier};
+    for (const raft::Entry& entry : on.disk.entries) {
+        if (entry.index > on.checkpoint.point.index) restored.log.push_back(entry);
+    }
+    raft::Options options{.self = on.id,
+                          .election_timeout = options_.election_timeout,
+                          .heartbeat = options_.heartbeat,
+                          .append_bytes_max = options_.append_bytes_max,
+                          .window_bytes_max = options_.window_bytes_max,
+                          .cache_bytes_max = options_.cache_bytes_max,
+                          .unapplied_bytes_max = options_.unapplied_bytes_max};
+    on.core = std::make_unique<raft::Core>(options, std::move(restored), on.random, local(on));
+    input(on);
+}
+
+// Writes that were not finished reach the disk up to some point, the last of them in part.
+void World::crash(Node& on) {
+    note("crash", on.id);
+    ++counts_.crashes;
+    std::erase_if(on.writes, [](const Write& each) { return each.on_disk; });
+    std::uint64_t finished = random_.below(on.writes.size() + 1);
+    for (const Write& pending : on.writes) {
+        if (pending.cut) on.disk.cut(*pending.cut);
+        const bool whole = finished > 0;
+        const std::size_t entries =
+            whole ? pending.entries.size() : random_.below(pending.entries.size() + 1);
+        for (std::size_t i = 0; i < entries; ++i) on.disk.put(pending.entries[i]);
+        if (!whole) break;
+        --finished;
+    }
+    on.up = false;
+    on.core.reset();
+    damage(on);
+    // After a reboot the clock begins anew.
+    on.base_global = now_;
+    on.base_local = TimePoint(random_.between(Duration(0), std::chrono::seconds(1000)));
+    if (options_.true_gone) {
+        for (auto& other : nodes_) {
+            if (other.get() == &on || !other->up || random_.chance(0.2)) continue;
+            after_on(*other, random_.between(Duration(0), options_.delay_most * 2),
+                     [this, &other = *other, gone = on.id] {
+                         other.core->peer_gone(local(other), gone);
+                         input(other);
+                     });
+        }
+    }
+    if (!faults_) return;
+    after(random_.between(Duration(0), options_.election_timeout * 4), [this, &on] {
+        if (!on.up) start(on);
+    });
+}
+
+bool World::any_damaged() const {
+    return std::any_of(nodes_.begin(), nodes_.end(),
+                       [](const auto& each) { return bool(each->barrier); });
+}
+
+// Acknowledged entries are lost. At most one node at a time: the fault atlas.
+void World::damage(Node& on) {
+    if (!options_.damage || !faults_ || any_damaged() || !random_.chance(0.3)) return;
+    const Index last = on.disk.last();
+    if (last <= on.checkpoint.point.index) return;
+    on.barrier = last;
+    on.disk.cut(Index(random_.between(on.checkpoint.point.index.value() + 1, last.value())));
+    note("damage", on.id, last.value(), on.disk.last().value());
+    ++counts_.damages;
+}
+
+// --- the core's output ---
+
+void World::check(Node& on) {
+    if (const auto broken = on.invariants.check(*on.core)) {
+        oracle_.fail("node " + std::to_string(on.id.value()) + ": not so: " + *broken);
+    }
+    if (on.core->role() == raft::RoleName::kLeader &&
+        (on.role != raft::RoleName::kLeader || on.role_term != on.core->term())) {
+        note("leads", on.id, on.core->term().value(), on.core->last_index().value());
+        ++counts_.elections;
+        last_election_ = now_;
+        oracle_.elected(*on.core);
+    }
+    on.role = on.core->role();
+    on.role_term = on.core->term();
+}
+
+void World::input(Node& on) {
+    check(on);
+    if (!on.settling && random_.chance(options_.batching)) {
+        on.settling = true;
+        after_on(on, random_.between(Duration(0), options_.delay_most), [this, &on] {
+            on.settling = false;
+            carry_out(on);
+        });
+    }
+    if (!on.settling) carry_out(on);
+}
+
+bool World::crashes_here(Node& on) {
+    if (!faults_ || !options_.crashes_in_output || !random_.chance(0.0003)) return false;
+    crash(on);
+    return true;
+}
+
+// In the order that raft.h demands, with a possible crash after each step.
+void World::carry_out(Node& on) {
+    if (oracle_.failed()) return;
+    raft::Output output = on.core->take_output();
+    check(on);
+    if (crashes_here(on)) return;
+    if (output.hard_state) on.hard = *output.hard_state;
+    on.barrier = on.core->vote_barrier();
+    if (crashes_here(on)) return;
+    if (output.truncate_from || !output.append.empty()) {
+        write(on, output.truncate_from, std::move(output.append));
+    }
+    for (const raft::Envelope& envelope : output.messages) {
+        const auto* reply = std::get_if<raft::VoteReply>(&envelope.message);
+        if (reply != nullptr && reply->granted && !reply->pre_vote) {
+            oracle_.voted(on.id, reply->term, envelope.to);
+        }
+        const auto* request = std::get_if<raft::VoteRequest>(&envelope.message);
+        if (request != nullptr && !request->pre_vote) oracle_.voted(on.id, request->term, on.id);
+        send(envelope);
+        if (crashes_here(on)) return;
+    }
+    for (raft::Entry& entry : output.committed) {
+        oracle_.delivered(on.id, on.core->term(), entry);
+        on.unapplied.push_back(std::move(entry));
+    }
+    apply(on);
+    for (const raft::LogRead& read : output.reads) load(on, read);
+    for (const NodeId peer : output.snapshots) offer(on, peer);
+    if (output.install) install(on, *output.install);
+    answer_reads(on);
+    schedule_tick(on);
+}
+
+void World::schedule_tick(Node& on) {
+    const Duration wait = options_.eager_ticks ? options_.heartbeat / 4
+                                               : on.core->next_deadline() - local(on);
+    const TimePoint due = now_ + std::max(global(on, wait), Duration(1000));
+    if (on.tick_due > now_ && on.tick_due <= due) return;
+    on.tick_due = due;
+    after_on(on, due - now_, [this, &on, due] {
+        if (on.tick_due == due) tick(on);
+    });
+}
+
+void World::tick(Node& on) {
+    on.tick_due = TimePoint();
+    note("tick", on.id, on.core->term().value());
+    on.core->tick(local(on));
+    input(on);
+    if (on.up) schedule_tick(on);
+}
+
+// --- the log on disk ---
+
+void World::write(Node& on, std::optional<Index> cut, std::vector<raft::Entry> entries) {
+    Write next{.number = order_++, .cut = cut, .entries = std::move(entries)};
+    if (cut) on.written.cut(*cut);
+    for (const raft::Entry& entry : next.entries) {
+        // An entry that was cut and is written again: its first write must not be reported any more.
+        for (Write& earlier : on.writes) {
+            if (earlier.contains(entry)) earlier.told = false;
+        }
+        const raft::Entry* before = on.written.find(entry.index.previous());
+        if (before != nullptr) oracle_.appended(on.id, entry, before->term);
+        on.written.put(entry);
+    }
+    on.writes.push_back(std::move(next));
+    start_writing(on);
+}
+
+// Whatever gathered while the disk was busy is written together.
+void World::start_writing(Node& on) {
+    if (on.disk_busy || on.writes.empty() || on.writes.back().on_disk) return;
+    on.disk_busy = true;
+    Duration takes = random_.between(options_.disk_least, options_.disk_most);
+    if (faults_ && random_.chance(options_.slow_disk)) takes = options_.election_timeout * 2;
+    after_on(on, takes, [this, &on, last = on.writes.back().number] {
+        on.disk_busy = false;
+        for (Write& each : on.writes) {
+            if (!each.on_disk && each.number <= last) write_done(on, each);
+        }
+        start_writing(on);
+    });
+}
+
+void World::write_done(Node& on, Write& done) {
+    if (done.cut) on.disk.cut(*done.cut);
+    for (const raft::Entry& entry : done.entries) on.disk.put(entry);
+    done.on_disk = true;
+    after_on(on, random_.between(Duration(0), options_.notice_most),
+             [this, &on, number = done.number] {
+                 const auto found = std::find_if(
+                     on.writes.begin(), on.writes.end(),
+                     [number](const Write& each) { return each.number == number; });
+                 const Write finished = std::move(*found);
+                 on.writes.erase(found);
+                 if (!finished.told || finished.entries.empty()) return;
+                 const raft::Entry& last = finished.entries.back();
+                 note("durable", on.id, last.index.value(), last.term.value());
+                 on.core->durable(last.index, last.term);
+                 input(on);
+             });
+}
+
+void World::load(Node& on, const raft::LogRead& read) {
+    after_on(on, random_.between(options_.disk_least, options_.disk_most), [this, &on, read] {
+        std::vector<raft::Entry> entries;
+        std::size_t bytes = 0;
+        for (Index at = read.from; bytes < read.bytes_max; at = at.next()) {
+            const raft::Entry* entry = on.written.find(at);
+            if (entry == nullptr) break;
+            bytes += entry->size();
+            entries.push_back(*entry);
+        }
+        const bool unreadable = faults_ && options_.unreadable_log && random_.chance(0.05);
+        if (entries.empty() || unreadable) {
+            on.core->entries_unavailable(local(on), read.peer);
+        } else {
+            on.core->entries_loaded(local(on), read.peer, std::move(entries));
+        }
+        input(on);
+    });
+}
+
+// --- the state machine ---
+
+void World::apply(Node& on) {
+    if (on.applying || on.unapplied.empty()) return;
+    on.applying = true;
+    after_on(on, random_.between(Duration(0), options_.apply_most), [this, &on] {
+        on.applying = false;
+        for (const raft::Entry& entry : on.unapplied) {
+            if (entry.index <= on.machine.applied) continue;  // a snapshot overtook it
+            if (entry.index != on.machine.applied.next()) oracle_.fail("I4: a gap in what is applied");
+            on.machine.chain = chained(on.machine.chain, entry);
+            on.machine.applied = entry.index;
+            on.machine.term = entry.term;
+        }
+        on.unapplied.clear();
+        note("applied", on.id, on.machine.applied.value(), on.machine.chain);
+        on.core->applied(on.machine.applied);
+        acknowledge(on);
+        const std::uint64_t behind =
+            on.machine.applied.value() - on.checkpoint.point.index.value();
+        if (behind >= options_.flush_every) checkpoint(on);
+        input(on);
+    });
+}
+
+void World::checkpoint(Node& on) {
+    const Index applied = on.machine.applied;
+    if (applied <= on.checkpoint.point.index) return;
+    on.checkpoint = {{applied, on.machine.term, on.core->configuration_at(applied)},
+                     on.machine.chain};
+    oracle_.stands_for(applied, on.machine.term, on.machine.chain);
+    if (applied.value() <= options_.keep_entries) return;
+    const Index upto(applied.value() - options_.keep_entries);
+    const std::optional<Term> term = on.core->term_at(upto);
+    if (!term || upto < on.core->first_index()) return;
+    on.core->compacted({upto, *term, on.core->configuration_at(upto)});
+    on.disk.trim(upto);
+    on.written.trim(upto);
+}
+
+// --- snapshots ---
+
+void World::offer(Node& on, NodeId peer) {
+    after_on(on, random_.between(Duration(0), options_.disk_most), [this, &on, peer] {
+        if (on.checkpoint.point.index < on.core->first_index().previous()) checkpoint(on);
+        if (!on.checkpoint.point.index) checkpoint(on);
+        const bool refused = faults_ && random_.chance(0.05);
+        if (!on.checkpoint.point.index || refused) {
+            on.core->snapshot_unavailable(local(on), peer);
+        } else {
+            on.core->offer_snapshot(local(on), peer, on.checkpoint.point,
+                                    manifest_of(on.checkpoint));
+        }
+        input(on);
+    });
+}
+
+void World::install(Node& on, const raft::SnapshotRequest& request) {
+    on.installing = request;
+    const Duration takes = random_.between(Duration(0), options_.election_timeout * 2);
+    after_on(on, takes, [this, &on, request] {
+        const raft::SnapshotPoint& point = request.point;
+        // A newer offer replaced this one.
+        if (!on.installing || on.installing->point.index != point.index ||
+            on.installing->term != request.term) {
+            return;
+        }
+        on.installing.reset();
+        if (faults_ && random_.chance(0.1)) {
+            on.core->snapshot_refused(local(on));
+            return input(on);
+        }
+        ++counts_.snapshots;
+        note("installed", on.id, point.index.value(), point.term.value());
+        if (point.index > on.machine.applied) {
+            ByteReader reader(*request.manifest);
+            on.checkpoint = {point, reader.u64()};
+            on.machine = {point.index, point.term, on.checkpoint.chain};
+            oracle_.stands_for(point.index, point.term, on.checkpoint.chain);
+            on.disk.trim(point.index);
+            on.written.trim(point.index);
+        }
+        on.core->snapshot_installed(local(on), point);
+        input(on);
+    });
+}
+
+}  // namespace quorlite::sim

@@ -1,0 +1,111 @@
+// The core simulation: a cluster of consensus cores, their machines, network and clients, in one thread.
+//
+// World owns the global time and the queue of events. Nodes see only their own clocks. Each input to a
+// core is followed by its invariants and the oracle; the first contradiction ends the run. A run has two
+// phases: with faults, and then healed, when a write must commit soon and all nodes must converge.
+#pragma once
+
+#include <cstdio>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "tests/sim/core_node.h"
+#include "tests/sim/core_options.h"
+#include "tests/sim/core_oracle.h"
+#include "tests/sim/layer.h"
+
+namespace quorlite::sim {
+
+class World {
+public:
+    World(std::uint64_t seed, bool trace);
+    Outcome run();
+
+private:
+    using Action = std::function<void()>;
+    struct Event {
+        TimePoint at;
+        std::uint64_t order;
+        Action action;
+    };
+
+    // --- core_world.cc: time, events, network ---
+    void after(Duration delay, Action action);
+    void after_on(Node& node, Duration delay, Action action);
+    void run_until(TimePoint end, const std::function<bool()>& done);
+    TimePoint local(const Node& node) const;
+    Duration global(const Node& node, Duration local_duration) const;
+    void send(const raft::Envelope& envelope);
+    void deliver(const raft::Envelope& envelope);
+    Node& node(NodeId id) { return *nodes_[id.value() - 1]; }
+    std::vector<Node*> leaders();
+    void heal();
+    void check_liveness();
+    bool converged();
+    void note(const char* what, NodeId id, std::uint64_t a = 0, std::uint64_t b = 0);
+    std::string summary() const;
+    std::string describe(const Node& node) const;
+
+    // --- core_owner.cc: what the owner of a core does ---
+    void start(Node& node);
+    void crash(Node& node);
+    void damage(Node& node);
+    void input(Node& node);  // after each input: checks, and the output now or a little later
+    void check(Node& node);
+    void carry_out(Node& node);
+    bool crashes_here(Node& node);
+    void schedule_tick(Node& node);
+    void tick(Node& node);
+    void write(Node& node, std::optional<Index> cut, std::vector<raft::Entry> entries);
+    void start_writing(Node& node);
+    void write_done(Node& node, Write& done);
+    void apply(Node& node);
+    void checkpoint(Node& node);
+    void load(Node& node, const raft::LogRead& read);
+    void offer(Node& node, NodeId peer);
+    void install(Node& node, const raft::SnapshotRequest& request);
+
+    // --- core_clients.cc ---
+    void client_write();
+    void client_read();
+    void answer_reads(Node& node);
+    void acknowledge(Node& node);
+    void check_other_leases(const Node& node, Index index);
+
+    // --- core_faults.cc ---
+    void inject();
+    void change_membership();
+    void partition();
+    void isolate(Node& node, bool in, bool out);
+    Node& victim();
+    bool any_damaged() const;
+
+    const std::uint64_t seed_;
+    const bool trace_;
+    Seeded random_;
+    CoreOptions options_;
+    TimePoint now_{std::chrono::hours(1)};
+    std::uint64_t order_ = 0;
+    std::vector<Event> events_;
+    std::vector<std::unique_ptr<Node>> nodes_;
+    std::vector<std::vector<bool>> cut_;            // [from][to]: nothing passes
+    std::vector<std::vector<TimePoint>> link_last_;  // the last delivery, for links in order
+    Oracle oracle_;
+    bool faults_ = true;
+    NodeId promoting_;
+    std::uint64_t next_command_ = 1;
+    std::uint64_t hash_ = 0xcbf29ce484222325;
+    Index healed_write_;  // acknowledged after healing
+    TimePoint healed_at_;
+    TimePoint last_election_;
+
+    struct Counts {
+        std::uint64_t events = 0, messages = 0, elections = 0, crashes = 0, partitions = 0,
+                      pauses = 0, changes = 0, transfers = 0, snapshots = 0, damages = 0,
+                      acknowledged = 0, lease_reads = 0, round_reads = 0;
+        double recovery = 0;  // election timeouts from healing to the first commit
+    } counts_;
+};
+
+}  // namespace quorlite::sim

@@ -1,0 +1,35 @@
+// The layers of the simulator: each runs a whole cluster in one thread, decided by a seed alone.
+//
+// A layer draws everything from the seed: which faults exist, how large the cluster is, how long things
+// take. The same seed gives the same run, and so the same trace hash.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace quorlite::sim {
+
+struct Outcome {
+    std::string failure;  // empty: every check held
+    std::string options;  // what was drawn
+    std::string summary;  // what happened: counts
+    std::uint64_t trace_hash = 0;
+    double simulated_seconds = 0;
+    std::size_t nodes = 0;
+
+    bool passed() const { return failure.empty(); }
+};
+
+struct Layer {
+    std::string_view name;
+    // `trace`: print each event.
+    Outcome (*run)(std::uint64_t seed, bool trace);
+};
+
+std::span<const Layer> layers();
+
+Outcome run_core(std::uint64_t seed, bool trace);
+
+}  // namespace quorlite::sim

@@ -1,0 +1,263 @@
+// quorlite-sim: runs the simulator by seed.
+//
+//   quorlite-sim --layer core --seed N [--trace]     one run, with what was drawn and its trace hash
+//   quorlite-sim --layer core --seeds FROM:COUNT     many; stops at the first that fails
+//   quorlite-sim --file tests/sim/seeds.txt          the regression seeds: lines "LAYER SEED"
+//   quorlite-sim --twice ...                         each seed twice: the trace hashes must agree
+//   quorlite-sim --mutant NAME ...                   with a deliberate fault (mutants build only)
+//   quorlite-sim --hunt [--layer L] [--most COUNT]   every mutant, until it is found
+//   quorlite-sim --list-mutants
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "engine/base/mutants.h"
+#include "tests/sim/layer.h"
+
+namespace quorlite::sim {
+
+std::span<const Layer> layers() {
+    static constexpr Layer kLayers[] = {{"core", run_core}};
+    return kLayers;
+}
+
+namespace {
+
+struct Task {
+    const Layer* layer;
+    std::uint64_t from;
+    std::uint64_t count;
+};
+
+struct Arguments {
+    std::string layer = "core";
+    std::optional<std::uint64_t> seed;
+    std::uint64_t from = 1;
+    std::uint64_t count = 0;
+    std::string file;
+    std::string mutant;
+    std::uint64_t most = 2000;
+    bool trace = false;
+    bool twice = false;
+    bool hunt = false;
+    bool list_mutants = false;
+};
+
+// For the case that a check ends the process: the line that reproduces it.
+char reproduction[200];
+
+void on_abort(int) {
+    [[maybe_unused]] const auto written =
+        ::write(STDERR_FILENO, reproduction, std::strlen(reproduction));
+}
+
+void prepare_reproduction(const Layer& layer, std::uint64_t seed, const Arguments& arguments) {
+    std::snprintf(reproduction, sizeof reproduction,
+                  "reproduce: quorlite-sim --layer %.*s --seed %llu%s%s\n",
+                  static_cast<int>(layer.name.size()), layer.name.data(),
+                  static_cast<unsigned long long>(seed), arguments.mutant.empty() ? "" : " --mutant ",
+                  arguments.mutant.c_str());
+}
+
+const Layer* find_layer(std::string_view name) {
+    for (const Layer& layer : layers()) {
+        if (layer.name == name) return &layer;
+    }
+    return nullptr;
+}
+
+void print(const Outcome& outcome) {
+    std::printf("options: %s\nsummary: %s\ntrace hash: %016llx\n", outcome.options.c_str(),
+                outcome.summary.c_str(), static_cast<unsigned long long>(outcome.trace_hash));
+}
+
+bool run_one(const Layer& layer, std::uint64_t seed, const Arguments& arguments, double& hours) {
+    prepare_reproduction(layer, seed, arguments);
+    Outcome outcome = layer.run(seed, arguments.trace);
+    hours += outcome.simulated_seconds / 3600;
+    if (arguments.twice && outcome.passed()) {
+        const Outcome again = layer.run(seed, false);
+        if (again.trace_hash != outcome.trace_hash) outcome.failure = "the same seed ran differently";
+    }
+    if (!outcome.passed()) {
+        std::printf("FAILED: %s\n%s", outcome.failure.c_str(), reproduction);
+    }
+    if (!outcome.passed() || arguments.seed) print(outcome);
+    std::fflush(stdout);
+    return outcome.passed();
+}
+
+int run(const std::vector<Task>& tasks, const Arguments& arguments) {
+    double hours = 0;
+    std::uint64_t runs = 0;
+    for (const Task& task : tasks) {
+        for (std::uint64_t seed = task.from; seed < task.from + task.count; ++seed, ++runs) {
+            if (!run_one(*task.layer, seed, arguments, hours)) return 1;
+        }
+    }
+    std::printf("passed: %llu runs, %.2f simulated cluster-hours\n",
+                static_cast<unsigned long long>(runs), hours);
+    return 0;
+}
+
+std::optional<std::vector<Task>> tasks_from(const std::string& file) {
+    std::ifstream input(file);
+    if (!input) return std::nullopt;
+    std::vector<Task> tasks;
+    for (std::string line; std::getline(input, line);) {
+        line = line.substr(0, line.find('#'));
+        const std::size_t space = line.find(' ');
+        if (space == std::string::npos) continue;
+        const Layer* layer = find_layer(line.substr(0, space));
+        if (layer == nullptr) return std::nullopt;
+        tasks.push_back({layer, std::strtoull(line.c_str() + space, nullptr, 0), 1});
+    }
+    return tasks;
+}
+
+#ifdef QUORLITE_MUTANTS
+
+bool select(const std::string& name) {
+    for (const MutantInfo& info : kMutants) {
+        if (info.name == name) active_mutant = info.mutant;
+    }
+    return active_mutant != Mutant::kNone;
+}
+
+// In a child process, because a mutant may also be found by a check that ends it. The seed that found
+// the mutant; nothing if none of `most` did.
+std::optional<std::uint64_t> hunt_one(const MutantInfo& info, const Layer& layer,
+                                      std::uint64_t most) {
+    for (std::uint64_t seed = 1; seed <= most;) {
+        int pipe_ends[2];
+        if (::pipe(pipe_ends) != 0) std::abort();
+        const pid_t child = ::fork();
+        if (child == 0) {
+            active_mutant = info.mutant;
+            std::freopen("/dev/null", "w", stderr);
+            for (; seed <= most; ++seed) {
+                [[maybe_unused]] const auto told = ::write(pipe_ends[1], &seed, sizeof seed);
+                if (!layer.run(seed, false).passed()) std::_Exit(1);
+            }
+            std::_Exit(0);
+        }
+        ::close(pipe_ends[1]);
+        std::uint64_t last = seed;
+        while (::read(pipe_ends[0], &last, sizeof last) == sizeof last) continue;
+        ::close(pipe_ends[0]);
+        int status = 0;
+        ::waitpid(child, &status, 0);
+        if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return std::nullopt;
+        return last;
+    }
+    return std::nullopt;
+}
+
+int hunt(const Arguments& arguments) {
+    bool all = true;
+    std::printf("| mutant | layer | seeds needed | fault |\n| --- | --- | --- | --- |\n");
+    for (const MutantInfo& info : kMutants) {
+        const Layer* layer = find_layer(info.layer);
+        if (layer == nullptr || info.layer != arguments.layer) continue;
+        const auto found = hunt_one(info, *layer, arguments.most);
+        all = all && found.has_value();
+        std::printf("| %.*s | %.*s | %s | %.*s |\n", static_cast<int>(info.name.size()),
+                    info.name.data(), static_cast<int>(info.layer.size()), info.layer.data(),
+                    found ? std::to_string(*found).c_str() : "not found",
+                    static_cast<int>(info.text.size()), info.text.data());
+        std::fflush(stdout);
+    }
+    return all ? 0 : 1;
+}
+
+#else
+
+bool select(const std::string&) { return false; }
+
+int hunt(const Arguments&) {
+    std::fprintf(stderr, "built without QUORLITE_MUTANTS\n");
+    return 2;
+}
+
+#endif
+
+int list_mutants() {
+    for (const MutantInfo& info : kMutants) {
+        std::printf("%-30.*s %-6.*s %.*s\n", static_cast<int>(info.name.size()), info.name.data(),
+                    static_cast<int>(info.layer.size()), info.layer.data(),
+                    static_cast<int>(info.text.size()), info.text.data());
+    }
+    return 0;
+}
+
+std::optional<Arguments> parse(int count, char** values) {
+    Arguments arguments;
+    for (int i = 1; i < count; ++i) {
+        const std::string name = values[i];
+        const auto flag = [&](const char* wanted, bool& to) { return name == wanted && (to = true); };
+        if (flag("--trace", arguments.trace) || flag("--twice", arguments.twice) ||
+            flag("--hunt", arguments.hunt) || flag("--list-mutants", arguments.list_mutants)) {
+            continue;
+        }
+        if (i + 1 >= count) return std::nullopt;
+        const char* value = values[++i];
+        if (name == "--layer") {
+            arguments.layer = value;
+        } else if (name == "--seed") {
+            arguments.seed = std::strtoull(value, nullptr, 0);
+        } else if (name == "--seeds") {
+            char* end = nullptr;
+            arguments.from = std::strtoull(value, &end, 0);
+            if (*end != ':') return std::nullopt;
+            arguments.count = std::strtoull(end + 1, nullptr, 0);
+        } else if (name == "--file") {
+            arguments.file = value;
+        } else if (name == "--mutant") {
+            arguments.mutant = value;
+        } else if (name == "--most") {
+            arguments.most = std::strtoull(value, nullptr, 0);
+        } else {
+            return std::nullopt;
+        }
+    }
+    return arguments;
+}
+
+int run_main(int count, char** values) {
+    const std::optional<Arguments> arguments = parse(count, values);
+    const Layer* layer = arguments ? find_layer(arguments->layer) : nullptr;
+    if (layer == nullptr) {
+        std::fprintf(stderr,
+                     "usage: quorlite-sim [--layer core] --seed N [--trace] | --seeds FROM:COUNT | "
+                     "--file FILE | --hunt [--most COUNT] | --list-mutants; "
+                     "with --twice, --mutant NAME\n");
+        return 2;
+    }
+    if (arguments->list_mutants) return list_mutants();
+    if (arguments->hunt) return hunt(*arguments);
+    if (!arguments->mutant.empty() && !select(arguments->mutant)) {
+        std::fprintf(stderr, "no such mutant, or built without QUORLITE_MUTANTS\n");
+        return 2;
+    }
+    std::signal(SIGABRT, on_abort);
+    if (!arguments->file.empty()) {
+        const auto tasks = tasks_from(arguments->file);
+        if (!tasks) std::fprintf(stderr, "cannot read %s\n", arguments->file.c_str());
+        return tasks ? run(*tasks, *arguments) : 2;
+    }
+    if (arguments->seed) return run({{layer, *arguments->seed, 1}}, *arguments);
+    return run({{layer, arguments->from, arguments->count}}, *arguments);
+}
+
+}  // namespace
+}  // namespace quorlite::sim
+
+int main(int count, char** values) { return quorlite::sim::run_main(count, values); }
