@@ -8,6 +8,7 @@ namespace {
 
 constexpr std::uint64_t kAnswerBytesMax = 1u << 20;
 constexpr std::size_t kRedirectsMax = 4;
+constexpr std::size_t kSeedsMax = 64;
 constexpr Duration kPauseMin = std::chrono::milliseconds(50);
 constexpr Duration kPauseMax = std::chrono::seconds(1);
 constexpr std::size_t kPauseDoublings = 5;
@@ -31,7 +32,7 @@ Joiner::Joiner(JoinerOptions options, TimePoint now)
 
 Joiner::Action Joiner::start() {
     redirects_ = 0;
-    target_ = options_.seeds[next_seed_++ % options_.seeds.size()];
+    target_ = seeds_[next_seed_++ % seeds_.size()];
     return Connect{target_};
 }
 
@@ -114,6 +115,7 @@ Joiner::Action Joiner::members_are(TimePoint now, const wire::ServersResponse& m
     const wire::Server* self = nullptr;
     for (const wire::Server& member : members.servers) {
         if (member.role == wire::Role::kVoter) ++voters;
+        learn(member.address);
         if (member.id == options_.id) self = &member;
         if (member.id == options_.id && member.address != options_.address) {
             return Refused{
@@ -131,9 +133,17 @@ Joiner::Action Joiner::members_are(TimePoint now, const wire::ServersResponse& m
     if (members.servers.empty()) return try_again(now, target_ + " knows no members");
     if (self == nullptr) return ask(Question::kAdd);
     added_ = true;
-    if (self->role != wire::Role::kSpare) return Joined{self->role};
+    // A promotion that was interrupted may have left the node as a standby.
     role_ = voters < kVotersWanted ? wire::Role::kVoter : wire::Role::kStandby;
+    if (self->role == wire::Role::kVoter || self->role == role_) return Joined{self->role};
     return ask(Question::kAssign);
+}
+
+// Whoever answers first may be gone next time.
+void Joiner::learn(std::string_view address) {
+    const bool known = std::find(seeds_.begin(), seeds_.end(), address) != seeds_.end();
+    if (known || address == options_.address || seeds_.size() >= kSeedsMax) return;
+    seeds_.emplace_back(address);
 }
 
 Joiner::Action Joiner::refused(TimePoint now, const wire::FailureResponse& failure) {
@@ -143,7 +153,7 @@ Joiner::Action Joiner::refused(TimePoint now, const wire::FailureResponse& failu
 Joiner::Action Joiner::try_again(TimePoint now, std::string reason) {
     last_reason_ = std::move(reason);
     if (!added_ && now >= deadline_) return Refused{give_up()};
-    const std::size_t round = std::exchange(failures_, failures_ + 1) / options_.seeds.size();
+    const std::size_t round = std::exchange(failures_, failures_ + 1) / seeds_.size();
     const Duration pause = kPauseMin * (1u << std::min(round, kPauseDoublings));
     return Wait{std::min(pause, kPauseMax)};
 }

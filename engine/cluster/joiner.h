@@ -79,10 +79,12 @@ private:
     Action members_are(TimePoint now, const wire::ServersResponse& members);
     Action refused(TimePoint now, const wire::FailureResponse& failure);
     Action try_again(TimePoint now, std::string reason);
+    void learn(std::string_view address);
     Error give_up() const;
 
     const JoinerOptions options_;
     const TimePoint deadline_;
+    std::vector<std::string> seeds_;  // as given, and members met on the way
     std::size_t next_seed_ = 0;
     std::string target_;  // where the connection goes
     std::size_t redirects_ = 0;

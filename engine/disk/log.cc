@@ -218,6 +218,7 @@ void SegmentedLog::trim(Index upto) {
 }
 
 void SegmentedLog::reset(Index point) {
+    QUORLITE_CHECK(point >= trimmed_);
     pending_.clear();
     if (write_) write_->voided = true;
     table_.clear();

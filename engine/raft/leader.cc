@@ -47,7 +47,10 @@ Result<Index> Core::State::propose(std::vector<SharedBytes> payloads) {
 
 // Sends what the peer lacks, as far as its window allows. The leader's own disk is not waited for.
 void Core::State::fill(Leader& leader, Peer& peer) {
-    if (peer.state == PeerState::kProbe && !peer.probing) return send_heartbeat(leader, peer);
+    if (peer.state == PeerState::kProbe && !peer.probing) {
+        next_round(leader);
+        return send_heartbeat(leader, peer);
+    }
     if (peer.state != PeerState::kReplicate) return;
     // Even with a full window: an acknowledgement that was lost could no longer be asked for again.
     if (peer.next < log.first_index()) return ask_snapshot(peer);
@@ -90,6 +93,7 @@ void Core::State::send_heartbeat(Leader& leader, Peer& peer) {
     }
     if (peer.state == PeerState::kProbe) {
         peer.next = std::max(peer.next, log.first_index());
+        if (!peer.probing) peer.since_round = leader.round;
         peer.probing = true;
     }
     const Index previous = peer.state == PeerState::kSnapshot
@@ -154,12 +158,11 @@ void Core::State::on(NodeId from, AppendReply& reply) {
     Leader* leader = as_leader();
     Peer* peer = leader != nullptr ? leader->tracker.find(from) : nullptr;
     if (peer == nullptr || reply.round > leader->round || reply.match > log.last_index()) return;
-    const bool late = reply.round < peer->acked_round;
     heard_peer(*leader, *peer, reply.round);
     peer->applied = std::max(peer->applied, reply.applied);
     if (reply.success) {
-        on_match(*leader, *peer, reply.match);
-    } else if (!late) {
+        on_match(*leader, *peer, reply.match, reply.round);
+    } else if (reply.round >= peer->since_round) {
         on_reject(*peer, reply.match);
     }
 }
@@ -173,12 +176,15 @@ void Core::State::heard_peer(Leader& leader, Peer& peer, std::uint64_t round) {
 }
 
 // The last thing done with an answer: a commit may end this leadership.
-void Core::State::on_match(Leader& leader, Peer& peer, Index match) {
+void Core::State::on_match(Leader& leader, Peer& peer, Index match, std::uint64_t round) {
     peer.acknowledged(match);
-    const bool snapshot_needed =
-        peer.state == PeerState::kSnapshot && peer.match < log.point().index;
-    if (peer.state != PeerState::kReplicate && !snapshot_needed) {
-        peer.become_replicate(peer.state == PeerState::kSnapshot ? peer.match.next() : peer.next);
+    const bool probed = peer.state == PeerState::kProbe && round >= peer.since_round;
+    const bool caught_up =
+        peer.state == PeerState::kSnapshot && peer.match >= log.point().index;
+    if (probed || caught_up) {
+        peer.become_replicate(probed ? peer.next : peer.match.next());
+        next_round(leader);
+        peer.since_round = leader.round;
     }
     measure_catch_up(leader, peer);
     if (leader.transfer && leader.transfer->to == peer.id) order_takeover(leader);
@@ -204,7 +210,7 @@ void Core::State::on(NodeId from, SnapshotReply& reply) {
     // The log may have been compacted further while the peer installed.
     const bool outdated = peer->state == PeerState::kSnapshot && reply.index < log.point().index;
     if (outdated && peer->offer && peer->offer->point.index <= reply.index) ask_snapshot(*peer);
-    on_match(*leader, *peer, reply.index);
+    on_match(*leader, *peer, reply.index, reply.round);
 }
 
 // --- commit ---
@@ -239,11 +245,15 @@ bool Core::State::serving() const {
 
 // --- rounds and leases ---
 
-void Core::State::start_round(Leader& leader) {
+void Core::State::next_round(Leader& leader) {
     ++leader.round;
-    leader.round_open = true;
     leader.rounds.push_back({leader.round, now});
     if (leader.rounds.size() > kRoundsMax) leader.rounds.pop_front();
+}
+
+void Core::State::start_round(Leader& leader) {
+    next_round(leader);
+    leader.open_round = leader.round;
     leader.heartbeat_at = now + options.heartbeat;
     for (Peer& peer : leader.tracker.peers()) send_heartbeat(leader, peer);
     confirm_rounds(leader);
@@ -263,8 +273,8 @@ void Core::State::confirm_rounds(Leader& leader) {
 std::uint64_t Core::State::start_read_round() {
     Leader* leader = as_leader();
     if (leader == nullptr) return 0;
-    if (!leader->round_open) start_round(*leader);
-    return leader->round;
+    if (leader->open_round == 0) start_round(*leader);
+    return leader->open_round;
 }
 
 // Before its first entry is committed, a leader may not know of every commit (section 6.4, step 1).

@@ -58,7 +58,7 @@ struct Leader {
     Index barrier;  // the first entry of this term
     TimePoint heartbeat_at;
     std::uint64_t round = 0;            // the latest started
-    bool round_open = false;            // its messages have not left yet: more reads may join it
+    std::uint64_t open_round = 0;       // sent to all, but not left yet: more reads may join it
     std::deque<Round> rounds;           // started, not yet confirmed; bounded by kRoundsMax
     std::uint64_t confirmed_round = 0;  // the latest that a majority answered
     std::optional<TimePoint> lease_start;
@@ -144,12 +144,13 @@ struct Core::State {
     void on(NodeId from, AppendReply& reply);
     void on(NodeId from, SnapshotReply& reply);
     void on_reject(Peer& peer, Index hint);
-    void on_match(Leader& leader, Peer& peer, Index match);
+    void on_match(Leader& leader, Peer& peer, Index match, std::uint64_t round);
     void heard_peer(Leader& leader, Peer& peer, std::uint64_t round);
     void fill(Leader& leader, Peer& peer);
     void ask_snapshot(Peer& peer);
     void send_entries(Leader& leader, Peer& peer, std::vector<Entry> entries);
     void send_heartbeat(Leader& leader, Peer& peer);
+    void next_round(Leader& leader);
     void start_round(Leader& leader);
     void confirm_rounds(Leader& leader);
     void advance_commit(Leader& leader);

@@ -53,6 +53,9 @@ struct Peer {
     Index next;     // the first entry not yet sent; > match
     Index applied;  // as reported
     std::uint64_t acked_round = 0;  // the latest heartbeat round it answered
+    // Answers to messages of earlier rounds are older than the present state and do not change it, so
+    // that late and repeated ones start no resending.
+    std::uint64_t since_round = 0;
     TimePoint last_heard;
     bool gone = false;     // its process is known to have ended
     bool leaving = false;  // the newest configuration leaves it out

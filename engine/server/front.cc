@@ -349,7 +349,7 @@ Status Front::bind(const std::string& address) {
     std::string remedy = "check --listen";
     if (error == asio::error::address_in_use) {
         remedy = "another process uses this port: stop it, or choose another port";
-    } else if (error == std::errc::address_not_available) {
+    } else if (error.value() == EADDRNOTAVAIL) {
         remedy = "this machine does not have that address: give one that it has with --listen";
     } else if (error == asio::error::access_denied) {
         remedy = "ports below 1024 need a privilege: choose a higher one";

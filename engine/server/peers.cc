@@ -259,7 +259,7 @@ void Peers::Link::failed(std::error_code error) {
     asio::error_code ignored;
     socket_->close(ignored);
     resolver_.reset();
-    const bool gone = std::exchange(probing_, false) && error == std::errc::connection_refused;
+    const bool gone = std::exchange(probing_, false) && error == asio::error::connection_refused;
     peers_->log.debug(
         "peer not reached",
         {{"peer", node_.value()}, {"address", address_}, {"reason", error.message()}});

@@ -57,7 +57,9 @@ void random_script(Owner& owner, std::uint64_t seed) {
                 break;
             default:
                 if (random.below(3) == 0) {
-                    owner.install(owner.last() + random.below(4) - random.below(3), ++term);
+                    owner.install(
+                        owner.last() - std::min<std::uint64_t>(owner.last(), 2) + random.below(6),
+                        ++term);
                 } else if (random.below(3) == 0) {
                     owner.restart();
                 } else {
@@ -335,6 +337,47 @@ TEST_P(Exhaustive, TheDiskIsFullForEachOperation) {
         owner.end();
         check_tails(owner.promises, disk, n);
     });
+}
+
+// Life after life on one disk, each ended at a random operation, by a power cut, a kill or an
+// error.
+TEST(ManyLives, EachFindsWhatTheOnesBeforeWerePromised) {
+    const FatalGuard fatal;
+    constexpr std::uint64_t kSeeds = 300;
+    constexpr int kLives = 12;
+    for (std::uint64_t seed = 0; seed < kSeeds && !testing::Test::HasFailure(); ++seed) {
+        SCOPED_TRACE("seed " + std::to_string(seed));
+        SeededRandom random(seed);
+        sim::SimDisk disk(seed);
+        Promises promises;
+        for (int life = 0; life < kLives; ++life) {
+            Owner owner(disk, promises);
+            const std::uint64_t operation = disk.operations() + 1 + random.below(400);
+            const std::uint64_t fate = random.below(4);
+            if (fate == 0) disk.fail(operation, code::kIo);
+            if (fate == 1) disk.fail(operation, code::kFull, random.below(2) == 0);
+            if (fate > 1) disk.cut_after(operation);
+            try {
+                ASSERT_EQ(owner.start(), "");
+                if (owner.refused.empty()) random_script(owner, random.next());
+            } catch (const sim::PowerCut&) {
+            } catch (const Died&) {
+            }
+            owner.end();
+            promises = owner.promises;
+            disk.fail(0, 0);
+            disk.cut_after(0);
+            // Without power the memory is gone; a process may also just be started again.
+            if (fate > 1 || random.below(2) == 0) {
+                disk.crash(random);
+            } else {
+                disk.kill();
+            }
+        }
+        Owner owner(disk, promises);
+        ASSERT_EQ(owner.start(), "");
+        ASSERT_EQ(owner.refused, "");
+    }
 }
 
 }  // namespace

@@ -116,6 +116,7 @@ void Owner::append(std::uint64_t count, std::uint64_t term, std::size_t bytes) {
 }
 
 void Owner::truncate(std::uint64_t from) {
+    from = std::max(from, records->acknowledged().value() + 1);
     if (from >= first()) log->truncate(Index(from));
 }
 
@@ -134,7 +135,7 @@ void Owner::snapshot(std::uint64_t upto) {
 }
 
 void Owner::install(std::uint64_t point, std::uint64_t term) {
-    if (Index(point) < promises.snapshot.index) return;
+    if (Index(point) < std::max(promises.snapshot.index, records->acknowledged())) return;
     promises.snapshotting =
         raft::SnapshotPoint{.index = Index(point), .term = Term(term), .configuration = {}};
     require(records->save(*promises.snapshotting));

@@ -68,7 +68,7 @@ public:
     void snapshot(std::uint64_t upto);                      // the databases are at `upto`: trims
     void install(std::uint64_t point, std::uint64_t term);  // a snapshot from elsewhere: resets
     void vote(std::uint64_t term, std::uint64_t node);
-    void acknowledge();
+    void acknowledge();  // everything durable is also committed: it is not truncated any more
     void settle();
     void pass(Duration time) { executor.advance(time); }
     void restart();

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import time
 
-from client import Client, Connection, Failure, InDoubt, Unreachable, find_leader
+from client import SPARE, VOTER, Client, Connection, Failure, InDoubt, Unreachable, find_leader
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -118,14 +118,15 @@ class Cluster:
         self.wait_members(len(self.nodes))
 
     def wait_members(self, count, timeout=20):
-        """Until the cluster has `count` members, none of which is still a spare."""
+        """Until the cluster has `count` members, three of which vote."""
         self.until(lambda: self.settled(count), timeout, f"{count} members")
 
     def settled(self, count):
         connection = find_leader(self.addresses, 5)
         members = connection.members()
         connection.close()
-        return len(members) == count and all(role != 2 for _, _, role in members)
+        voters = sum(role == VOTER for _, _, role in members)
+        return len(members) == count and voters >= min(count, 3) and all(role != SPARE for _, _, role in members)
 
     def until(self, condition, timeout, what):
         deadline = time.monotonic() + timeout

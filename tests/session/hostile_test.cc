@@ -171,9 +171,10 @@ TEST_F(Hostile, SqlThatIsTooMuchIsAnError) {
                 StartsWith("FAILURE"));
     EXPECT_THAT(client.query(std::string("SELECT ") + repeated("1,", 5000) + "1"),
                 StartsWith("FAILURE"));
-    EXPECT_THAT(client.query("SELECT ?40000"), StartsWith("FAILURE"));
+    EXPECT_THAT(client.query("SELECT ?999999"), StartsWith("FAILURE"));
     EXPECT_THAT(client.query("SELECT zeroblob(2000000000)"), StartsWith("FAILURE 18"));
-    EXPECT_THAT(client.query("SELECT printf('%*s', 2000000000, 'x')"), StartsWith("FAILURE"));
+    EXPECT_THAT(client.query("SELECT length(printf('%*s', 2000000000, 'x'))"),
+                testing::EndsWith("(NULL)"));
     EXPECT_THAT(client.query(std::string(500'000, 'x')), StartsWith("FAILURE"));
     EXPECT_THAT(client.query(std::string("SELECT '") + std::string(900'000, 'y')),
                 StartsWith("FAILURE"));

@@ -392,13 +392,9 @@ TEST_F(Requests, LargeResultsComeInBatchesLargerThanAPage) {
 }
 
 TEST_F(Requests, ManyColumnsAndNamelessRows) {
-    std::string names;
-    std::string values;
-    for (int i = 1; i <= 40; ++i) {
-        names += (i > 1 ? "," : "") + std::to_string(i);
-        values += (i > 1 ? "," : "") + std::to_string(i);
-    }
-    EXPECT_EQ(client.query("SELECT " + names), "ROWS " + names + " (" + values + ")");
+    std::string columns = "1";
+    for (int i = 2; i <= 40; ++i) columns.append(",").append(std::to_string(i));
+    EXPECT_EQ(client.query("SELECT " + columns), "ROWS " + columns + " (" + columns + ")");
 }
 
 TEST_F(Requests, TextIsCutAtAZeroByte) {
@@ -560,8 +556,7 @@ TEST_F(Requests, PipelinedRequestsAreAnsweredInOrder) {
     add(wire::FinalizeRequest{});
     add(wire::InterruptRequest{});
     client.send_bytes(bytes);
-    EXPECT_TRUE(
-        cluster.executor.run_until([&] { return client.session().output().size() >= 144; }));
+    cluster.executor.advance(std::chrono::seconds(1));
     EXPECT_THAT(client.answers(), ElementsAre("RESULT 0 0", "RESULT 1 1", "ROWS a (7)",
                                               "STMT 0 params 0", "EMPTY", "EMPTY"));
 }

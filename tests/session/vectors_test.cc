@@ -6,6 +6,7 @@
 // a list, with its reason, and must be there.
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <regex>
 
 #include "tests/session/client.h"
@@ -27,7 +28,7 @@ struct Difference {
 constexpr const char* kClosed = "(closed)";
 
 const Difference kDifferences[] = {
-#include "tests/session/differences.inc"
+    {"15-malformed", "", "zero-word body", "(closed)", "a message without a body closes"},
 };
 
 std::string without_addresses(const std::string& text) {
@@ -38,7 +39,8 @@ std::string without_addresses(const std::string& text) {
 std::string joined(const std::vector<std::string>& answers) {
     std::string text;
     for (const std::string& answer : join_batches(answers)) {
-        text += (text.empty() ? "" : "\n") + answer;
+        if (!text.empty()) text += '\n';
+        text += answer;
     }
     return without_addresses(text);
 }
@@ -194,6 +196,12 @@ TEST_P(Vectors, AreAnsweredAlike) {
     }
 }
 
+std::string test_name(const testing::TestParamInfo<const char*>& file) {
+    std::string name = file.param;
+    std::ranges::replace(name, '-', '_');
+    return name;
+}
+
 INSTANTIATE_TEST_SUITE_P(, Vectors,
                          testing::Values("01-handshake-leader-client", "02-handshake-variants",
                                          "03-open", "04-prepare-finalize", "05-params",
@@ -202,13 +210,7 @@ INSTANTIATE_TEST_SUITE_P(, Vectors,
                                          "12-transactions-busy", "13-interrupt", "14-pipelining",
                                          "15-malformed", "16-dump", "50-go-client",
                                          "90-server-crashes"),
-                         [](const auto& info) {
-                             std::string name = info.param;
-                             for (char& c : name) {
-                                 if (c == '-') c = '_';
-                             }
-                             return name;
-                         });
+                         test_name);
 
 }  // namespace
 }  // namespace quorlite::test

@@ -33,6 +33,9 @@ void World::client_write() {
 
 // The answer to a write leaves when the leader has applied it.
 void World::acknowledge(Node& on) {
+    std::erase_if(on.acks, [&on](const PendingAck& ack) {
+        return on.core->role() != raft::RoleName::kLeader || on.core->term() != ack.term;
+    });
     while (!on.acks.empty() && on.acks.front().index <= on.machine.applied) {
         const PendingAck ack = on.acks.front();
         on.acks.erase(on.acks.begin());

@@ -113,6 +113,10 @@ void World::check(Node& on) {
     if (const auto broken = on.invariants.check(*on.core)) {
         oracle_.fail("node " + std::to_string(on.id.value()) + ": not so: " + *broken);
     }
+}
+
+// Once its term is on disk: a leader that crashed before has not led.
+void World::check_leadership(Node& on) {
     if (on.core->role() == raft::RoleName::kLeader &&
         (on.role != raft::RoleName::kLeader || on.role_term != on.core->term())) {
         note("leads", on.id, on.core->term().value(), on.core->last_index().value());
@@ -150,6 +154,7 @@ void World::carry_out(Node& on) {
     if (crashes_here(on)) return;
     if (output.hard_state) on.hard = *output.hard_state;
     on.barrier = on.core->vote_barrier();
+    check_leadership(on);
     if (crashes_here(on)) return;
     if (output.truncate_from || !output.append.empty()) {
         write(on, output.truncate_from, std::move(output.append));

@@ -53,6 +53,7 @@ private:
     void damage(Node& node);
     void input(Node& node);  // after each input: checks, and the output now or a little later
     void check(Node& node);
+    void check_leadership(Node& node);
     void carry_out(Node& node);
     bool crashes_here(Node& node);
     void schedule_tick(Node& node);

@@ -30,6 +30,7 @@ struct Layer {
 
 std::span<const Layer> layers();
 
-Outcome run_core(std::uint64_t seed, bool trace);
+Outcome run_core(std::uint64_t seed, bool trace);  // consensus alone, with invariants after each step
+Outcome run_node(std::uint64_t seed, bool trace);  // whole nodes, see node/run.cc
 
 }  // namespace quorlite::sim

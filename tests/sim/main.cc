@@ -25,7 +25,7 @@
 namespace quorlite::sim {
 
 std::span<const Layer> layers() {
-    static constexpr Layer kLayers[] = {{"core", run_core}};
+    static constexpr Layer kLayers[] = {{"core", run_core}, {"node", run_node}};
     return kLayers;
 }
 

@@ -1,8 +1,14 @@
-#include "tests/sim/node/run.h"
+// The layer `node`: one simulated run of a whole cluster. Real replicas, databases, logs and sessions; clients
+// at work; faults of every kind drawn from the seed; then peace, in which everything must come right.
+//
+// Checked: acknowledged writes survive, refused ones are not there, the history is strictly serialisable,
+// sums hold in every read, replicas that have applied equally much are equal to the byte, integrity_check is
+// clean, every node starts from whatever its disk holds, and once the faults stop the cluster serves.
 
 #include <algorithm>
 #include <cstdio>
 
+#include "tests/sim/layer.h"
 #include "tests/sim/node/cluster.h"
 
 namespace quorlite::sim {
