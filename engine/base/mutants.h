@@ -37,7 +37,14 @@ namespace quorlite {
     X(SnapshotForgetsConfiguration, "core", "the configuration in a snapshot is dropped")       \
     X(SnapshotGoesBack, "core", "an older snapshot replaces a newer log")                       \
     X(ConfigurationNotRolledBack, "core", "a cut log keeps the configuration it lost")          \
-    X(ChangesOverlap, "core", "a membership change before the last one is committed")
+    X(ChangesOverlap, "core", "a membership change before the last one is committed")           \
+    /* whole nodes: found by the layer `node` */                                                \
+    X(AnswerBeforeCommit, "node", "a write is acknowledged before the quorum has it")           \
+    X(ReadBeforeCommit, "node", "a read of what is not committed yet is answered")              \
+    X(ReadWithoutLease, "node", "a read is answered by a leader that may be deposed")           \
+    X(SpeculationSurvives, "node", "a deposed leader keeps what was never committed")           \
+    X(DoubtReportedAsRefusal, "node", "a write in doubt is reported as not committed")          \
+    X(TrimBeyondFlush, "node", "the log is trimmed beyond what the base files hold")
 // clang-format on
 
 enum class Mutant {

@@ -28,7 +28,10 @@ std::string list(const std::vector<std::string>& addresses) {
 }  // namespace
 
 Joiner::Joiner(JoinerOptions options, TimePoint now)
-    : options_(std::move(options)), deadline_(now + options_.patience), reader_(kAnswerBytesMax) {}
+    : options_(std::move(options)),
+      deadline_(now + options_.patience),
+      seeds_(options_.seeds),
+      reader_(kAnswerBytesMax) {}
 
 Joiner::Action Joiner::start() {
     redirects_ = 0;

@@ -29,11 +29,6 @@ std::array<std::uint8_t, kPageSize> make_initial_page() {
     return page;
 }
 
-Error damaged(std::size_t got) {
-    return Error{code::kIo, "the base file ends in the middle of a page (" + std::to_string(got) +
-                                " bytes)"};
-}
-
 }  // namespace
 
 PageRef PageRef::make() {
@@ -72,9 +67,8 @@ Status Base::read(PageNumber page, PageBytes into) const {
     }
     auto got = file->read(std::uint64_t{page - 1} * kPageSize, into);
     if (!got) return std::move(got).error();
-    if (*got != kPageSize && *got != 0) return damaged(*got);
     // A file torn by a crash can be short until the log has been applied again.
-    if (*got == 0) zero_page(into);
+    std::memset(into.data() + *got, 0, kPageSize - *got);
     return {};
 }
 

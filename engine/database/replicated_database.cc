@@ -229,6 +229,9 @@ Index ReplicatedDatabase::flushed(Index applied) const {
 
 std::optional<FlushItem> ReplicatedDatabase::freeze(Index applied) {
     if (!first_active_) return std::nullopt;
+    // An earlier flush of this file was interrupted, and it may hold pages as of then. Its promise stands
+    // until the commands up to there have been applied again.
+    if (flushable(applied) < flushing_to_) return std::nullopt;
     if (image_token_.use_count() > 1) return std::nullopt;
     FlushItem item;
     item.name = name_;

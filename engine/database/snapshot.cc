@@ -149,6 +149,12 @@ Status Staging::sync() {
     return synced;
 }
 
+void Staging::set_consistent_from(Index index) {
+    for (ManifestEntry& entry : manifest_.entries) {
+        if (index > entry.at) entry.flushing_to = std::max(entry.flushing_to, index);
+    }
+}
+
 std::vector<std::shared_ptr<File>> Staging::adopt() {
     QUORLITE_CHECK(complete());
     adopted_ = true;

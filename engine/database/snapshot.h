@@ -33,6 +33,7 @@ public:
     std::uint64_t received(std::size_t file) const { return files_[file].received.load(); }
     Status write(std::size_t file, std::uint64_t offset, ByteView bytes);
     Status sync();
+    void set_consistent_from(Index index);
     // Everything was received and synced.
     bool complete() const { return synced_.load(); }
     std::vector<std::shared_ptr<File>> adopt();
@@ -65,6 +66,7 @@ public:
         return staging_->write(file, offset, bytes);
     }
     Status sync() override { return staging_->sync(); }
+    void set_consistent_from(Index index) override { staging_->set_consistent_from(index); }
 
     Staging& staging() { return *staging_; }
 

@@ -82,6 +82,7 @@ private:
 
     void arm_timer(Duration delay);
     void flush_interval_over();
+    void flush_if_due();
     void start_flush();
     void launch_flush();
     void flush_done(const std::shared_ptr<FlushJob>& job);
@@ -208,6 +209,7 @@ Status DiskStore::apply(Index index, Term, ByteView command) {
     Status applied = make_database(header->database).apply(index, *header, command);
     if (!applied) return applied;
     applied_ = index;
+    flush_if_due();
     return {};
 }
 
@@ -218,6 +220,7 @@ void DiskStore::committed(Index index) {
         proposed_.pop_front();
         database->committed(last);
     }
+    flush_if_due();
 }
 
 void DiskStore::log_durable(Index index) {
@@ -228,6 +231,7 @@ void DiskStore::log_durable(Index index) {
 void DiskStore::new_generation() {
     proposed_.clear();
     for (const auto& [name, database] : databases_) database->renew(applied_);
+    flush_if_due();
 }
 
 void DiskStore::note_proposed(ReplicatedDatabase& database, Index index) {
@@ -241,8 +245,11 @@ void DiskStore::note_pages(ReplicatedDatabase& database) {
     const std::size_t pages = database.active_pages();
     active_pages_ += pages - database.counted_pages;
     database.counted_pages = pages;
-    if (pages == 0) return;
-    arm_timer(options_.flush_interval);
+    if (pages > 0) arm_timer(options_.flush_interval);
+}
+
+// Only when everything up to `applied_` is in its place: a flush is named after that.
+void DiskStore::flush_if_due() {
     if (active_pages_ * kPageSize >= options_.flush_bytes) start_flush();
 }
 
@@ -278,7 +285,6 @@ void DiskStore::flush_interval_over() {
 void DiskStore::start_flush() {
     if (flush_ || stopped_) return;
     auto job = std::make_shared<FlushJob>();
-    flush_ = job;  // freezing tells us about pages, and that must not start another one
     for (const auto& [name, database] : databases_) {
         if (auto item = database->freeze(applied_)) {
             if (item->number == 0) database->set_number(item->number = next_number_++);
@@ -286,10 +292,8 @@ void DiskStore::start_flush() {
             job->items.push_back(std::move(*item));
         }
     }
-    if (job->items.empty()) {
-        flush_.reset();
-        return;
-    }
+    if (job->items.empty()) return;
+    flush_ = job;
     job->epoch = manifest_->epoch();
     job->next_number = next_number_;
     launch_flush();
@@ -316,7 +320,7 @@ void DiskStore::flush_done(const std::shared_ptr<FlushJob>& job) {
     set_disk_full(false);
     flush_.reset();
     for (const FlushItem& item : job->items) find_database(item.name)->flush_finished(item);
-    if (active_pages_ * kPageSize >= options_.flush_bytes) start_flush();
+    flush_if_due();
     for (const auto& [name, database] : databases_) database->continue_writers();
     if (on_flushed) on_flushed();
 }

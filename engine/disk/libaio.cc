@@ -21,6 +21,7 @@ namespace quorlite::disk {
 namespace {
 
 constexpr int kWritesInFlightMax = 128;  // more are done on helper threads
+constexpr int kEventsAtOnce = 32;
 constexpr std::size_t kMemoryAlignment = 4096;
 
 // The context, and the writes under way. Outlives the files, which share it.
@@ -117,15 +118,19 @@ void Ring::reap() {
     if (::read(event_.number(), &count, sizeof count) < 0 && errno != EAGAIN && errno != EINTR) {
         fatal("reading the disk's eventfd failed");
     }
-    io_event events[kWritesInFlightMax];
-    timespec at_once = {};
-    int got = ::io_getevents(context_, 0, kWritesInFlightMax, events, &at_once);
-    while (got == -EINTR) got = ::io_getevents(context_, 0, kWritesInFlightMax, events, &at_once);
-    if (got < 0) fatal(system_error("collect finished writes", -got).message);
-    for (int i = 0; i < got; ++i) {
-        auto found = in_flight_.extract(events[i].obj);
-        QUORLITE_CHECK(!found.empty());
-        finish(std::move(found.mapped()), events[i]);
+    // Until there are no more: the eventfd will not tell again of what is finished by now.
+    io_event events[kEventsAtOnce];
+    int got = kEventsAtOnce;
+    while (got == kEventsAtOnce) {
+        timespec at_once = {};
+        got = ::io_getevents(context_, 0, kEventsAtOnce, events, &at_once);
+        if (got < 0 && got != -EINTR) fatal(system_error("collect finished writes", -got).message);
+        for (int i = 0; i < got; ++i) {
+            auto found = in_flight_.extract(events[i].obj);
+            QUORLITE_CHECK(!found.empty());
+            finish(std::move(found.mapped()), events[i]);
+        }
+        if (got == -EINTR) got = kEventsAtOnce;
     }
 }
 

@@ -149,7 +149,8 @@ void Core::State::snapshot_installed(const SnapshotPoint& point) {
     const bool newer = point.index > delivered || mutant(Mutant::kSnapshotGoesBack);
     if (newer && log.term_at(point.index) == point.term) {
         commit_to(point.index);
-        delivered = applied = point.index;
+        delivered = point.index;
+        applied_up_to(point.index);
         durable = std::max(durable, point.index);
     } else if (newer && as_leader() == nullptr) {
         reset_log(point);

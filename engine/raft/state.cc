@@ -116,7 +116,7 @@ void Core::State::compacted(const SnapshotPoint& point) {
     QUORLITE_CHECK(point.index <= delivered);
     QUORLITE_CHECK(log.term_at(point.index) == point.term);
     // The databases stand for the log up to the point, whether or not its entries reached the disk.
-    applied = std::max(applied, point.index);
+    applied_up_to(point.index);
     durable = std::max(durable, point.index);
     log.compact(point.index);
 }

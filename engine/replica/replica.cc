@@ -7,6 +7,7 @@
 
 #include "engine/base/check.h"
 #include "engine/base/limits.h"
+#include "engine/base/mutants.h"
 #include "engine/replica/peer_codec.h"
 #include "engine/replica/snapshot_transfer.h"
 #include "engine/replica/waiters.h"
@@ -365,9 +366,9 @@ void Replica::State::step_down() {
     leading = false;
     serving = false;
     ++epoch;
-    store->new_generation();
+    if (!mutant(Mutant::kSpeculationSurvives)) store->new_generation();
     sender->release_all();
-    writes.fail_all(leadership_lost());
+    writes.fail_all(mutant(Mutant::kDoubtReportedAsRefusal) ? not_leader() : leadership_lost());
     reads.fail_all(not_leader());
     if (promotion) {
         auto failed = std::move(*promotion);
@@ -494,6 +495,7 @@ void Replica::State::installed(raft::SnapshotPoint point, Status status) {
 // instead.
 Index Replica::State::trim_limit() const {
     Index limit = std::min(store->flushed_index(), applied);
+    if (mutant(Mutant::kTrimBeyondFlush)) limit = applied;
     if (const auto held = sender->oldest_held()) limit = std::min(limit, *held);
     if (log->bytes_on_disk() > 2 * options.log_tail_bytes) return limit;
     for (const raft::Progress& peer : core->progress()) {
@@ -645,7 +647,7 @@ void Replica::when_committed(Index index, Done done) {
         done(index == kNeverProposed ? not_leader() : leadership_lost());
         return;
     }
-    if (index <= state_->applied) {
+    if (index <= state_->applied || mutant(Mutant::kAnswerBeforeCommit)) {
         done({});
         return;
     }
@@ -660,8 +662,9 @@ void Replica::when_readable(Index index, Done done) {
         done(not_leader());
         return;
     }
-    const bool lease = !state_->options.quorum_reads && state_->core->lease_valid(now);
-    if (lease && index <= state_->applied) {
+    const bool lease = (!state_->options.quorum_reads && state_->core->lease_valid(now)) ||
+                       mutant(Mutant::kReadWithoutLease);
+    if (lease && (index <= state_->applied || mutant(Mutant::kReadBeforeCommit))) {
         done({});
         return;
     }

@@ -90,9 +90,9 @@ void Joining::State::on(const cluster::Joiner::Connect& connect) {
 }
 
 void Joining::State::connect_to(const tcp::resolver::results_type& endpoints) {
-    asio::async_connect(
-        conversation->socket, endpoints,
-        on_loop([](State& self, const auto&) { self.perform(self.joiner.connected()); }));
+    asio::async_connect(conversation->socket, endpoints, on_loop([](State& self, const auto&) {
+                            self.perform(self.joiner.connected());
+                        }));
 }
 
 void Joining::State::on(cluster::Joiner::Send& send) {

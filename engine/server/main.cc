@@ -12,7 +12,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <map>
-#include <mutex>
+#include <optional>
 
 #include "quorlite/node.h"
 
@@ -141,26 +141,29 @@ void let_second_signal_through() {
     ::pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
 }
 
-int serve(NodeOptions options) {
-    const sigset_t signals = ending_signals();
-    ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-    ::signal(SIGPIPE, SIG_IGN);
-    std::mutex mutex;
-    std::optional<NodeError> failure;
-    options.on_failed = [&](const NodeError& error) {
-        {
-            const std::lock_guard lock(mutex);
-            failure = error;
-        }
-        ::kill(::getpid(), SIGTERM);
-    };
+// Runs the node until a signal; the last line of its log is written when this returns.
+void run(NodeOptions options, const sigset_t& signals, std::optional<NodeError>& failure) {
     Node::Started started = Node::start(std::move(options));
-    if (!started) return complain(started.error());
+    if (!started) {
+        failure = started.error();
+        return;
+    }
     int signal = 0;
     ::sigwait(&signals, &signal);
     let_second_signal_through();
     started.node().stop();
-    const std::lock_guard lock(mutex);
+}
+
+int serve(NodeOptions options) {
+    const sigset_t signals = ending_signals();
+    ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+    ::signal(SIGPIPE, SIG_IGN);
+    std::optional<NodeError> failure;  // written by the node at most once, before it is stopped
+    options.on_failed = [&](const NodeError& error) {
+        failure = error;
+        ::kill(::getpid(), SIGTERM);
+    };
+    run(std::move(options), signals, failure);
     return failure ? complain(*failure) : 0;
 }
 

@@ -119,6 +119,7 @@ struct Node::Impl {
     std::optional<NodeError> open();
     std::optional<NodeError> open_disk();
     Result<replica::Options> replica_options();
+    NodeError directory_error(const Error& error) const;
     std::optional<NodeError> open_replica();
     std::optional<NodeError> serve();
     void join();
@@ -208,13 +209,23 @@ Result<replica::Options> Node::Impl::replica_options() {
     return wanted;
 }
 
+// Errors from below name files; an operator with several nodes needs the directory as well.
+NodeError Node::Impl::directory_error(const Error& error) const {
+    std::string message = error.message;
+    if (message.find(options.directory) == std::string::npos) {
+        message = "directory " + options.directory + ": " + message;
+    }
+    if (error.code == code::kFull) message += ": free some space, then start the node again";
+    return {Kind::kDirectory, std::move(message)};
+}
+
 std::optional<NodeError> Node::Impl::open_replica() {
     const Result<replica::Options> wanted = replica_options();
-    if (!wanted) return NodeError{Kind::kDirectory, wanted.error().message};
+    if (!wanted) return directory_error(wanted.error());
     auto opened = replica::Replica::open(
         *wanted,
         {.clock = clock, .random = random, .disk = *disk, .network = peers, .executor = loop});
-    if (!opened) return NodeError{Kind::kDirectory, opened.error().message};
+    if (!opened) return directory_error(opened.error());
     replica = std::move(*opened);
     return std::nullopt;
 }
@@ -284,14 +295,14 @@ void Node::Impl::report_ready() {
 }
 
 void Node::Impl::report_failure(NodeError error) {
-    log.error("failed", {{"reason", error.message}});
     {
         const std::lock_guard lock(outcome_mutex);
         if (failure) return;
         failure = error;
     }
     outcome_known.notify_all();
-    if (options.on_failed) options.on_failed(error);
+    if (options.on_failed) return options.on_failed(error);
+    log.error("failed", {{"reason", error.message}});
 }
 
 // ---- Stopping; not on the loop ----

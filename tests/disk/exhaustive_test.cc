@@ -3,7 +3,8 @@
 // must start again, hold what it was told was durable, and hold nothing that was not there.
 //
 // A failure prints one line with the script, the operation and the tail that reproduce it:
-// QUORLITE_SCRIPT and QUORLITE_OPERATION, set to these, run that one alone.
+// QUORLITE_SCRIPT and QUORLITE_OPERATION, set to these, run that one alone. QUORLITE_SEEDS is how
+// many random histories are run besides.
 #include <cstdlib>
 #include <functional>
 
@@ -343,9 +344,10 @@ TEST_P(Exhaustive, TheDiskIsFullForEachOperation) {
 // error.
 TEST(ManyLives, EachFindsWhatTheOnesBeforeWerePromised) {
     const FatalGuard fatal;
-    constexpr std::uint64_t kSeeds = 300;
     constexpr int kLives = 12;
-    for (std::uint64_t seed = 0; seed < kSeeds && !testing::Test::HasFailure(); ++seed) {
+    const char* wanted = std::getenv("QUORLITE_SEEDS");
+    const std::uint64_t seeds = wanted == nullptr ? 1000 : std::stoull(wanted);
+    for (std::uint64_t seed = 0; seed < seeds && !testing::Test::HasFailure(); ++seed) {
         SCOPED_TRACE("seed " + std::to_string(seed));
         SeededRandom random(seed);
         sim::SimDisk disk(seed);

@@ -23,8 +23,9 @@ ROWS_DONE = 0xFFFFFFFFFFFFFFFF
 ROWS_PART = 0xEEEEEEEEEEEEEEEE
 
 # Requests and responses by number (specification, sections 6 and 7).
-LEADER, CLIENT, OPEN, PREPARE, EXEC, QUERY, FINALIZE, EXEC_SQL, QUERY_SQL, INTERRUPT = 0, 1, 3, 4, 5, 6, 7, 8, 9, 10
-ADD, ASSIGN, REMOVE, DUMP, CLUSTER, TRANSFER, DESCRIBE, WEIGHT = 12, 13, 14, 15, 16, 17, 18, 19
+LEADER, CLIENT = 0, 1
+OPEN, PREPARE, EXEC, QUERY, FINALIZE, EXEC_SQL, QUERY_SQL, INTERRUPT = range(3, 11)
+ADD, ASSIGN, REMOVE, DUMP, CLUSTER, TRANSFER, DESCRIBE, WEIGHT = range(12, 20)
 FAILURE, SERVER, WELCOME, SERVERS, DB, STMT, RESULT, ROWS, EMPTY, FILES, METADATA = range(11)
 
 
@@ -241,8 +242,8 @@ class Connection:
         self.ask(TRANSFER, struct.pack("<Q", node), EMPTY)
 
 
-def find_leader(addresses, timeout=10.0, answer_within=1.0):
-    """A connection to the leader."""
+def find_leader(addresses, timeout=10.0, answer_within=1.0, patience=30.0):
+    """A connection to the leader. Its answers are then waited for `patience` seconds."""
     deadline = time.monotonic() + timeout
     last = "nobody was asked"
     while True:
@@ -256,7 +257,7 @@ def find_leader(addresses, timeout=10.0, answer_within=1.0):
                     _, again = connection.leader()
                     leader = leader if again == leader else ""
                 if leader:
-                    connection.socket.settimeout(30)
+                    connection.socket.settimeout(patience)
                     return connection
                 connection.close()
                 last = f"{address} knows no leader"
@@ -270,11 +271,12 @@ def find_leader(addresses, timeout=10.0, answer_within=1.0):
 class Client:
     """Stays with the leader. Retries what was certainly not carried out; for the rest: InDoubt."""
 
-    def __init__(self, addresses, database="live", timeout=15.0, answer_within=1.0):
+    def __init__(self, addresses, database="live", timeout=15.0, answer_within=1.0, patience=30.0):
         self.addresses = list(addresses)
         self.database = database
         self.timeout = timeout
         self.answer_within = answer_within
+        self.patience = patience
         self.connection = None
 
     def close(self):
@@ -312,7 +314,7 @@ class Client:
         """The connection to the leader, with the database open. Until then nothing was asked."""
         while self.connection is None:
             left = max(0.0, deadline - time.monotonic())
-            connection = find_leader(self.addresses, left, self.answer_within)
+            connection = find_leader(self.addresses, left, self.answer_within, self.patience)
             try:
                 self.connection = connection.open(self.database)
             except (Failure, InDoubt) as error:

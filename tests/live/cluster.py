@@ -88,6 +88,7 @@ class Cluster:
         self.directory = pathlib.Path(directory)
         shutil.rmtree(self.directory, ignore_errors=True)
         self.directory.mkdir(parents=True)
+        self.at_close = []
         binary = binary or default_binary()
         self.nodes = [
             Node(binary, self.directory / f"node{i + 1}", f"127.0.0.1:{port}", list(options))
@@ -165,6 +166,8 @@ class Cluster:
         return "\n".join(parts)
 
     def close(self):
+        for action in self.at_close:
+            action()
         for node in self.nodes:
             node.close()
 

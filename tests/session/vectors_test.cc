@@ -27,8 +27,57 @@ struct Difference {
 
 constexpr const char* kClosed = "(closed)";
 
+constexpr const char* kZeroWords = "a message without a body closes; dqlite hangs";
+constexpr const char* kWhy = "the message says why";
+constexpr const char* kLargerBatch = "batches are larger";
+constexpr const char* kCrash = "dqlite crashes";
+
 const Difference kDifferences[] = {
-    {"15-malformed", "", "zero-word body", "(closed)", "a message without a body closes"},
+    {"11-errors", "", "ATTACH 'x.db'", "FAILURE 23 not authorized: ", kWhy},
+    {"11-errors", "", "PRAGMA journal_mode", "FAILURE 23 not authorized: ", kWhy},
+    {"11-errors", "", "PRAGMA page_size", "FAILURE 23 not authorized: ", kWhy},
+    {"11-errors", "", "PRAGMA wal_checkpoint", "FAILURE 23 not authorized: ", kWhy},
+    {"11-errors", "", "PRAGMA synchronous", "FAILURE 23 not authorized: ", kWhy},
+    {"11-errors", "", "PRAGMA locking_mode", "FAILURE 23 not authorized: ", kWhy},
+    {"11-errors", "", "PRAGMA busy_timeout=1", "RESULT 1 0", "works, and shows a row"},
+    {"11-errors", "", "load_extension", "FAILURE 1 not authorized to use function", kWhy},
+    {"11-errors", "", "error in the second batch", "FAILURE 1 integer overflow", kLargerBatch},
+    {"11-errors", "", "QUERY_SQL request", "ROWS seq,name,file (0,'main',", "another file name"},
+    {"12-transactions-busy", "B", "another connection holds the write lock",
+     "FAILURE 5 database is locked by client", "the message names the holder"},
+    {"13-interrupt", "", "QUERY_SQL request", "ROWS a (1)", kLargerBatch},
+    {"13-interrupt", "", "INTERRUPT sent after the first batch", "EMPTY", kLargerBatch},
+    {"15-malformed", "M1", "zero-word body", kClosed, kZeroWords},
+    {"15-malformed", "M2", "zero-word body", kClosed, kZeroWords},
+    {"15-malformed", "M1", "LEADER request on the same connection", kClosed, kZeroWords},
+    {"15-malformed", "M2", "LEADER request on the same connection", kClosed, kZeroWords},
+    {"15-malformed", "M40", "LEADER request on the same connection", "SERVER 1 ADDRESS(closed)",
+     kZeroWords},
+    {"20-membership", "", "unknown role code 7 on a voter", "FAILURE 1 server role is not valid",
+     "an unknown role is not a role; dqlite demotes"},
+    {"20-membership", "", "CLUSTER request", "SERVERS 1 ADDRESS 0 2 ADDRESS 0 3 ADDRESS 0",
+     "nobody was demoted"},
+    {"50-go-client", "go0", "QUERY_SQL request", "ROWS a (1)", kLargerBatch},
+    {"50-go-client", "go0", "INTERRUPT request", "EMPTY", kLargerBatch},
+    {"90-server-crashes", "FINALIZE of a freed id", "FINALIZE", "FAILURE 12 no statement", kCrash},
+    {"90-server-crashes", "INSERT", "RETURNING: refused", "RESULT 1 1", kCrash},
+    {"90-server-crashes", "INSERT", "EXEC_SQL request", "RESULT 2 1", kCrash},
+    {"90-server-crashes", "BOOLEAN column holding text", "QUERY_SQL", "ROWS b,d ('yes',", kCrash},
+    {"90-server-crashes", "BOOLEAN column holding a float", "QUERY_SQL", "ROWS b,d (1.5,", kCrash},
+    {"90-server-crashes", "DATE column holding a float", "QUERY_SQL", "ROWS b,d (bool 0,1.5)",
+     kCrash},
+    {"90-server-crashes", "DATE column holding a blob", "QUERY_SQL", "ROWS b,d (bool 0,x'00')",
+     kCrash},
+    {"90-server-crashes", "DESCRIBE", "LEADER", "SERVER 1 ADDRESS", kCrash},
+    {"90-server-crashes", "OPEN of ''", "OPEN", "FAILURE 1 ", "refused at once"},
+    {"90-server-crashes", "OPEN of ':memory:'", "OPEN", "FAILURE 1 ", "refused at once"},
+    {"90-server-crashes", "OPEN of 'file:x", "OPEN", "FAILURE 1 ", "refused at once"},
+    {"90-server-crashes", "OPEN of ''", "EXEC_SQL", "FAILURE 12 no database", kCrash},
+    {"90-server-crashes", "OPEN of ':memory:'", "EXEC_SQL", "FAILURE 12 no database", kCrash},
+    {"90-server-crashes", "OPEN of 'file:x", "EXEC_SQL", "FAILURE 12 no database", kCrash},
+    {"90-server-crashes", "ADD", "ADD", "FAILURE 1 server ID is not valid", kCrash},
+    {"90-server-crashes", "REMOVE", "REMOVE", "FAILURE 1 server ID is not valid", kCrash},
+    {"90-server-crashes", "ASSIGN", "ASSIGN", "FAILURE 1 Resource not found", kCrash},
 };
 
 std::string without_addresses(const std::string& text) {
@@ -47,6 +96,7 @@ std::string joined(const std::vector<std::string>& answers) {
 
 // One connection of a capture: what it asked last, and what dqlite answered.
 struct Connection {
+    std::shared_ptr<Cluster> cluster;
     std::unique_ptr<Client> client;
     wire::ResponseContext context;
     std::string request;
@@ -65,7 +115,11 @@ public:
     void play(const Capture& capture) {
         Connection& connection = connections_[capture.connection];
         if (!connection.client) {
-            connection.client = std::make_unique<Client>(cluster_, options_);
+            // Of these each connection had a server of its own.
+            const bool alone = file_.starts_with("90-");
+            if (!cluster_ || alone) cluster_ = start();
+            connection.cluster = cluster_;
+            connection.client = std::make_unique<Client>(*cluster_, options_, node(capture));
         }
         switch (capture.direction) {
             case Capture::Direction::kToServer:
@@ -84,6 +138,26 @@ public:
     }
 
 private:
+    // The cluster that the capture was made of.
+    std::shared_ptr<Cluster> start() const {
+        const bool followers = file_.starts_with("21-");
+        const bool several = followers || file_.starts_with("20-");
+        auto cluster = std::make_shared<Cluster>(several ? 4 : 1);
+        if (!followers) return cluster;
+        cluster->join(2);
+        cluster->join(3, raft::Role::kStandby);
+        cluster->join(4, raft::Role::kSpare);
+        EXPECT_EQ(OpenClient(*cluster).exec("CREATE TABLE t(a)"), "RESULT 0 0");
+        cluster->executor.advance(std::chrono::seconds(1));
+        return cluster;
+    }
+
+    static std::size_t node(const Capture& capture) {
+        if (capture.connection == "voter") return 2;
+        if (capture.connection == "standby") return 3;
+        return capture.connection == "spare" ? 4 : 1;
+    }
+
     void send(Connection& connection, const Capture& capture) {
         connection.request = capture.note;
         if (capture.kind.empty() && capture.bytes.size() >= 16) {
@@ -136,7 +210,7 @@ private:
             const bool closed = connection.client->session().finished();
             return joined(answers) + (closed ? kClosed : "") == theirs;
         };
-        if (!theirs.empty() && !enough()) cluster_.executor.run_until(enough);
+        if (!theirs.empty() && !enough()) connection.cluster->executor.run_until(enough);
         enough();
         const bool closed = connection.client->session().finished();
         const std::string ours = joined(answers) + (closed ? kClosed : "");
@@ -164,7 +238,7 @@ private:
 
     const std::string file_;
     const session::Options options_;
-    Cluster cluster_;
+    std::shared_ptr<Cluster> cluster_;
     std::map<std::string, Connection> connections_;
     std::size_t compared_ = 0;
     std::set<const Difference*> used_;
@@ -208,8 +282,8 @@ INSTANTIATE_TEST_SUITE_P(, Vectors,
                                          "06-exec-sql-multi", "07-column-types", "08-decltypes",
                                          "09-wide-rows", "10-batches", "11-errors",
                                          "12-transactions-busy", "13-interrupt", "14-pipelining",
-                                         "15-malformed", "16-dump", "50-go-client",
-                                         "90-server-crashes"),
+                                         "15-malformed", "16-dump", "20-membership", "21-follower",
+                                         "50-go-client", "90-server-crashes"),
                          test_name);
 
 }  // namespace

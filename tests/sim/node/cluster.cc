@@ -35,6 +35,8 @@ struct Cluster::Node {
     NodeOptions options;
     std::unique_ptr<SimDisk> disk;
     std::unique_ptr<Life> life;
+    std::uint64_t lives = 0;
+    Duration paused_until{};
 };
 
 // One client's connection. Both directions keep their order; each piece takes its own time.
@@ -70,7 +72,8 @@ public:
         at_server_ = std::max(at_server_, cluster_.world_.now() + delay());
         cluster_.world_.schedule(at_server_, [self = shared_from_this(), bytes = std::move(bytes)] {
             if (!self->session_) return;
-            self->cluster_.run_on(self->node_, [&] {
+            self->cluster_.run_when_awake(self->node_, [self, bytes] {
+                if (!self->session_) return;
                 self->session_->receive(bytes);
                 self->pump();
             });
@@ -111,7 +114,7 @@ public:
         at_server_ = std::max(at_server_, cluster_.world_.now() + delay());
         cluster_.world_.schedule(at_server_, [self = shared_from_this()] {
             if (!self->session_) return;
-            self->cluster_.run_on(self->node_, [&] { self->drop_session(); });
+            self->cluster_.run_when_awake(self->node_, [self] { self->drop_session(); });
         });
     }
 
@@ -152,7 +155,10 @@ Cluster::Cluster(World& world)
     : network(world,
               [this](NodeId to, Channel channel, Bytes frame) {
                   if (!running(to)) return;
-                  run_on(to, [&] { replica(to).receive(channel, frame); });
+                  chunks_sent_ += channel == Channel::kBulk;
+                  run_when_awake(to, [this, to, channel, frame = std::move(frame)] {
+                      replica(to).receive(channel, frame);
+                  });
               }),
       world_(world) {
     set_fatal_handler(&die);
@@ -181,10 +187,24 @@ void Cluster::run_on(NodeId id, const std::function<void()>& what) {
     }
 }
 
+void Cluster::run_when_awake(NodeId id, Task what) {
+    Node& node = this->node(id);
+    if (world_.now() >= node.paused_until) return run_on(id, what);
+    world_.schedule(node.paused_until, [this, id, life = node.lives, what = std::move(what)] {
+        if (running(id) && this->node(id).lives == life) run_when_awake(id, what);
+    });
+}
+
+void Cluster::pause(NodeId id, Duration duration) {
+    node(id).paused_until = world_.now() + duration;
+}
+
 void Cluster::start(NodeId id) {
     Node& node = this->node(id);
+    ++node.lives;
+    node.paused_until = {};
     node.life = std::make_unique<Life>(world_, node.options,
-                                       [this, id](const Task& task) { run_on(id, task); });
+                                       [this, id](const Task& task) { run_when_awake(id, task); });
     Life& life = *node.life;
     life.network = std::make_unique<NodeNetwork>(network, id);
     node.disk->attach(life.executor);

@@ -36,6 +36,9 @@ public:
     // Starts a node from what its disk holds. A failure is a complaint: nodes always start.
     void start(NodeId node);
     void crash(NodeId node);
+    // The node's process stands still for so long, as under SIGSTOP; then it finds all at once what
+    // came in.
+    void pause(NodeId node, Duration duration);
     bool running(NodeId node) const;
     std::vector<NodeId> ids() const;
 
@@ -50,6 +53,9 @@ public:
     // Runs `what` as part of that node: if it ends in fatal(), the node dies and there is a
     // complaint.
     void run_on(NodeId node, const std::function<void()>& what);
+    // The same once the node is not paused; never, if it crashed before.
+    void run_when_awake(NodeId node, Task what);
+    std::uint64_t chunks_sent() const { return chunks_sent_; }  // of snapshots
 
     // Of all running nodes that have applied equally much, the databases are equal to the byte.
     // Nothing if so, else which differ.
@@ -70,6 +76,7 @@ private:
     std::map<NodeId, std::unique_ptr<Node>> nodes_;
     std::string complaint_;
     std::uint64_t last_link_ = 0;
+    std::uint64_t chunks_sent_ = 0;
 };
 
 }  // namespace quorlite::sim

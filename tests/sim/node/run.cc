@@ -1,12 +1,15 @@
-// The layer `node`: one simulated run of a whole cluster. Real replicas, databases, logs and sessions; clients
-// at work; faults of every kind drawn from the seed; then peace, in which everything must come right.
+// The layer `node`: one simulated run of a whole cluster. Real replicas, databases, logs and
+// sessions; clients at work; faults of every kind drawn from the seed; then peace, in which
+// everything must come right.
 //
-// Checked: acknowledged writes survive, refused ones are not there, the history is strictly serialisable,
-// sums hold in every read, replicas that have applied equally much are equal to the byte, integrity_check is
-// clean, every node starts from whatever its disk holds, and once the faults stop the cluster serves.
+// Checked: acknowledged writes survive, refused ones are not there, the history is strictly
+// serialisable, sums hold in every read, replicas that have applied equally much are equal to the
+// byte, integrity_check is clean, every node starts from whatever its disk holds, and once the
+// faults stop the cluster serves.
 
 #include <algorithm>
 #include <cstdio>
+#include <functional>
 
 #include "tests/sim/layer.h"
 #include "tests/sim/node/cluster.h"
@@ -31,7 +34,10 @@ struct Plan {
     bool crash_all = false;
     bool partitions = false;
     bool one_way = false;
+    bool isolation = false;
+    bool pauses = false;
     bool transfers = false;
+    bool late_joiner = false;
     bool full_disks = false;
     bool clock_drift = false;
     NetworkFaults network;
@@ -50,7 +56,10 @@ struct Plan {
         flag(crash_all, "crash-all");
         flag(partitions, "partitions");
         flag(one_way, "one-way");
+        flag(isolation, "isolation");
+        flag(pauses, "pauses");
         flag(transfers, "transfers");
+        flag(late_joiner, "late-joiner");
         flag(full_disks, "full-disks");
         flag(clock_drift, "clock-drift");
         flag(quorum_reads, "quorum-reads");
@@ -77,7 +86,10 @@ Plan draw_plan(Seeded& random) {
     plan.crash_all = random.chance(0.3);
     plan.partitions = random.chance(0.5);
     plan.one_way = random.chance(0.3);
+    plan.isolation = random.chance(0.4);
+    plan.pauses = random.chance(0.4);
     plan.transfers = random.chance(0.4);
+    plan.late_joiner = random.chance(0.3);
     plan.full_disks = random.chance(0.2);
     plan.clock_drift = random.chance(0.5);
     plan.quorum_reads = random.chance(0.2);
@@ -104,10 +116,14 @@ public:
 
 private:
     void build();
+    void add_node(std::uint64_t number);
     void admit(NodeId node);
     void set_up();
     void disturb();
     void strike();
+    void crash(NodeId node);
+    NodeId leader_or_any();
+    void isolate_leader();
     void cut_randomly();
     void fill_disk(NodeId node);
     void make_peace();
@@ -135,7 +151,10 @@ private:
         const auto now = std::chrono::duration_cast<microseconds>(world_.now()).count();
         std::printf("%12lld us  %s\n", static_cast<long long>(now), what.c_str());
     }
-    NodeId random_node() { return NodeId(1 + world_.random.below(plan_.voters)); }
+    NodeId random_node() {
+        const std::vector<NodeId> ids = cluster_.ids();
+        return ids[world_.random.below(ids.size())];
+    }
 
     World world_;
     Plan plan_;
@@ -148,23 +167,25 @@ private:
 };
 
 void Run::build() {
-    for (std::uint64_t i = 1; i <= plan_.voters; ++i) {
-        NodeOptions options;
-        options.replica.id = NodeId(i);
-        options.replica.address = "node" + std::to_string(i) + ":9000";
-        options.replica.bootstrap = i == 1;
-        options.replica.database = plan_.database;
-        options.replica.log = plan_.log;
-        options.replica.log_tail_bytes = plan_.log_tail_bytes;
-        options.replica.quorum_reads = plan_.quorum_reads;
-        if (plan_.clock_drift) {
-            options.clock_rate = 0.7 + static_cast<double>(world_.random.below(600)) / 1000;
-        }
-        options.clock_offset = world_.random.between(Duration(0), seconds(1000000));
-        cluster_.add(std::move(options));
-        cluster_.start(NodeId(i));
-    }
+    for (std::uint64_t i = 1; i <= plan_.voters; ++i) add_node(i);
     for (std::uint64_t i = 2; i <= plan_.voters; ++i) admit(NodeId(i));
+}
+
+void Run::add_node(std::uint64_t i) {
+    NodeOptions options;
+    options.replica.id = NodeId(i);
+    options.replica.address = "node" + std::to_string(i) + ":9000";
+    options.replica.bootstrap = i == 1;
+    options.replica.database = plan_.database;
+    options.replica.log = plan_.log;
+    options.replica.log_tail_bytes = plan_.log_tail_bytes;
+    options.replica.quorum_reads = plan_.quorum_reads;
+    if (plan_.clock_drift) {
+        options.clock_rate = 0.7 + static_cast<double>(world_.random.below(600)) / 1000;
+    }
+    options.clock_offset = world_.random.between(Duration(0), seconds(1000000));
+    cluster_.add(std::move(options));
+    cluster_.start(NodeId(i));
 }
 
 void Run::admit(NodeId node) {
@@ -226,61 +247,82 @@ void Run::fill_disk(NodeId node) {
                     [this, node] { cluster_.disk(node).set_full(false); });
 }
 
-void Run::strike() {
-    const auto restart_soon = [this](NodeId node) {
-        world_.schedule(world_.now() + world_.random.between(milliseconds(1), seconds(3)),
-                        [this, node] {
-                            if (cluster_.running(node)) return;
-                            say("start of node " + std::to_string(node.value()));
-                            cluster_.start(node);
-                        });
-    };
-    ++faults_;
-    switch (world_.random.below(6)) {
-        case 0:
-        case 1:
-            if (!plan_.crashes) break;
-            {
-                const auto leader = cluster_.leader();
-                const NodeId victim = leader && world_.random.chance(0.5) ? *leader : random_node();
-                say("crash of node " + std::to_string(victim.value()));
-                cluster_.crash(victim);
-                restart_soon(victim);
-            }
-            return;
-        case 2:
-            if (!plan_.crash_all) break;
-            say("crash of all nodes");
-            for (const NodeId node : cluster_.ids()) {
-                cluster_.crash(node);
-                restart_soon(node);
-            }
-            return;
-        case 3:
-            if (!plan_.partitions) break;
-            say("partition");
-            cut_randomly();
-            return;
-        case 4:
-            if (!plan_.transfers) break;
-            if (const auto leader = cluster_.leader()) {
-                say("transfer from node " + std::to_string(leader->value()));
-                cluster_.run_on(
-                    *leader, [&] { cluster_.replica(*leader).transfer(NodeId(0), [](Status) {}); });
-            }
-            return;
-        default:
-            if (!plan_.full_disks) break;
-            say("full disk");
-            fill_disk(random_node());
-            return;
+// The leader hears no one, or no one hears it; clients reach it all the same.
+void Run::isolate_leader() {
+    const auto leader = cluster_.leader();
+    if (!leader) return;
+    const std::uint64_t ways = world_.random.between(1, 3);
+    for (const NodeId other : cluster_.ids()) {
+        if (other == *leader) continue;
+        if ((ways & 1) != 0) cluster_.network.cut(*leader, other);
+        if ((ways & 2) != 0) cluster_.network.cut(other, *leader);
     }
-    --faults_;
+    world_.schedule(world_.now() + world_.random.between(milliseconds(50), seconds(4)),
+                    [this] { cluster_.network.heal(); });
+}
+
+void Run::crash(NodeId node) {
+    say("crash of node " + std::to_string(node.value()));
+    cluster_.crash(node);
+    world_.schedule(world_.now() + world_.random.between(milliseconds(1), seconds(3)),
+                    [this, node] {
+                        if (cluster_.running(node)) return;
+                        say("start of node " + std::to_string(node.value()));
+                        cluster_.start(node);
+                    });
+}
+
+NodeId Run::leader_or_any() {
+    const auto leader = cluster_.leader();
+    return leader && world_.random.chance(0.5) ? *leader : random_node();
+}
+
+void Run::strike() {
+    struct Fault {
+        bool drawn;
+        const char* name;
+        std::function<void()> strike;
+    };
+    std::vector<Fault> faults = {
+        {plan_.crashes, "crash", [this] { crash(leader_or_any()); }},
+        {plan_.crash_all, "crash of all",
+         [this] {
+             for (const NodeId node : cluster_.ids()) crash(node);
+         }},
+        {plan_.partitions, "partition", [this] { cut_randomly(); }},
+        {plan_.isolation, "isolation", [this] { isolate_leader(); }},
+        {plan_.pauses, "pause",
+         [this] {
+             cluster_.pause(leader_or_any(), world_.random.between(milliseconds(50), seconds(3)));
+         }},
+        {plan_.transfers, "transfer",
+         [this] {
+             const auto leader = cluster_.leader();
+             if (!leader) return;
+             cluster_.run_on(*leader,
+                             [&] { cluster_.replica(*leader).transfer(NodeId(0), [](Status) {}); });
+         }},
+        {plan_.full_disks, "full disk", [this] { fill_disk(random_node()); }},
+    };
+    std::erase_if(faults, [](const Fault& fault) { return !fault.drawn; });
+    if (faults.empty()) return;
+    const Fault& fault = faults[world_.random.below(faults.size())];
+    say(fault.name);
+    ++faults_;
+    fault.strike();
 }
 
 void Run::disturb() {
     cluster_.network.faults = plan_.network;
     for (const auto& client : clients_) client->run_workload(plan_.pause_max);
+    if (plan_.late_joiner) {  // while there is load, and the log may be trimmed, but no other fault
+                              // yet
+        bool reached = false;
+        world_.schedule(world_.now() + seconds(5), [&] { reached = true; });
+        if (!run_until([&] { return reached; }, seconds(60))) return;
+        add_node(plan_.voters + 1);
+        admit(NodeId(plan_.voters + 1));
+    }
     const Duration end = world_.now() + kFaultPhase;
     while (world_.now() < end && !failed()) {
         const Duration next =
@@ -364,7 +406,8 @@ Outcome Run::run() {
     return {.failure = failure_,
             .options = plan_.describe(),
             .summary = std::to_string(history_.acknowledged()) + " writes acknowledged, " +
-                       std::to_string(faults_) + " faults",
+                       std::to_string(faults_) + " faults, " +
+                       std::to_string(cluster_.chunks_sent()) + " snapshot chunks",
             .trace_hash = world_.trace(),
             .simulated_seconds = std::chrono::duration<double>(world_.now()).count(),
             .nodes = plan_.voters};

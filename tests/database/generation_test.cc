@@ -1,0 +1,187 @@
+// Leadership gained and lost, and readers that live through what the WAL does.
+#include "tests/database/support.h"
+
+namespace quorlite::database {
+namespace {
+
+Options small_options() {
+    Options options;
+    options.command_bytes_max = 7000;
+    options.wal_frames_soft = 50;
+    options.flush_bytes = 200u << 10;
+    return options;
+}
+
+class LostLeadership : public testing::TestWithParam<int> {};
+
+// A leader loses its uncommitted suffix at random points, also in the middle of a transaction; the rest of that
+// transaction is committed by the next leader, or never.
+TEST_P(LostLeadership, KeepsExactlyTheCommittedPrefix) {
+    const auto seed = static_cast<std::uint64_t>(GetParam());
+    sim::Seeded random(seed);
+    Node leader(seed, small_options());
+    Node follower(seed + 100, small_options());
+    ASSERT_OK(leader.open());
+    ASSERT_OK(follower.open());
+    Log log;
+    Writer writer(leader, log);
+    SqlWorkload workload(seed);
+    ASSERT_OK(writer.run(SqlWorkload::setup()));
+    writer.commit();
+    for (int round = 0; round < 12; ++round) {
+        for (std::uint64_t i = 0, count = random.below(12); i < count; ++i) {
+            writer.run(workload.next()).ok();
+            if (random.below(4) == 0) writer.commit();
+        }
+        const std::uint64_t applied = leader.store->applied_index().value();
+        const std::uint64_t kept = applied + random.below(log.size() - applied + 1);
+        leader.store->committed(Index(kept));
+        const bool more = random.below(2) == 0;  // the next leader has the whole log
+        if (!more) log.resize(kept);
+        Connection& old = writer.connection();
+        leader.store->new_generation();
+        EXPECT_FALSE(old.current());
+        EXPECT_FALSE(query(old, "SELECT * FROM a").ok());
+        EXPECT_FALSE(execute(old, "INSERT INTO a(n) VALUES(1)").ok());
+        EXPECT_FALSE(old.take_capture().has_value());
+        leader.catch_up(log, log.size());
+        follower.catch_up(log, log.size());
+        leader.executor.run();
+        ASSERT_EQ(leader.checksum(), follower.checksum()) << "round " << round;
+        writer.reconnect();
+        if (random.below(3) == 0) leader.flush();
+    }
+    ASSERT_EQ(dump(writer.connection()), dump(*follower.connect()));
+    EXPECT_EQ(writer.must_query("PRAGMA integrity_check"), "ok\n");
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, LostLeadership, testing::Range(1, 41));
+
+TEST(Generation, UncommittedTransactionsAreVisibleAtOnceAndGoneAfterwards) {
+    Node node(1);
+    ASSERT_OK(node.open());
+    Log log;
+    Writer writer(node, log);
+    ASSERT_OK(writer.run("CREATE TABLE t(x); INSERT INTO t VALUES(1)"));
+    writer.commit();
+    const std::uint64_t committed = node.checksum();
+    ASSERT_OK(writer.run("INSERT INTO t VALUES(2)"));
+    EXPECT_EQ(*query(*node.connect(), "SELECT count(*) FROM t"), "2\n");
+    EXPECT_EQ(writer.database().newest_proposed(), Index(3));
+    EXPECT_EQ(node.checksum(), committed);
+    node.store->new_generation();
+    EXPECT_EQ(*query(*node.connect(), "SELECT count(*) FROM t"), "1\n");
+    EXPECT_EQ(node.checksum(), committed);
+}
+
+TEST(Generation, AReaderKeepsItsSnapshotWhileTheWalGrowsAndIsMoved) {
+    Options options = small_options();
+    options.wal_frames_hard = 100'000;
+    Node node(1, options);
+    ASSERT_OK(node.open());
+    Log log;
+    Writer writer(node, log);
+    SqlWorkload workload(3);
+    ASSERT_OK(writer.run(SqlWorkload::setup()));
+    sim::Seeded random(4);
+    struct Reader {
+        std::unique_ptr<Connection> connection;
+        std::string expected;
+    };
+    std::vector<Reader> readers;
+    for (int i = 0; i < 300; ++i) {
+        writer.run(workload.next()).ok();
+        if (random.below(2) == 0) writer.commit();
+        if (random.below(10) == 0) node.flush();
+        if (random.below(6) == 0 && readers.size() < 4) {
+            Reader reader{node.connect(), {}};
+            ASSERT_OK(execute(*reader.connection, "BEGIN"));
+            reader.expected = dump(*reader.connection);
+            EXPECT_EQ(reader.expected, dump(writer.connection()));
+            readers.push_back(std::move(reader));
+        }
+        for (const Reader& reader : readers) ASSERT_EQ(dump(*reader.connection), reader.expected) << i;
+        if (random.below(12) == 0) readers.clear();
+    }
+}
+
+TEST(Generation, TheWalIsMovedAndFlushedWhenNothingPins) {
+    Node node(1);
+    ASSERT_OK(node.open());
+    Log log;
+    Writer writer(node, log);
+    ASSERT_OK(writer.run("CREATE TABLE t(x); INSERT INTO t VALUES(1)"));
+    writer.commit();
+    const auto reader = node.connect();
+    ASSERT_OK(execute(*reader, "BEGIN; SELECT * FROM t"));
+    ASSERT_OK(writer.run("INSERT INTO t VALUES(2)"));
+    writer.commit();
+    node.flush();
+    EXPECT_NE(writer.database().pinned_by(), "");
+    EXPECT_EQ(node.store->flushed_index(), Index(0));
+    ASSERT_OK(execute(*reader, "COMMIT"));
+    EXPECT_EQ(writer.database().pinned_by(), "");
+    node.flush();
+    EXPECT_EQ(node.store->flushed_index(), Index(3));
+    EXPECT_EQ(writer.must_query("SELECT sum(x) FROM t"), "3\n");
+}
+
+TEST(Generation, AReaderThatPinsTooMuchIsEnded) {
+    Options options = small_options();
+    options.wal_frames_hard = 200;
+    Node node(1, options);
+    ASSERT_OK(node.open());
+    Log log;
+    Writer writer(node, log);
+    ASSERT_OK(writer.run("CREATE TABLE t(x)"));
+    ASSERT_OK(writer.run("INSERT INTO t VALUES(1)"));
+    const auto idle = node.connect();
+    ASSERT_OK(execute(*idle, "BEGIN; SELECT * FROM t"));
+    const auto between_rows = node.connect();
+    auto prepared = between_rows->prepare("SELECT * FROM t, t AS u");
+    ASSERT_OK(prepared);
+    ASSERT_TRUE(*prepared->statement->step());
+    EXPECT_FALSE(between_rows->take_capture().has_value());
+    for (int i = 0; i < 400; ++i) {
+        ASSERT_OK(writer.run("INSERT INTO t VALUES(hex(zeroblob(3000)))"));
+        writer.commit();
+    }
+    EXPECT_LT(node.store->memory_bytes(), 500 * kPageSize + (4u << 20));
+    const auto ended = query(*idle, "SELECT * FROM t");
+    ASSERT_FALSE(ended.ok());
+    EXPECT_EQ(ended.error().code, 517);
+    EXPECT_FALSE(idle->in_transaction());
+    EXPECT_OK(query(*idle, "SELECT count(*) FROM t"));
+    const auto row = prepared->statement->step();
+    ASSERT_FALSE(row.ok());
+    EXPECT_EQ(row.error().code, 517);
+}
+
+// What a writer has committed beside the loop is visible before it comes back; whoever sees it proposes it.
+TEST(Generation, ACaptureIsTakenByWhoeverSeesIt) {
+    Node node(1);
+    ASSERT_OK(node.open());
+    Log log;
+    Writer writer(node, log);
+    ASSERT_OK(writer.run("CREATE TABLE t(x)"));
+    auto insert = writer.connection().prepare("INSERT INTO t VALUES(1)");
+    ASSERT_FALSE(*insert->statement->step());
+    const auto reader = node.connect();
+    EXPECT_EQ(*query(*reader, "SELECT count(*) FROM t"), "1\n");
+    const auto capture = reader->take_capture();
+    ASSERT_TRUE(capture.has_value());
+    ASSERT_EQ(capture->commands.size(), 1u);
+    log.push_back(capture->commands[0]);
+    writer.database().proposed(Index(log.size()));
+    EXPECT_TRUE(writer.connection().proposed_by_other());
+    EXPECT_FALSE(writer.connection().take_capture().has_value());
+    EXPECT_EQ(writer.database().newest_proposed(), Index(2));
+    writer.commit();
+    Node follower(2);
+    ASSERT_OK(follower.open());
+    follower.catch_up(log, log.size());
+    EXPECT_EQ(follower.checksum(), node.checksum());
+}
+
+}  // namespace
+}  // namespace quorlite::database

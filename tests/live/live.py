@@ -1,0 +1,410 @@
+#!/usr/bin/env python3
+"""Faults on real processes: three quorlited nodes on this machine, killed, stopped, flooded, cut short.
+
+Usage: live.py [--binary QUORLITED] [--directory DIR] [SCENARIO...]     all scenarios if none is named
+
+Data lies in DIR on a real disk. Only processes that were started here are ever signalled.
+"""
+
+import argparse
+import pathlib
+import resource
+import shutil
+import signal
+import socket
+import struct
+import sys
+import threading
+import time
+import traceback
+
+import client
+from cluster import ROOT, Cluster, Connection, Failure, InDoubt, Unreachable, default_binary, find_leader
+
+
+class Writer(threading.Thread):
+    """Inserts numbered rows until told to stop. Knows what was acknowledged, when, and what is in doubt."""
+
+    def __init__(self, cluster, number=0, pause=0.0, **options):
+        super().__init__(daemon=True)
+        self.client = cluster.client(**options)
+        self.number = number
+        self.pause = pause
+        self.acknowledged = {}
+        self.in_doubt = set()
+        self.errors = []
+        self.stopping = False
+
+    def run(self):
+        count = 0
+        while not self.stopping:
+            count += 1
+            name = f"{self.number}-{count}"
+            try:
+                self.client.execute("INSERT INTO rows(name) VALUES (?)", name)
+                self.acknowledged[name] = time.monotonic()
+            except InDoubt:
+                self.in_doubt.add(name)
+            except (Failure, Unreachable) as error:
+                self.errors.append(error)
+            time.sleep(self.pause)
+
+    def stop(self):
+        self.stopping = True
+        self.join(40)
+        assert not self.is_alive(), "a writer hangs"
+        self.client.close()
+        return self
+
+
+class Load:
+    """Several writers, and the check that what they were told is true."""
+
+    def __init__(self, cluster, writers=4, **options):
+        self.cluster = cluster
+        cluster.client().execute("CREATE TABLE IF NOT EXISTS rows(id INTEGER PRIMARY KEY, name TEXT UNIQUE)")
+        self.writers = [Writer(cluster, number, **options) for number in range(writers)]
+        cluster.at_close.append(self.let_go)
+        for writer in self.writers:
+            writer.start()
+
+    def let_go(self):
+        for writer in self.writers:
+            writer.stopping = True
+
+    @property
+    def acknowledged(self):
+        return sum(len(writer.acknowledged) for writer in self.writers)
+
+    def wait_for(self, more, timeout=20):
+        goal = self.acknowledged + more
+        self.cluster.until(lambda: self.acknowledged >= goal, timeout, f"{more} more writes")
+
+    def longest_silence_ms(self, since):
+        times = sorted(t for writer in self.writers for t in writer.acknowledged.values() if t >= since)
+        return 1000 * max((b - a for a, b in zip([since] + times, times)), default=1e6)
+
+    def stop_and_check(self, errors_allowed=False, doubts_allowed=True):
+        for writer in self.writers:
+            writer.stop()
+        acknowledged = {name for writer in self.writers for name in writer.acknowledged}
+        in_doubt = {name for writer in self.writers for name in writer.in_doubt}
+        present = {name for (name,) in self.cluster.client().query("SELECT name FROM rows")}
+        errors = [error for writer in self.writers for error in writer.errors]
+        assert acknowledged <= present, f"lost: {sorted(acknowledged - present)[:5]}"
+        assert present <= acknowledged | in_doubt, f"uncalled for: {sorted(present - acknowledged - in_doubt)[:5]}"
+        assert errors_allowed or not errors, f"{len(errors)} failed requests: {errors[:3]}"
+        assert doubts_allowed or not in_doubt, f"{len(in_doubt)} requests in doubt"
+        assert self.cluster.client().query("PRAGMA integrity_check") == [("ok",)]
+        return f"{len(acknowledged)} acknowledged, {len(in_doubt)} in doubt"
+
+
+# --- scenarios: each gets a fresh cluster and returns a line for the report ---
+
+
+def leader_killed(cluster):
+    silences = []
+    load = Load(cluster)
+    load.wait_for(200)
+    for _ in range(3):
+        leader = cluster.leader()
+        killed = time.monotonic()
+        leader.kill()
+        load.wait_for(50)
+        silences.append(load.longest_silence_ms(killed))
+        leader.start()
+        cluster.until(lambda node=leader: answers(node), 10, "the killed node answers again")
+        time.sleep(0.5)
+    report = load.stop_and_check()
+    assert max(silences) < 3000, silences
+    return f"writes away for {', '.join(f'{ms:.0f}' for ms in silences)} ms; {report}"
+
+
+def answers(node):
+    find_leader([node.address], 0.2).close()
+    return True
+
+
+def leader_stopped_gracefully(cluster):
+    load = Load(cluster)
+    load.wait_for(200)
+    leader = cluster.leader()
+    stopped = time.monotonic()
+    status = leader.stop()
+    load.wait_for(100)
+    silence = load.longest_silence_ms(stopped)
+    report = load.stop_and_check(doubts_allowed=False)
+    assert status == 0, status
+    assert silence < 300, f"{silence} ms"
+    return f"writes away for {silence:.0f} ms; {report}"
+
+
+def rolling_restart(cluster):
+    load = Load(cluster)
+    load.wait_for(100)
+    for node in cluster.nodes:
+        assert node.stop() == 0
+        load.wait_for(50)
+        node.start()
+        cluster.until(lambda node=node: answers(node), 10, "the restarted node answers")
+        time.sleep(0.3)
+    report = load.stop_and_check(doubts_allowed=False)
+    return report
+
+
+def leader_paused(cluster):
+    load = Load(cluster, answer_within=0.5, patience=2)
+    load.wait_for(200)
+    leader = cluster.leader()
+    paused = time.monotonic()
+    leader.signal(signal.SIGSTOP)
+    others = [node.address for node in cluster.nodes if node is not leader]
+    cluster.until(lambda: find_leader(others, 0.5).close() is None, 10, "another leader")
+    away = 1000 * (time.monotonic() - paused)
+    load.wait_for(50, 30)
+    leader.signal(signal.SIGCONT)
+    load.wait_for(50)
+    report = load.stop_and_check()
+    assert away < 3000, away
+    return f"another leader after {away:.0f} ms; {report}"
+
+
+def all_killed(cluster):
+    report = []
+    for _ in range(3):
+        load = Load(cluster)
+        load.wait_for(200)
+        for node in cluster.nodes:
+            node.signal(signal.SIGKILL)
+        for writer in load.writers:
+            writer.stopping = True
+        for node in cluster.nodes:
+            node.process.wait()
+            node.start()
+        cluster.leader()
+        report.append(check_all(cluster, load))
+    return "; ".join(report)
+
+
+def check_all(cluster, load):
+    """As Load.stop_and_check, when earlier loads have left rows of the same names behind."""
+    report = load.stop_and_check(errors_allowed=True)
+    cluster.client().execute("DELETE FROM rows")
+    return report
+
+
+def raise_descriptors(count):
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(count, hard), hard))
+
+
+def dial(node):
+    connection = socket.create_connection(client.parse_address(node.address), timeout=5)
+    connection.settimeout(5)
+    return connection
+
+
+class Bystander:
+    """An ordinary client that writes all the while; the longest of its requests is the harm done to it."""
+
+    def __init__(self, cluster):
+        self.load = Load(cluster, writers=1, pause=0.005)
+        self.since = time.monotonic()
+
+    def check(self, worst_ms):
+        silence = self.load.longest_silence_ms(self.since)
+        report = self.load.stop_and_check(doubts_allowed=False)
+        assert silence < worst_ms, f"others waited {silence:.0f} ms"
+        return f"others waited at most {silence:.0f} ms, {report}"
+
+
+def connection_flood(cluster):
+    raise_descriptors(8192)
+    leader = cluster.leader()
+    before = leader.memory_kb()
+    bystander = Bystander(cluster)
+    connections = [dial(leader) for _ in range(2000)]
+    for connection in connections[::2]:
+        connection.sendall(struct.pack("<Q", 1))
+    time.sleep(1)
+    grown = leader.memory_kb() - before
+    report = bystander.check(1000)
+    for connection in connections:
+        connection.close()
+    assert grown < 100_000, f"{grown} KiB"
+    return f"2000 connections cost {grown} KiB; {report}"
+
+
+def limit_reached(cluster):
+    """The cluster of this scenario allows 50 clients: peers must get through all the same."""
+    leader = cluster.leader()
+    bystander = Bystander(cluster)
+    time.sleep(0.2)
+    connections = [dial(leader) for _ in range(400)]
+    closed = 0
+    for connection in connections:
+        try:
+            connection.sendall(struct.pack("<QIBBHQ", 1, 1, client.LEADER, 0, 0, 0))
+            closed += connection.recv(100) == b""
+        except OSError:
+            closed += 1
+    follower = next(node for node in cluster.nodes if node is not leader)
+    follower.kill()
+    follower.start()
+    cluster.until(lambda: Connection(follower.address).leader()[1], 10, "a follower is back")
+    report = bystander.check(1000)
+    for connection in connections:
+        connection.close()
+    assert 340 <= closed <= 360, closed
+    return f"{closed} of 400 turned away; {report}"
+
+
+def half_messages(cluster):
+    leader = cluster.leader()
+    bystander = Bystander(cluster)
+    announced = struct.pack("<QIBBH", 1, 1 << 22, client.EXEC_SQL, 0, 0) + bytes(64)
+    before = leader.memory_kb()
+    connections = []
+    for size in range(200):
+        connection = dial(leader)
+        connection.sendall(announced[: 1 + size % len(announced)])
+        connections.append(connection)
+    time.sleep(0.5)
+    grown = leader.memory_kb() - before
+    report = bystander.check(1000)
+    for connection in connections:
+        connection.close()
+    assert grown < 50_000, f"{grown} KiB for what was only announced"
+    return f"{grown} KiB; {report}"
+
+
+def slow_writers(cluster):
+    """One byte now and then: the first word must come within 10 s, or the connection is closed."""
+    leader = cluster.leader()
+    bystander = Bystander(cluster)
+    connections = [dial(leader) for _ in range(100)]
+    deadline = time.monotonic() + 14
+    closed = 0
+    while connections and time.monotonic() < deadline:
+        time.sleep(2.2)
+        for connection in list(connections):
+            try:
+                connection.sendall(b"\1" if len(connections) % 2 else b"\0")
+                connection.settimeout(0.001)
+                if connection.recv(1) == b"":
+                    raise OSError
+            except TimeoutError:
+                continue
+            except OSError:
+                connections.remove(connection)
+                connection.close()
+                closed += 1
+    report = bystander.check(1000)
+    assert closed == 100, closed
+    return f"all closed; {report}"
+
+
+def never_reading(cluster):
+    writer = cluster.client()
+    writer.execute("CREATE TABLE large(body)")
+    writer.execute("INSERT INTO large SELECT randomblob(10000) FROM "
+                   "(WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 3000) SELECT n FROM c)")
+    leader = cluster.leader()
+    bystander = Bystander(cluster)
+    before = leader.memory_kb()
+    readers = []
+    for _ in range(30):
+        reader = cluster.connect()
+        reader.send_query("SELECT a.body FROM large a, large b")
+        readers.append(reader)
+    time.sleep(3)
+    grown = leader.memory_kb() - before
+    report = bystander.check(1500)
+    for reader in readers:
+        reader.close()
+    assert grown < 250_000, f"{grown} KiB"
+    return f"30 clients that do not read cost {grown} KiB; {report}"
+
+
+def vanished_clients(cluster):
+    """A client that goes away in the middle of a long statement leaves nothing running."""
+    leader = cluster.leader()
+    connection = cluster.connect()
+    for _ in range(10):
+        doomed = cluster.connect()
+        doomed.send_query("WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT count(*) FROM c")
+        time.sleep(0.02)
+        doomed.close()
+    time.sleep(2)
+    before = cpu_seconds(leader)
+    time.sleep(1)
+    used = cpu_seconds(leader) - before
+    assert connection.query("SELECT 1") == [(1,)]
+    assert used < 0.3, f"{used} s of processor time in one second"
+    return f"{1000 * used:.0f} ms of processor time in a second afterwards"
+
+
+def cpu_seconds(node):
+    fields = pathlib.Path(f"/proc/{node.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / 100
+
+
+def garbage_peers(cluster):
+    """Bytes that claim to come from a peer."""
+    bystander = Bystander(cluster)
+    for node in cluster.nodes:
+        for size in (0, 1, 8, 40, 5000):
+            connection = dial(node)
+            connection.sendall(b"quorlite" + bytes((i * 37 + size) % 256 for i in range(size)))
+            connection.close()
+        connection = dial(node)
+        hello = struct.pack("<HHHBBQH", 1, 1, 1, 0, 0, 77, 6) + b"x:1234"
+        connection.sendall(b"quorlite" + struct.pack("<II", len(hello), 0) + hello)
+        assert connection.recv(1) == b""
+        connection.close()
+    time.sleep(0.5)
+    report = bystander.check(1000)
+    assert all(node.running() for node in cluster.nodes)
+    return report
+
+
+SCENARIOS = [leader_killed, leader_stopped_gracefully, rolling_restart, leader_paused, all_killed, connection_flood,
+             limit_reached, half_messages, slow_writers, never_reading, vanished_clients, garbage_peers]
+OPTIONS = {limit_reached: ["--connections", "50"]}
+
+
+def run(scenario, binary, directory):
+    began = time.monotonic()
+    cluster = Cluster(directory / scenario.__name__, binary=binary, options=OPTIONS.get(scenario, []))
+    try:
+        cluster.start()
+        report = scenario(cluster)
+        crashed = [node.address for node in cluster.nodes if not node.running() and node.process.returncode not in (0, -9)]
+        assert not crashed, f"ended by themselves: {crashed}"
+    except Exception:
+        print(f"FAILED {scenario.__name__}\n{traceback.format_exc()}\n{cluster.logs()}", flush=True)
+        return False
+    finally:
+        cluster.close()
+    shutil.rmtree(cluster.directory, ignore_errors=True)
+    print(f"passed {scenario.__name__} in {time.monotonic() - began:.1f} s: {report}", flush=True)
+    return True
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--binary", type=pathlib.Path, default=default_binary())
+    parser.add_argument("--directory", type=pathlib.Path, default=ROOT / "build/live")
+    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO")
+    arguments = parser.parse_args()
+    known = {scenario.__name__: scenario for scenario in SCENARIOS}
+    unknown = set(arguments.scenarios) - set(known)
+    if unknown:
+        parser.error(f"no such scenario: {', '.join(unknown)}; there are {', '.join(known)}")
+    chosen = [known[name] for name in arguments.scenarios] or SCENARIOS
+    results = [run(scenario, arguments.binary, arguments.directory) for scenario in chosen]
+    return 0 if all(results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
