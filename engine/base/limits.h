@@ -22,7 +22,7 @@ inline constexpr std::size_t kUncommittedRowsBytesMax = 16u << 20;  // RETURNING
 inline constexpr std::size_t kSessionReadAheadBytes = 64u << 10;   // requests that wait for their turn
 inline constexpr std::size_t kSessionIdleBufferBytes = 16u << 10;  // kept by a session at rest
 inline constexpr std::size_t kAddressBytesMax = 512;               // of a node
-inline constexpr int kSessionMovesPerTurn = 256;                   // then other sessions have theirs
+inline constexpr int kSessionMovesPerTurn = 64;                   // then other sessions have theirs
 
 // Peers.
 inline constexpr std::size_t kPeerFrameBytesMax = 160u << 20;

@@ -278,9 +278,7 @@ Error SqliteConnection::error(int result) {
         found = Error{result, sqlite3_errstr(result)};  // misuse leaves no trace in the connection
     }
     if (!current()) return leadership_lost();
-    if (found.code == SQLITE_AUTH && !denial_.empty()) {
-        found.message = "not authorized: " + std::string(denial_);
-    }
+    if (!denial_.empty()) found = {SQLITE_AUTH, "not authorized: " + std::string(denial_)};
     if (client_->transaction_too_large) {
         client_->transaction_too_large = false;
         found.message = "the transaction is too large: the limit is " +

@@ -28,8 +28,10 @@ Status fill_with_zeros(File& file, std::uint64_t from, std::uint64_t to) {
 Result<std::shared_ptr<File>> rename_segment(Disk& disk, const std::string& from,
                                              const std::string& to) {
     Status status = disk.exists(from) ? disk.rename(from, to) : Status();
-    if (status) status = disk.sync_directory(kLogDirectory);
     if (!status) return std::move(status).error();
+    const Status synced = disk.sync_directory(kLogDirectory);
+    // Whatever the reason, a sync that failed is not tried again: so it is not told as a full disk.
+    if (!synced) return Error{.code = code::kIo, .message = synced.error().message};
     auto file = disk.open(to, OpenMode::kExisting, true);
     if (!file) return std::move(file).error();
     return std::shared_ptr<File>(*std::move(file));

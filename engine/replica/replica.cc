@@ -362,6 +362,7 @@ void Replica::State::lead() {
 }
 
 void Replica::State::step_down() {
+    store->committed(applied);  // what is not by now goes with the generation
     release();
     leading = false;
     serving = false;
@@ -719,7 +720,9 @@ Leader Replica::leader() const {
     const raft::Configuration& configuration = state_->core->configuration();
     if (!configuration.is_voter(state_->identity.id)) return {};
     const raft::Server* leader = configuration.find(state_->core->leader());
-    return leader == nullptr ? Leader{} : Leader{leader->id, leader->address};
+    // Until it serves, a new leader would only send away the clients that come to it.
+    if (leader == nullptr || (leader->id == id() && !state_->serving)) return {};
+    return {leader->id, leader->address};
 }
 
 const raft::Configuration& Replica::configuration() const {

@@ -159,7 +159,10 @@ void Front::Connection::read() {
     const std::size_t room = wanted ? kReadBytes : kHeldBytesMax - held_.size();
     if (room == 0) return;
     const ssize_t got = ::recv(socket_.native_handle(), front_->buffer.data(), room, MSG_DONTWAIT);
-    if (got > 0) return take({front_->buffer.data(), static_cast<std::size_t>(got)});
+    if (got > 0) {
+        update_waits();
+        return take({front_->buffer.data(), static_cast<std::size_t>(got)});
+    }
     if (got == 0) return end_input();
     if (!would_block(errno)) close();
 }
@@ -247,6 +250,9 @@ bool Front::Connection::send() {
 }
 
 void Front::Connection::pump() {
+    // Before the session is called: it may be long in coming back, and its client may vanish
+    // meanwhile.
+    update_waits();
     deliver();
     if (phase_ != Phase::kClient || blocked_ || !send()) return;
     if (session_->finished() && session_->output().empty()) return close();

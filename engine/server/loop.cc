@@ -157,6 +157,7 @@ struct Loop::State {
     asio::executor_work_guard<asio::io_context::executor_type> work;
 
     // Only on the loop.
+    Task at_round_end;
     TaskQueue queue;
     std::map<std::pair<TimePoint, std::uint64_t>, Task> timers;
     std::unordered_map<std::uint64_t, TimePoint> timer_deadlines;
@@ -190,16 +191,16 @@ struct Loop::State {
         asio::post(context, [] {});
     }
 
-    void serve(Holder& self, const std::function<void()>& round_ended);
-    void round(const std::function<void()>& round_ended);
+    void serve(Holder& self);
+    void round();
     void take_posted();
     bool quiet();
     bool pass_on(Holder& self);
     void end();
 
-    bool give_away(const std::function<void()>& round_ended);
+    bool give_away();
     void take_back();
-    Holder& add_holder(const std::function<void()>& round_ended);
+    Holder& add_holder();
 
     void set_alarm();
     void run_timers();
@@ -220,7 +221,8 @@ Loop::~Loop() {
 void Loop::start() {
     const std::lock_guard lock(state_->roles_mutex);
     QUORLITE_CHECK(state_->holders.empty());
-    state_->add_holder(round_ended);
+    state_->at_round_end = round_ended;
+    state_->add_holder();
 }
 
 void Loop::stop() {
@@ -361,12 +363,12 @@ void Loop::State::run_timers() {
 
 // ---- Holding the loop ----
 
-Holder& Loop::State::add_holder(const std::function<void()>& round_ended) {
+Holder& Loop::State::add_holder() {
     holders.push_back(std::make_unique<Holder>());
     Holder& holder = *holders.back();
     holder.holds = true;
     try {
-        holder.thread = std::thread([this, &holder, &round_ended] { serve(holder, round_ended); });
+        holder.thread = std::thread([this, &holder] { serve(holder); });
     } catch (...) {
         holders.pop_back();
         throw;
@@ -374,20 +376,20 @@ Holder& Loop::State::add_holder(const std::function<void()>& round_ended) {
     return holder;
 }
 
-void Loop::State::serve(Holder& self, const std::function<void()>& round_ended) {
+void Loop::State::serve(Holder& self) {
     block_signals();
     here = {this, &self, nullptr};
     for (;;) {
         while (!wanted.load(std::memory_order_acquire)) {
             if (stopping.load(std::memory_order_relaxed) && quiet()) return end();
-            round(round_ended);
+            round();
         }
         if (!pass_on(self)) return;
     }
 }
 
 // Handles what has happened, waiting for something if need be.
-void Loop::State::round(const std::function<void()>& round_ended) {
+void Loop::State::round() {
     // Each of these is set before the context is woken, so none can be missed by going to sleep.
     const bool at_work = !queue.empty() || has_posted.load() || wanted.load();
     if (!at_work) context.run_one();
@@ -399,7 +401,7 @@ void Loop::State::round(const std::function<void()>& round_ended) {
         queue.pop()();
         if (wanted.load(std::memory_order_relaxed)) break;
     }
-    if (round_ended) round_ended();
+    if (at_round_end) at_round_end();
 }
 
 // Gives the loop to the first thread that wants it back and waits for it to come round again.
@@ -421,13 +423,13 @@ bool Loop::State::pass_on(Holder& self) {
 }
 
 // The loop is given away by the work of the current step. False: nobody can take it now.
-bool Loop::State::give_away(const std::function<void()>& round_ended) {
+bool Loop::State::give_away() {
     const std::lock_guard lock(roles_mutex);
     if (away.load() >= options.helper_threads_max) return false;
     Holder* self = here.holder;
     if (standing_by.empty()) {
         try {
-            add_holder(round_ended);
+            add_holder();
         } catch (const std::system_error&) {
             return false;
         }
@@ -490,7 +492,7 @@ void Loop::may_yield() {
         return;
     }
     if (now - step->since < state_->options.step_budget) return;
-    step->given_away = state_->give_away(round_ended);
+    step->given_away = state_->give_away();
     ++(step->given_away ? state_->hand_overs : state_->kept);
     step->since = now;  // if nobody was free: ask again after another budget
 }

@@ -67,7 +67,7 @@ public:
 
     // Runs on the loop at the end of each round, when everything that had happened was handled:
     // what was gathered meanwhile should leave now. To be set before start().
-    std::function<void()> round_ended;
+    Task round_ended;
 
     asio::io_context& context();
 

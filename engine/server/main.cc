@@ -173,6 +173,10 @@ int main(int argc, char** argv) {
     NodeOptions options;
     CLI::App app("quorlited: a node of a replicated SQLite database server");
     app.set_version_flag("--version", QUORLITE_VERSION);
+    app.footer(
+        "Exit status: 0 stopped as asked; 64 an option makes no sense; 70 broken (a disk write\n"
+        "failed); 71 the directory cannot be used; 72 the port cannot be had; 73 the cluster does\n"
+        "not take the node in; 74 the cluster has removed the node.");
     app.set_config("--config", "", "A file with the same options, one `name = value` per line");
     add_identity(app, options);
     add_tuning(app, options);

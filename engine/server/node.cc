@@ -372,11 +372,11 @@ void Node::Impl::stop() {
         replica->stop();
     });
     loop.stop();
+    if (replica) log.info("stopped");
     joining.reset();
     front.reset();
     replica.reset();
     disk.reset();
-    log.info("stopped");
 }
 
 // ---- The public face ----

@@ -77,6 +77,10 @@ void Execution::prepare_only(Handle& handle, std::string_view sql, std::uint8_t 
 Execution::Progress Execution::advance(Output& output) {
     QUORLITE_CHECK(active());
     if (waiting_) return Progress::kWaiting;
+    if (abandoned_ && phase_ != Phase::kStepped) {
+        finish();
+        return Progress::kDone;
+    }
     if (streaming() && !output.has_room() && !stop_ && !is_void()) return Progress::kBlocked;
     move(output);
     return active() ? Progress::kMoved : Progress::kDone;
@@ -373,6 +377,7 @@ void Execution::propose() {
 
 // The statement's end. The lock goes after what it captured was proposed.
 void Execution::retire() {
+    if (handle_ == nullptr) return;
     if (prepared_ != nullptr) {
         statement().reset();
         if (statement().parameter_count() > 0) statement().clear_bindings();
@@ -402,7 +407,6 @@ void Execution::conclude() {
 void Execution::commit() {
     reply_ = {};
     phase_ = Phase::kConfirm;
-    if (abandoned_) return finish();
     if ((!proposed_ && !captured_) || sent_rows_) return;
     wait([this](auto done) { replica_.when_committed(index_, done); });
 }
@@ -410,7 +414,7 @@ void Execution::commit() {
 void Execution::confirm() {
     phase_ = Phase::kAnswer;
     if (!reply_.ok()) return in_doubt_if(proposed_);
-    if (!must_confirm_ || sent_rows_ || abandoned_) return;
+    if (!must_confirm_ || sent_rows_) return;
     confirming_ = true;
     wait([this](auto done) { replica_.when_readable(index_, done); });
 }
@@ -421,7 +425,6 @@ void Execution::in_doubt_if(bool proposed) {
 }
 
 void Execution::answer(Output& output) {
-    if (abandoned_) return finish();
     if (!reply_.ok()) {
         if (confirming_) in_doubt_if(proposed_ || captured_);
         error_ = std::move(reply_).error();
@@ -484,10 +487,13 @@ void Execution::abandon() {
     if (!active()) return;
     abandoned_ = true;
     stop();
+    if (stepping_) return;
+    retire();
+    handle_ = nullptr;
 }
 
 void Execution::leadership_changed() {
-    if (active() && is_void()) stop();
+    if (holds_handle() && is_void()) stop();
 }
 
 }  // namespace quorlite::session

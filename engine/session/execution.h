@@ -62,6 +62,7 @@ public:
     Progress advance(Output& output);
     bool active() const { return phase_ != Phase::kIdle; }
     bool waiting() const { return waiting_; }
+    bool holds_handle() const { return active() && handle_ != nullptr; }
     // SQLite is at work, perhaps beside the loop.
     bool stepping() const { return stepping_; }
     // Rows have been sent and more will follow.
@@ -74,7 +75,8 @@ public:
     void interrupt();
     bool interrupted() const { return interrupted_; }
     bool was_interrupted() const { return answered_interrupt_; }
-    // The client is gone: stop soon and answer nothing.
+    // The client is gone: stop soon and answer nothing. Unless SQLite is at work the handle is let
+    // go at once.
     void abandon();
     // The handle may have become void: stop soon if so.
     void leadership_changed();

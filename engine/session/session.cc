@@ -195,7 +195,7 @@ void Conversation::pump() {
         execution_.shrink_idle();
         output_.shrink_idle();
     }
-    if (finished_ && activity_ != Activity::kExecution) handle_.reset();
+    if (finished_ && !execution_.holds_handle()) handle_.reset();
     self_ = waiting() ? self : nullptr;
     if (owner_calls_ == 0 && !closed_ && changed_) changed_();
 }

@@ -284,5 +284,41 @@ TEST_P(LogTest, ReadsBesideTheLoop) {
     if (reader.joinable()) reader.join();
 }
 
+// A write that fails for lack of space may be on the disk all the same. What is written instead may
+// not fit where it stood, and goes to the next segment.
+TEST(Log, AWriteThatWasGivenUpDoesNotComeBack) {
+    const FatalGuard fatal;
+    constexpr std::uint64_t kBatches = kSmall.segment_bytes / kDiskBlock - 2;
+    for (std::uint64_t seed = 0; seed < 8; ++seed) {
+        TestExecutor executor;
+        sim::SimDisk disk(seed);
+        disk.attach(executor);
+        RecoveredLog recovered;
+        auto log = *Log::open(disk, executor, kSmall, Index(), Index(), recovered);
+        const auto settle = [&] {
+            return executor.run_until([&] { return log->durable_index() == log->last_index(); });
+        };
+        for (std::uint64_t i = 1; i <= kBatches; ++i) {
+            log->append(make_entries(i, 1, 1, 100));
+            ASSERT_TRUE(settle());
+        }
+        disk.fail(disk.operations() + 1, code::kFull);
+        log->append(make_entries(kBatches + 1, 1, 1, 100));
+        executor.run();
+        log->truncate(Index(kBatches + 1));
+        log->append(make_entries(kBatches + 1, 2, 2, 1500));
+        ASSERT_TRUE(settle());
+        log.reset();
+        executor.clear();
+        disk.crash({});
+        disk.attach(executor);
+        log = *Log::open(disk, executor, kSmall, Index(), Index(), recovered);
+        auto expected = make_entries(1, kBatches, 1, 100);
+        for (auto& entry : make_entries(kBatches + 1, 2, 2, 1500)) expected.push_back(entry);
+        EXPECT_TRUE(same(recovered.entries, expected));
+        EXPECT_EQ(recovered.damage, "");
+    }
+}
+
 }  // namespace
 }  // namespace quorlite::test

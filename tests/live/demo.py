@@ -65,7 +65,8 @@ def demonstrate(cluster):
         writer.start()
     time.sleep(SECONDS_BEFORE)
     leader = cluster.leader()
-    say(f"{sum(len(w.acknowledged) for w in writers)} writes acknowledged; the leader is {leader.address}: kill -9")
+    count = sum(len(writer.acknowledged) for writer in writers)
+    say(f"{count} writes acknowledged; the leader is {leader.address}: kill -9")
     killed = time.monotonic()
     leader.signal(signal.SIGKILL)
     leader.process.wait()
@@ -75,13 +76,15 @@ def demonstrate(cluster):
     for writer in writers:
         writer.join()
 
-    say(f"the leader is now {cluster.leader().address}; writes were away for {longest_silence(writers, killed):.0f} ms")
+    silence = longest_silence(writers, killed)
+    say(f"the leader is now {cluster.leader().address}; writes were away for {silence:.0f} ms")
     present = {name for (name,) in client.query("SELECT name FROM notes")}
     acknowledged = {name for writer in writers for name in writer.acknowledged}
     in_doubt = {name for writer in writers for name in writer.in_doubt}
     lost = acknowledged - present
     phantom = present - acknowledged - in_doubt - {"hello"}
-    say(f"{len(acknowledged)} writes acknowledged, {len(in_doubt)} in doubt, {len(lost)} lost, {len(phantom)} uncalled for")
+    say(f"{len(acknowledged)} writes acknowledged, {len(in_doubt)} in doubt, {len(lost)} lost, "
+        f"{len(phantom)} uncalled for")
     leader.start()
     cluster.until(lambda: find_leader([leader.address], 1).close() is None, 15, "the killed node is back")
     say(f"{leader.address} is back")

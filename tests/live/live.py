@@ -379,8 +379,8 @@ def run(scenario, binary, directory):
     try:
         cluster.start()
         report = scenario(cluster)
-        crashed = [node.address for node in cluster.nodes if not node.running() and node.process.returncode not in (0, -9)]
-        assert not crashed, f"ended by themselves: {crashed}"
+        crashed = [node for node in cluster.nodes if not node.running() and node.process.returncode not in (0, -9)]
+        assert not crashed, f"ended by themselves: {[node.address for node in crashed]}"
     except Exception:
         print(f"FAILED {scenario.__name__}\n{traceback.format_exc()}\n{cluster.logs()}", flush=True)
         return False

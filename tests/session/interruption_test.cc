@@ -150,6 +150,19 @@ TEST_F(Interruption, OfAWriteThatIsCommittingComesAfterItsAnswer) {
     EXPECT_EQ(a.next_answer(), "EMPTY");
 }
 
+TEST_F(Interruption, TwiceIsAnsweredTwice) {
+    cluster.executor.yields = false;
+    a.send(wire::QuerySqlRequest{.sql = kEndlessRows});
+    a.send(wire::InterruptRequest{});
+    a.send(wire::InterruptRequest{});
+    a.send(wire::QuerySqlRequest{.sql = "SELECT 1"});
+    const auto answers = a.answers();
+    ASSERT_EQ(answers.size(), 4u);
+    EXPECT_EQ(answers[1], "EMPTY");
+    EXPECT_EQ(answers[2], "EMPTY");
+    EXPECT_EQ(answers[3], "ROWS 1 (1)");
+}
+
 TEST_F(Interruption, WhenIdleIsAnswered) {
     EXPECT_EQ(a.ask(wire::InterruptRequest{.db = 77}), "EMPTY");
 }
@@ -308,6 +321,21 @@ TEST_F(LeadershipLoss, WhileWaitingForTheLockIsNotCommitted) {
     b.send(wire::ExecSqlRequest{.sql = "INSERT INTO t VALUES(1)"});
     cluster.depose();
     b.session().leadership_changed();
+    EXPECT_EQ(b.next_answer(), kNotLeader);
+}
+
+TEST_F(LeadershipLoss, AClientThatLeavesAnUnconfirmedTransactionFreesTheLockAtOnce) {
+    b.exec("PRAGMA busy_timeout = 0");
+    a.exec("BEGIN IMMEDIATE");
+    cluster.isolate(1);
+    cluster.executor.advance(500ms);  // no lease any more
+    a.send(wire::ExecSqlRequest{.sql = "INSERT INTO t VALUES(1)"});
+    EXPECT_TRUE(a.answers().empty());
+    b.send(wire::ExecSqlRequest{.sql = "BEGIN IMMEDIATE"});
+    EXPECT_THAT(b.answers(), ElementsAre("FAILURE 5 database is locked by alice"));
+    a.disconnect();
+    b.send(wire::ExecSqlRequest{.sql = "BEGIN IMMEDIATE"});
+    EXPECT_TRUE(b.answers().empty());
     EXPECT_EQ(b.next_answer(), kNotLeader);
 }
 

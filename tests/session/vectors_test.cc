@@ -7,7 +7,8 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
-#include <regex>
+#include <map>
+#include <set>
 
 #include "tests/session/client.h"
 #include "tests/wire/captures.h"
@@ -80,9 +81,14 @@ const Difference kDifferences[] = {
     {"90-server-crashes", "ASSIGN", "ASSIGN", "FAILURE 1 Resource not found", kCrash},
 };
 
-std::string without_addresses(const std::string& text) {
-    static const std::regex address("127\\.0\\.0\\.1:[0-9]+");
-    return std::regex_replace(text, address, "ADDRESS");
+// The ports of the two clusters differ.
+std::string without_addresses(std::string text) {
+    constexpr std::string_view kHost = "127.0.0.1:";
+    for (std::size_t at = text.find(kHost); at != text.npos; at = text.find(kHost, at)) {
+        const std::size_t end = text.find_first_not_of("0123456789", at + kHost.size());
+        text.replace(at, std::min(end, text.size()) - at, "ADDRESS");
+    }
+    return text;
 }
 
 std::string joined(const std::vector<std::string>& answers) {

@@ -2,9 +2,9 @@
 //
 // The server under test is the program named by $QUORLITED. With COMPAT_SERVER=dqlite the same
 // tests run against Debian's dqlite 1.11.1 through the program named by $DQLITE_NODE: that is how
-// the tests themselves are checked. Where 1.11 differs from what the protocol promises, a test names
-// the difference with skipOnDqlite. Nothing here sleeps to wait for another process: everything
-// polls, with a deadline.
+// the tests themselves are checked. Where 1.11 differs from what the protocol promises, a test
+// names the difference with skipOnDqlite. Nothing here sleeps to wait for another process:
+// everything polls, with a deadline.
 package compat
 
 import (

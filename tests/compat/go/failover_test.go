@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// writers insert distinct keys without pause and remember which were acknowledged. The driver hides
-// a lost connection by sending the statement again, so a key that is "already there" counts as well.
+// writers insert distinct keys without pause and remember which were acknowledged. The driver
+// hides a lost connection by sending the statement again, so "already there" counts as well.
 type writers struct {
 	acknowledged sync.Map
 	count        atomic.Int64
@@ -127,6 +127,20 @@ func (c *cluster) expectSame(t *testing.T, rows int64) {
 	}
 }
 
+// transfer makes another node lead. A server may give up a transfer that takes longer than an
+// election timeout, which happens on a loaded machine; then it is asked again.
+func (c *cluster) transfer(t *testing.T, from, to *node) {
+	t.Helper()
+	ctx := within(t, patience)
+	eventually(t, fmt.Sprintf("transfer from node %d to node %d", from.id, to.id), func() error {
+		err := c.leader(t).Transfer(ctx, to.id)
+		if now, _, _ := c.leading(); now == to {
+			return nil
+		}
+		return fmt.Errorf("node %d does not lead: %v", to.id, err)
+	})
+}
+
 func TestTransferUnderLoad(t *testing.T) {
 	c := startCluster(t)
 	db := openForWriters(t, c)
@@ -134,13 +148,7 @@ func TestTransferUnderLoad(t *testing.T) {
 	load.progress(t, "the first inserts")
 	for i := 0; i < 5; i++ {
 		leader, other := c.leaderNode(t)
-		if err := c.leader(t).Transfer(within(t, patience), other.id); err != nil {
-			t.Fatalf("transfer %d: %v", i, err)
-		}
-		now := c.awaitLeaderOtherThan(t, leader)
-		if now != other {
-			t.Errorf("node %d leads after a transfer to node %d", now.id, other.id)
-		}
+		c.transfer(t, leader, other)
 		load.progress(t, fmt.Sprintf("inserts after transfer %d", i))
 	}
 	c.expectSame(t, load.finish(t, db))
@@ -152,10 +160,7 @@ func TestTransferInsideTransaction(t *testing.T) {
 	transaction := mustBegin(t, db)
 	mustExec(t, transaction, "INSERT INTO test VALUES (1)")
 	leader, other := c.leaderNode(t)
-	if err := c.leader(t).Transfer(within(t, patience), other.id); err != nil {
-		t.Fatal(err)
-	}
-	c.awaitLeaderOtherThan(t, leader)
+	c.transfer(t, leader, other)
 	if err := transaction.Commit(); err == nil {
 		t.Error("a transaction of the former leader was committed")
 	}

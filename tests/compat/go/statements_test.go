@@ -83,8 +83,10 @@ func testRegisteredDriver(t *testing.T, c *cluster) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sql.Register("dqlite", dqlite)
-	db, err := sql.Open("dqlite", "registered.db")
+	// A name can be registered once in a process, and this test may run more than once.
+	name := fmt.Sprint("dqlite-", len(sql.Drivers()))
+	sql.Register(name, dqlite)
+	db, err := sql.Open(name, "registered.db")
 	if err != nil {
 		t.Fatal(err)
 	}

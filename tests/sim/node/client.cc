@@ -4,6 +4,7 @@ namespace quorlite::sim {
 namespace {
 
 constexpr Duration kAnswerMax = std::chrono::seconds(20);
+constexpr Duration kImpatienceMin = std::chrono::milliseconds(50);
 constexpr Duration kRetryMax = std::chrono::milliseconds(100);
 
 // FAILURE codes after which nothing of the request took effect.
@@ -131,6 +132,8 @@ void SimClient::next_operation() {
     const Duration pause = world_.random.between(Duration(0), pause_max_);
     later(pause, [this] {
         if (current_ || stopping_) return;
+        // Some operations come over a new connection, which may find another leader.
+        if (world_.random.chance(0.1)) disconnect();
         begin(world_.random.chance(0.6) ? make_write() : make_read());
     });
 }
@@ -218,7 +221,10 @@ void SimClient::failed(std::uint64_t code, std::string_view message) {
 
 void SimClient::arm_timeout() {
     world_.cancel(timeout_);
-    timeout_ = world_.schedule(world_.now() + kAnswerMax, [this] {
+    const Duration patience = stopping_ || setup_done_ || world_.random.chance(0.7)
+                                  ? kAnswerMax
+                                  : world_.random.between(kImpatienceMin, kAnswerMax / 10);
+    timeout_ = world_.schedule(world_.now() + patience, [this] {
         if (current_) failed(0, "timeout");
     });
 }

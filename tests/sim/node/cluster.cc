@@ -196,7 +196,8 @@ void Cluster::run_when_awake(NodeId id, Task what) {
 }
 
 void Cluster::pause(NodeId id, Duration duration) {
-    node(id).paused_until = world_.now() + duration;
+    Duration& until = node(id).paused_until;
+    until = std::max(until, world_.now() + duration);
 }
 
 void Cluster::start(NodeId id) {

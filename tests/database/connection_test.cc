@@ -1,0 +1,302 @@
+// Connections: what SQL may do, how statements end, and what their errors say.
+#include "tests/database/support.h"
+
+namespace quorlite::database {
+namespace {
+
+class ConnectionTest : public testing::Test {
+protected:
+    ConnectionTest() {
+        EXPECT_OK(node_.open());
+        writer_ = std::make_unique<Writer>(node_, log_);
+        EXPECT_OK(writer_->run("CREATE TABLE t(id INTEGER PRIMARY KEY, x)"));
+    }
+    Connection& connection() { return writer_->connection(); }
+
+    Node node_{1};
+    Log log_;
+    std::unique_ptr<Writer> writer_;
+};
+
+TEST_F(ConnectionTest, RefusesWhatWouldEscapeReplication) {
+    const auto refused = {
+        "ATTACH 'x.db' AS x",
+        "ATTACH ':memory:' AS x",
+        "ATTACH 'a' || 'b' AS x",
+        "ATTACH ? AS x",
+        "VACUUM INTO 'copy.db'",
+        "SELECT load_extension('x')",
+        "PRAGMA journal_mode=DELETE",
+        "PRAGMA main.journal_mode=wal",
+        "PRAGMA page_size=512",
+        "PRAGMA wal_autocheckpoint=7",
+        "PRAGMA synchronous=FULL",
+        "PRAGMA wal_checkpoint",
+        "PRAGMA wal_checkpoint(TRUNCATE)",
+        "PRAGMA read_uncommitted",
+        "PRAGMA locking_mode=EXCLUSIVE",
+        "PRAGMA writable_schema=ON",
+        "PRAGMA schema_version=7",
+        "PRAGMA temp_store_directory='/tmp'",
+        "PRAGMA hard_heap_limit=1",
+        "PRAGMA delete_database",
+        "SELECT * FROM pragma_wal_checkpoint",
+    };
+    for (const char* const sql : refused) {
+        const Status status = execute(connection(), sql);
+        ASSERT_FALSE(status.ok()) << sql;
+        if (std::string_view(sql).find("pragma_") != std::string_view::npos) continue;  // no such table
+        EXPECT_EQ(status.error().code, 23) << sql;
+        EXPECT_TRUE(status.error().message.starts_with("not authorized: ")) << status.error().message;
+    }
+    EXPECT_OK(execute(connection(), "SELECT 1"));
+}
+
+TEST_F(ConnectionTest, AllowsWhatIsHarmless) {
+    const auto allowed = {
+        "ATTACH '' AS scratch; CREATE TABLE scratch.s(x); INSERT INTO scratch.s VALUES(1); DETACH scratch",
+        "CREATE TEMP TABLE temporary(x); INSERT INTO temporary VALUES(1); DROP TABLE temporary",
+        "PRAGMA journal_mode",
+        "PRAGMA page_size",
+        "PRAGMA synchronous",
+        "PRAGMA foreign_keys=OFF; PRAGMA foreign_keys=ON",
+        "PRAGMA user_version=3",
+        "PRAGMA cache_size=100",
+        "PRAGMA integrity_check; PRAGMA quick_check; PRAGMA foreign_key_check; PRAGMA optimize",
+        "CREATE VIRTUAL TABLE f USING fts5(x); INSERT INTO f VALUES('a'); DROP TABLE f",
+        "CREATE VIRTUAL TABLE r USING rtree(id, a, b); INSERT INTO r VALUES(1, 2, 3); DROP TABLE r",
+        "SELECT json_extract('{\"a\":1}', '$.a')",
+        "VACUUM",
+    };
+    for (const char* const sql : allowed) {
+        SCOPED_TRACE(sql);
+        EXPECT_OK(writer_->run(sql));
+    }
+    writer_->commit();
+    Node follower(2);
+    ASSERT_OK(follower.open());
+    follower.catch_up(log_, log_.size());
+    EXPECT_EQ(follower.checksum(), node_.checksum());
+}
+
+TEST_F(ConnectionTest, HasTheEnvironmentOfTheProtocol) {
+    EXPECT_EQ(writer_->must_query("PRAGMA foreign_keys"), "1\n");
+    EXPECT_EQ(writer_->must_query("PRAGMA journal_mode"), "wal\n");
+    EXPECT_EQ(writer_->must_query("PRAGMA page_size"), "4096\n");
+    EXPECT_EQ(writer_->must_query("PRAGMA synchronous"), "0\n");
+    EXPECT_EQ(writer_->must_query("PRAGMA encoding"), "UTF-8\n");
+}
+
+TEST_F(ConnectionTest, ErrorsCarryTheExtendedCode) {
+    ASSERT_OK(writer_->run("CREATE TABLE u(a UNIQUE, b NOT NULL CHECK(b > 0), c REFERENCES t(id))"));
+    ASSERT_OK(writer_->run("INSERT INTO u VALUES(1, 1, NULL)"));
+    const std::vector<std::pair<const char*, int>> cases = {
+        {"INSERT INTO u VALUES(1, 1, NULL)", 2067}, {"INSERT INTO u VALUES(2, NULL, NULL)", 1299},
+        {"INSERT INTO u VALUES(2, 0, NULL)", 275},  {"INSERT INTO u VALUES(2, 1, 99)", 787},
+        {"INSERT INTO missing VALUES(1)", 1},       {"SELEC 1", 1},
+    };
+    for (const auto& [sql, code] : cases) {
+        const Status status = writer_->run(sql);
+        ASSERT_FALSE(status.ok());
+        EXPECT_EQ(status.error().code, code) << sql << ": " << status.error().message;
+        EXPECT_FALSE(status.error().message.empty());
+    }
+}
+
+TEST_F(ConnectionTest, BusyTimeoutBelongsToTheConnection) {
+    EXPECT_FALSE(connection().busy_timeout().has_value());
+    EXPECT_EQ(writer_->must_query("PRAGMA busy_timeout"), "0\n");
+    EXPECT_EQ(writer_->must_query("PRAGMA busy_timeout=250"), "250\n");
+    EXPECT_EQ(connection().busy_timeout(), std::chrono::milliseconds(250));
+    EXPECT_EQ(writer_->must_query("PRAGMA busy_timeout"), "250\n");
+    EXPECT_FALSE(node_.connect()->busy_timeout().has_value());
+}
+
+TEST_F(ConnectionTest, BindsAndReturnsEveryType) {
+    auto prepared = connection().prepare("SELECT ?, ?2, :three, @four, $five, ?6, ?7, ?8 -- tail");
+    ASSERT_OK(prepared);
+    Statement& statement = *prepared->statement;
+    ASSERT_EQ(statement.parameter_count(), 8);
+    EXPECT_EQ(statement.parameter_index(":three"), 3);
+    EXPECT_EQ(statement.parameter_index(":none"), 0);
+    const std::uint8_t blob[] = {0, 1, 255};
+    EXPECT_OK(statement.bind(1, std::int64_t{-5}));
+    EXPECT_OK(statement.bind(2, 2.5));
+    EXPECT_OK(statement.bind(3, std::string_view("")));
+    EXPECT_OK(statement.bind(4, ByteView(blob)));
+    EXPECT_OK(statement.bind(5, ByteView()));
+    EXPECT_OK(statement.bind(6, wire::Null{}));
+    EXPECT_OK(statement.bind(7, wire::Iso8601{"2020-01-01"}));
+    EXPECT_OK(statement.bind(8, wire::Boolean{7}));
+    EXPECT_EQ(statement.bind(9, std::int64_t{1}).error().code, 25);
+    ASSERT_TRUE(*statement.step());
+    EXPECT_EQ(statement.integer(0), -5);
+    EXPECT_EQ(statement.real(1), 2.5);
+    EXPECT_EQ(statement.type(2), wire::ValueType::kText);
+    EXPECT_EQ(statement.text(2), "");
+    EXPECT_EQ(statement.blob(3).size(), 3u);
+    EXPECT_EQ(statement.type(4), wire::ValueType::kBlob);
+    EXPECT_EQ(statement.type(5), wire::ValueType::kNull);
+    EXPECT_EQ(statement.text(6), "2020-01-01");
+    EXPECT_EQ(statement.integer(7), 1);
+    statement.reset();
+    statement.clear_bindings();
+    ASSERT_TRUE(*statement.step());
+    EXPECT_EQ(statement.type(0), wire::ValueType::kNull);
+}
+
+TEST_F(ConnectionTest, PreparesOneStatementAndSaysWhereTheRestBegins) {
+    auto first = connection().prepare("SELECT 1; SELECT 2");
+    ASSERT_OK(first);
+    EXPECT_EQ(first->tail, 9u);
+    EXPECT_EQ(connection().prepare("SELECT 1")->tail, 8u);
+    EXPECT_EQ(connection().prepare("  -- nothing")->statement, nullptr);
+    EXPECT_EQ(connection().prepare("")->statement, nullptr);
+}
+
+TEST_F(ConnectionTest, KnowsWhoNeedsTheWriteLock) {
+    const std::vector<std::pair<const char*, bool>> cases = {
+        {"SELECT 1", false},
+        {"INSERT INTO t VALUES(1, 2)", true},
+        {"INSERT INTO t VALUES(1, 2) RETURNING id", true},
+        {"EXPLAIN INSERT INTO t VALUES(1, 2)", false},
+        {"BEGIN", false},
+        {"BEGIN IMMEDIATE", true},
+        {"BEGIN EXCLUSIVE", true},
+        {"COMMIT", false},
+        {"PRAGMA user_version=1", true},
+        {"PRAGMA user_version", false},
+        {"CREATE TABLE y(x)", true},
+        {"VACUUM", true},
+    };
+    for (const auto& [sql, writes] : cases) {
+        auto prepared = connection().prepare(sql);
+        ASSERT_OK(prepared);
+        EXPECT_EQ(prepared->statement->takes_write_lock(), writes) << sql;
+    }
+}
+
+TEST_F(ConnectionTest, DeclaredTypes) {
+    ASSERT_OK(writer_->run("CREATE TABLE d(a DATETIME NOT NULL, b date, c TIMESTAMP, e BOOLEAN, f BOOL, g)"));
+    auto prepared = connection().prepare("SELECT a, b, c, e, f, g, a || '' AS h FROM d");
+    ASSERT_OK(prepared);
+    const Statement& statement = *prepared->statement;
+    EXPECT_EQ(statement.column_count(), 7);
+    EXPECT_EQ(statement.column_name(6), "h");
+    const auto date = DeclaredType::kDate;
+    const auto plain = DeclaredType::kPlain;
+    const DeclaredType expected[] = {date, date, date, DeclaredType::kBoolean, plain, plain, plain};
+    for (int i = 0; i < 7; ++i) EXPECT_EQ(statement.declared_type(i), expected[i]) << i;
+}
+
+// SQLite would commit it.
+TEST_F(ConnectionTest, AnUnfinishedInsertReturningIsUndoneByReset) {
+    const std::size_t before = log_.size();
+    auto prepared = connection().prepare("INSERT INTO t(x) VALUES(1), (2) RETURNING id");
+    ASSERT_TRUE(*prepared->statement->step());
+    prepared->statement->reset();
+    EXPECT_FALSE(connection().take_capture().has_value());
+    EXPECT_EQ(writer_->must_query("SELECT count(*) FROM t"), "0\n");
+    ASSERT_TRUE(*prepared->statement->step());
+    prepared->statement.reset();
+    EXPECT_FALSE(connection().take_capture().has_value());
+    EXPECT_FALSE(connection().holds_write_transaction());
+    EXPECT_EQ(log_.size(), before);
+    ASSERT_OK(writer_->run("INSERT INTO t(x) VALUES(1), (2) RETURNING id"));
+    EXPECT_EQ(writer_->must_query("SELECT count(*) FROM t"), "2\n");
+    EXPECT_EQ(log_.size(), before + 1);
+}
+
+TEST_F(ConnectionTest, ATransactionIsOneCommandAndARollbackNone) {
+    const std::size_t before = log_.size();
+    ASSERT_OK(writer_->run("BEGIN; INSERT INTO t(x) VALUES(1); INSERT INTO t(x) VALUES(2); ROLLBACK"));
+    EXPECT_EQ(log_.size(), before);
+    ASSERT_OK(writer_->run("BEGIN; INSERT INTO t(x) VALUES(1); INSERT INTO t(x) VALUES(2); COMMIT"));
+    EXPECT_EQ(log_.size(), before + 1);
+    EXPECT_EQ(connection().last_insert_rowid(), 2);
+    EXPECT_EQ(connection().changes(), 1);
+    ASSERT_OK(execute(connection(), "BEGIN; SELECT 1"));
+    EXPECT_TRUE(connection().in_transaction());
+    EXPECT_FALSE(connection().holds_write_transaction());
+    connection().roll_back();
+    EXPECT_FALSE(connection().in_transaction());
+}
+
+constexpr const char* kEndless = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) "
+                                 "SELECT count(*) FROM c";
+
+TEST_F(ConnectionTest, AnEndlessStatementIsStopped) {
+    int yields = 0;
+    node_.executor.yields = true;
+    auto prepared = connection().prepare(kEndless);
+    ASSERT_OK(prepared);
+    const auto run = [&](const std::function<void()>& stop) {
+        node_.executor.post([&] {
+            ++yields;
+            stop();
+        });
+        std::optional<Error> error;
+        node_.executor.step([&] { error = prepared->statement->step().error(); }, [] {});
+        prepared->statement->reset();
+        node_.executor.run();
+        return error;
+    };
+    EXPECT_EQ(run([&] { connection().interrupt(); })->code, code::kInterrupted);
+    EXPECT_EQ(run([&] { connection().set_deadline(node_.executor.now()); })->code, code::kInterrupted);
+    connection().set_deadline(std::nullopt);
+    const auto lost = run([&] { node_.store->new_generation(); });
+    EXPECT_EQ(lost->code, code::kLeadershipLost);
+    EXPECT_EQ(yields, 3);
+}
+
+TEST_F(ConnectionTest, ATransactionThatIsTooLargeFailsWhole) {
+    Options options;
+    options.transaction_bytes_max = 200 * kPageSize;
+    options.page_cache_bytes = 40u << 10;
+    Node node(2, options);
+    ASSERT_OK(node.open());
+    Log log;
+    Writer writer(node, log);
+    ASSERT_OK(writer.run("CREATE TABLE t(x)"));
+    const Status status = writer.run("INSERT INTO t VALUES(zeroblob(2000000))");
+    ASSERT_FALSE(status.ok());
+    EXPECT_EQ(status.error().code, code::kFull);
+    EXPECT_NE(status.error().message.find("too large"), std::string::npos) << status.error().message;
+    EXPECT_EQ(log.size(), 1u);
+    EXPECT_OK(writer.run("INSERT INTO t VALUES(zeroblob(200000))"));
+    EXPECT_EQ(writer.must_query("SELECT count(*) FROM t"), "1\n");
+    EXPECT_EQ(writer.must_query("PRAGMA integrity_check"), "ok\n");
+}
+
+TEST(Names, AreOpaque) {
+    Node node(1);
+    ASSERT_OK(node.open());
+    for (const std::string& name : {std::string(), std::string(":memory:"),
+                                    std::string("file:x?mode=memory"), std::string(505, 'x')}) {
+        const auto refused = node.store->open_database(name);
+        ASSERT_FALSE(refused.ok()) << name;
+        EXPECT_EQ(refused.error().code, code::kError);
+    }
+    Log log;
+    const std::vector<std::string> names = {
+        std::string(504, 'x'), "../../etc/passwd", "file:x", "a?b&c=d", "\xff\x01", "a b", "test-wal",
+        "Test",                "test"};
+    for (const std::string& name : names) {
+        Writer writer(node, log, name);
+        ASSERT_OK(writer.run("CREATE TABLE t(x); INSERT INTO t VALUES('" +
+                             std::to_string(name.size()) + "')"));
+        writer.commit();
+    }
+    node.flush();
+    node.kill();
+    ASSERT_OK(node.open());
+    EXPECT_EQ(node.store->names().size(), names.size());
+    node.catch_up(log, log.size());
+    for (const std::string& name : names) {
+        EXPECT_EQ(*query(*node.connect(name), "SELECT x FROM t"), std::to_string(name.size()) + "\n");
+    }
+    for (const std::string& file : node.disk->files()) EXPECT_TRUE(file.starts_with("databases/")) << file;
+}
+
+}  // namespace
+}  // namespace quorlite::database

@@ -1,0 +1,234 @@
+// Images for clients, and snapshots for other nodes, while the databases go on changing.
+#include "tests/database/support.h"
+
+namespace quorlite::database {
+namespace {
+
+Options flushing_options() {
+    Options options;
+    options.flush_bytes = 64u << 10;
+    options.flush_interval = std::chrono::seconds(5);
+    options.wal_frames_soft = 60;
+    return options;
+}
+
+std::string image_bytes(Store& store, std::string_view name = "test") {
+    auto image = store.image(name);
+    EXPECT_OK(image);
+    std::string bytes((*image)->size(), '\0');
+    std::size_t done = 0;
+    while (done < bytes.size()) {
+        const std::size_t piece = std::min<std::size_t>(bytes.size() - done, 10'007);
+        const auto got = (*image)->read(
+            done, {reinterpret_cast<std::uint8_t*>(bytes.data()) + done, piece});
+        EXPECT_OK(got);
+        if (!got || *got != piece) break;
+        done += piece;
+    }
+    return bytes;
+}
+
+TEST(Image, OfADatabaseThatWasOpenedAndNeverWrittenIsOnePage) {
+    Node node(1);
+    ASSERT_OK(node.open());
+    EXPECT_EQ(node.store->image("test").error().code, code::kNoDatabase);
+    ASSERT_OK(node.store->open_database("test"));
+    const std::string bytes = image_bytes(*node.store);
+    EXPECT_EQ(bytes.size(), kPageSize);
+    EXPECT_EQ(bytes.substr(0, 15), "SQLite format 3");
+    EXPECT_TRUE(node.store->names().empty());
+}
+
+// Nothing of what follows the moment of the image is in it, however it is read.
+TEST(Image, StaysAsItWasUnderLoad) {
+    for (std::uint64_t seed = 1; seed <= 8; ++seed) {
+        Node leader(seed, flushing_options());
+        Node follower(seed + 50, flushing_options());
+        ASSERT_OK(leader.open());
+        ASSERT_OK(follower.open());
+        Log log;
+        Writer writer(leader, log);
+        SqlWorkload workload(seed);
+        sim::Seeded random(seed);
+        ASSERT_OK(writer.run(SqlWorkload::setup()));
+        struct Held {
+            std::unique_ptr<Image> image;
+            std::string expected;
+        };
+        std::vector<Held> held;
+        for (int i = 0; i < 120; ++i) {
+            writer.run(workload.next()).ok();
+            if (random.below(2) == 0) writer.commit();
+            follower.catch_up(log, leader.store->applied_index().value());
+            leader.store->log_durable(leader.store->applied_index());
+            leader.executor.run();
+            follower.executor.run();
+            if (random.below(5) == 0) leader.flush();
+            if (random.below(5) == 0) follower.flush();
+            if (random.below(6) == 0) {
+                const bool of_follower = follower.store->find("test") && random.below(2) == 0;
+                Node& node = of_follower ? follower : leader;
+                held.push_back({*node.store->image("test"), image_bytes(*node.store)});
+            }
+            if (random.below(3) != 0 || held.empty()) continue;
+            const Held one = std::move(held.front());
+            held.erase(held.begin());
+            std::string bytes(one.image->size(), '\0');
+            ASSERT_EQ(*one.image->read(0, {reinterpret_cast<std::uint8_t*>(bytes.data()), bytes.size()}),
+                      bytes.size());
+            ASSERT_EQ(bytes, one.expected) << "seed " << seed << " step " << i;
+        }
+        held.clear();
+        ASSERT_EQ(image_bytes(*leader.store), image_bytes(*follower.store));
+    }
+}
+
+// Copies a snapshot in pieces; `between` runs after each.
+void transfer(SnapshotSource& source, SnapshotInstaller& installer,
+              const std::function<void()>& between) {
+    for (std::size_t file = 0; file < installer.file_count(); ++file) {
+        while (installer.received(file) < installer.file_size(file)) {
+            Bytes piece(24'576);
+            const auto got = source.read(file, installer.received(file), piece);
+            ASSERT_OK(got);
+            ASSERT_GT(*got, 0u);
+            ASSERT_OK(installer.write(file, installer.received(file), ByteView(piece).first(*got)));
+            between();
+        }
+    }
+    installer.set_consistent_from(source.consistent_from());
+}
+
+class Snapshot : public testing::TestWithParam<int> {};
+
+// The receiver has old databases of its own; the sender goes on writing, flushing and trimming meanwhile.
+TEST_P(Snapshot, MakesAReceiverEqual) {
+    const auto seed = static_cast<std::uint64_t>(GetParam());
+    Node leader(seed, flushing_options());
+    Node receiver(seed + 70, flushing_options());
+    ASSERT_OK(leader.open());
+    ASSERT_OK(receiver.open());
+    Log log;
+    Writer writer(leader, log);
+    Writer other(leader, log, "another");
+    SqlWorkload workload(seed);
+    sim::Seeded random(seed);
+    const auto write = [&](int count) {
+        for (int i = 0; i < count; ++i) {
+            (random.below(4) == 0 ? other : writer).run(workload.next()).ok();
+        }
+        writer.commit();
+        leader.store->log_durable(Index(log.size()));
+        leader.executor.advance(std::chrono::seconds(3));
+    };
+    ASSERT_OK(writer.run(SqlWorkload::setup()));
+    ASSERT_OK(other.run(SqlWorkload::setup()));
+    write(10);
+    receiver.catch_up(log, log.size());
+    ASSERT_OK(receiver.store->open_database("never written"));
+    receiver.flush();
+    write(60);
+    leader.flush();
+    leader.store->save_mark({leader.store->flushed_index(), Term(1), nullptr}, [](Status) {});
+    leader.executor.run();
+    ASSERT_GT(leader.store->mark().index, receiver.store->applied_index());
+    write(static_cast<int>(random.below(15)));
+
+    const auto source = leader.store->snapshot_source();
+    auto installer = receiver.store->start_install(source->manifest());
+    ASSERT_OK(installer);
+    int pieces = 0;
+    transfer(*source, **installer, [&] {
+        write(static_cast<int>(random.below(4)));
+        if (++pieces == 3) installer = receiver.store->start_install(source->manifest());
+        ASSERT_OK(installer);
+    });
+    ASSERT_OK((*installer)->sync());
+    const auto old_reader = receiver.connect();
+    ASSERT_OK(receiver.store->finish_install(**installer));
+    EXPECT_FALSE(old_reader->current());
+    EXPECT_EQ(receiver.store->applied_index(), source->mark().index);
+    EXPECT_EQ(receiver.store->mark().index, source->mark().index);
+    EXPECT_GE(receiver.store->known_committed(), source->mark().index);
+    write(10);
+    if (random.below(2) == 0) {
+        sim::Seeded tail(seed);
+        receiver.crash({.kind = sim::Tail::Kind::kRandom, .random = &tail});
+        ASSERT_OK(receiver.open());
+    }
+    receiver.catch_up(log, log.size());
+    EXPECT_EQ(receiver.checksum(), leader.checksum());
+    EXPECT_EQ(receiver.checksum("another"), leader.checksum("another"));
+    EXPECT_EQ(*query(*receiver.connect(), "PRAGMA integrity_check"), "ok\n");
+    receiver.flush();
+    receiver.kill();
+    ASSERT_OK(receiver.open());
+    receiver.catch_up(log, log.size());
+    EXPECT_EQ(receiver.checksum(), leader.checksum());
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, Snapshot, testing::Range(1, 25));
+
+// A crash at any operation of a transfer leaves the old state or the new one, and no litter.
+TEST(Install, CrashAtEveryOperation) {
+    Node leader(1, flushing_options());
+    ASSERT_OK(leader.open());
+    Log log;
+    Writer writer(leader, log);
+    ASSERT_OK(writer.run("CREATE TABLE t(x); INSERT INTO t VALUES('old')"));
+    const std::uint64_t old_end = log.size();
+    ASSERT_OK(writer.run("UPDATE t SET x = 'new'; INSERT INTO t VALUES(zeroblob(50000))"));
+    writer.commit();
+    leader.flush();
+    leader.store->save_mark({Index(log.size()), Term(1), nullptr}, [](Status) {});
+    leader.executor.run();
+    const auto source = leader.store->snapshot_source();
+    int old_states = 0;
+    int new_states = 0;
+    for (std::uint64_t operation = 1;; ++operation) {
+        Node node(2, flushing_options());
+        ASSERT_OK(node.open());
+        node.catch_up(log, old_end);
+        node.flush();
+        node.store->save_mark({Index(old_end), Term(1), nullptr}, [](Status) {});
+        node.executor.run();
+        node.disk->cut_after(node.disk->operations() + operation);
+        bool cut = false;
+        try {
+            auto installer = node.store->start_install(source->manifest());
+            ASSERT_OK(installer);
+            transfer(*source, **installer, [] {});
+            ASSERT_OK((*installer)->sync());
+            ASSERT_OK(node.store->finish_install(**installer));
+            node.executor.run();
+        } catch (const sim::PowerCut&) {
+            cut = true;
+        }
+        if (!cut) break;
+        sim::Seeded random(operation);
+        node.crash({.kind = sim::Tail::Kind::kRandom, .random = &random});
+        ASSERT_OK(node.open());
+        const std::string rows = *query(*node.connect(), "SELECT x FROM t LIMIT 1");
+        if (node.store->mark().index == Index(old_end)) {
+            ++old_states;
+            EXPECT_EQ(rows, "old\n");
+        } else {
+            ++new_states;
+            EXPECT_EQ(node.store->mark().index, Index(log.size()));
+            EXPECT_EQ(rows, "new\n");
+            EXPECT_EQ(node.checksum(), leader.checksum());
+        }
+        EXPECT_LE(node.disk->files().size(), 3u);
+    }
+    EXPECT_GT(old_states, 4);
+    EXPECT_GT(new_states, 1);
+}
+
+TEST(Install, RefusesWhatIsNotASnapshot) {
+    Node node(1);
+    ASSERT_OK(node.open());
+    EXPECT_FALSE(node.store->start_install(std::make_shared<const Bytes>(Bytes{1, 2, 3})).ok());
+}
+
+}  // namespace
+}  // namespace quorlite::database
