@@ -15,7 +15,8 @@ struct PragmaRule {
     std::string_view reason;
 };
 
-constexpr std::string_view kStorage = "the storage of a replicated database is managed by the server";
+constexpr std::string_view kStorage =
+    "the storage of a replicated database is managed by the server";
 constexpr std::string_view kProcess = "it would change the whole server";
 
 constexpr std::array kPragmaRules = {

@@ -1,5 +1,5 @@
-// What SQL may not do here, and why: everything that would reach files of the node, or change how a database
-// is stored, because both belong to replication.
+// What SQL may not do here, and why: everything that would reach files of the node, or change how a
+// database is stored, because both belong to replication.
 #pragma once
 
 #include <string>

@@ -37,7 +37,8 @@ std::uint64_t word_at(const std::uint8_t* bytes) {
     return word;
 }
 
-// The differences between two pages, merged where they are close. Skips equal stretches 64 bytes at a time.
+// The differences between two pages, merged where they are close. Skips equal stretches 64 bytes at
+// a time.
 class PageDifference {
 public:
     void compare(const std::uint8_t* before, const std::uint8_t* after) {
@@ -64,7 +65,8 @@ private:
         if (count_ > 0 && begin <= ranges_[count_ - 1].end + kGapBytesMax) {
             ranges_[count_ - 1].end = static_cast<std::uint16_t>(end);
         } else {
-            ranges_[count_++] = {static_cast<std::uint16_t>(begin), static_cast<std::uint16_t>(end)};
+            ranges_[count_++] = {static_cast<std::uint16_t>(begin),
+                                 static_cast<std::uint16_t>(end)};
         }
     }
 

@@ -1,8 +1,9 @@
-// Commands: what a committed transaction looks like in the log. spec/commands.md describes the bytes.
+// Commands: what a committed transaction looks like in the log. spec/commands.md describes the
+// bytes.
 //
-// Per page a command holds the byte ranges that differ from the page before the transaction, or from zeros
-// if the page did not exist. The bytes are absolute, so applying a sequence of commands twice, in order,
-// gives the same pages as applying it once; that is what repairs a torn flush.
+// Per page a command holds the byte ranges that differ from the page before the transaction, or
+// from zeros if the page did not exist. The bytes are absolute, so applying a sequence of commands
+// twice, in order, gives the same pages as applying it once; that is what repairs a torn flush.
 //
 // A transaction larger than the limit becomes several commands, `first` to `last`. They take effect
 // together, with the last one.
@@ -48,8 +49,8 @@ private:
     PageNumber previous_page_ = 0;
 };
 
-// Reads a command front to back. Every function returns false when the bytes are malformed, and then
-// failed() is true; next_page() also at the end.
+// Reads a command front to back. Every function returns false when the bytes are malformed, and
+// then failed() is true; next_page() also at the end.
 class CommandReader {
 public:
     explicit CommandReader(ByteView command) : in_(command) {}

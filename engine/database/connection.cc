@@ -15,12 +15,15 @@ namespace {
 constexpr int kProgressOperations = 1000;  // of SQLite's machine: some tens of microseconds
 constexpr std::int64_t kNoDeadline = 0x7fffffffffffffff;
 
-Error leadership_lost() { return Error{code::kLeadershipLost, "leadership lost"}; }
+Error leadership_lost() {
+    return Error{code::kLeadershipLost, "leadership lost"};
+}
 
 Error snapshot_too_old() {
-    return Error{SQLITE_BUSY_SNAPSHOT,
-                 "the snapshot is too old: a read transaction was open for so long that the server had to "
-                 "end it; start it again"};
+    return Error{
+        SQLITE_BUSY_SNAPSHOT,
+        "the snapshot is too old: a read transaction was open for so long that the server had to "
+        "end it; start it again"};
 }
 
 class SqliteStatement;
@@ -69,8 +72,9 @@ private:
     ConnectionContext context_;
     const std::shared_ptr<Client> client_;
     sqlite3* db_ = nullptr;
-    bool stepping_ = false;                // inside Statement::step()
-    std::atomic<bool> at_work_{false};     // from a step until take_capture(): another thread may hold a row
+    bool stepping_ = false;  // inside Statement::step()
+    std::atomic<bool> at_work_{
+        false};  // from a step until take_capture(): another thread may hold a row
     std::atomic<bool> evicted_{false};
     std::atomic<std::int64_t> deadline_{kNoDeadline};
     std::optional<Duration> busy_timeout_;
@@ -154,7 +158,8 @@ DeclaredType SqliteStatement::declared_type(int column) const {
     for (const char* const date : {"DATETIME", "DATE", "TIMESTAMP"}) {
         if (sqlite3_stricmp(declared, date) == 0) return DeclaredType::kDate;
     }
-    return sqlite3_stricmp(declared, "BOOLEAN") == 0 ? DeclaredType::kBoolean : DeclaredType::kPlain;
+    return sqlite3_stricmp(declared, "BOOLEAN") == 0 ? DeclaredType::kBoolean
+                                                     : DeclaredType::kPlain;
 }
 
 template <class... Functions>
@@ -196,10 +201,10 @@ SqliteConnection::~SqliteConnection() {
 }
 
 Status SqliteConnection::open() {
-    const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
-                      SQLITE_OPEN_PRIVATECACHE;
-    const int opened = sqlite3_open_v2(Vfs::file_name(*client_).c_str(), &db_, flags,
-                                       context_.vfs.name().c_str());
+    const int flags =
+        SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
+    const int opened =
+        sqlite3_open_v2(Vfs::file_name(*client_).c_str(), &db_, flags, context_.vfs.name().c_str());
     if (db_ == nullptr) return Error{code::kNoMemory, "out of memory"};
     if (opened != SQLITE_OK) return error(opened);
     sqlite3_extended_result_codes(db_, 1);
@@ -261,8 +266,8 @@ Result<bool> SqliteConnection::step(sqlite3_stmt* statement) {
     return error(result);
 }
 
-// SQLite would commit an unfinished INSERT ... RETURNING when it is reset. A transaction counts only once
-// step() said that it is done, so here it is undone.
+// SQLite would commit an unfinished INSERT ... RETURNING when it is reset. A transaction counts
+// only once step() said that it is done, so here it is undone.
 void SqliteConnection::reset(sqlite3_stmt* statement) {
     const bool unfinished = sqlite3_stmt_busy(statement) != 0 && !sqlite3_stmt_readonly(statement);
     if (unfinished && !in_transaction()) {

@@ -1,5 +1,5 @@
-// Connections: SQLite behind the interfaces of database.h. Everything specific to SQLite's C API is here and in
-// the VFS.
+// Connections: SQLite behind the interfaces of database.h. Everything specific to SQLite's C API is
+// here and in the VFS.
 #pragma once
 
 #include <memory>

@@ -1,30 +1,34 @@
 // SQLite made replicable: the databases of one node.
 //
-// A database is a plain SQLite file on disk, always the state at a recorded log index, with newer pages in
-// memory above it. SQLite reaches it only through our VFS:
+// A database is a plain SQLite file on disk, always the state at a recorded log index, with newer
+// pages in memory above it. SQLite reaches it only through our VFS:
 //
-//   a page is read from:  WAL frames (leader only) -> active pages -> pages being flushed -> base file
+//   a page is read from:  WAL frames (leader only) -> active pages -> pages being flushed -> base
+//   file
 //
-// Leader: statements run on Connections. SQLite appends a transaction's frames to a WAL held in memory; when
-// a commit frame appears the Connection turns the transaction into a command: per page the byte ranges that
-// differ from the page before it (or from zeros, for a page that did not exist). The transaction is visible
-// to this node's readers at once ("speculative") and becomes part of the committed prefix when the
-// replica says so. When all of the WAL is committed and no reader holds an older snapshot its newest pages
-// move to the active pages and SQLite restarts the WAL.
+// Leader: statements run on Connections. SQLite appends a transaction's frames to a WAL held in
+// memory; when a commit frame appears the Connection turns the transaction into a command: per page
+// the byte ranges that differ from the page before it (or from zeros, for a page that did not
+// exist). The transaction is visible to this node's readers at once ("speculative") and becomes
+// part of the committed prefix when the replica says so. When all of the WAL is committed and no
+// reader holds an older snapshot its newest pages move to the active pages and SQLite restarts the
+// WAL.
 //
-// Everywhere else: apply() patches commands into the active pages. No SQLite connection is involved.
+// Everywhere else: apply() patches commands into the active pages. No SQLite connection is
+// involved.
 //
-// Losing leadership retires the generation (WAL, wal-index, locks): a new one holds the committed prefix.
-// Connections of a retired generation go on harmlessly; all they get is errors.
+// Losing leadership retires the generation (WAL, wal-index, locks): a new one holds the committed
+// prefix. Connections of a retired generation go on harmlessly; all they get is errors.
 //
 // Flush: background writes move active pages into the base file, in place. Because a command holds
-// absolute bytes, applying commands twice, in order, is harmless: so a base file torn between index A and B by a
-// crash is repaired by applying A+1..B again. The manifest says "at A, flushing to B" (synced) before the
-// first page is written, and "at B" after the last is synced; the log is never trimmed beyond A. A flush
-// takes only what is committed by the quorum and durable in this node's own log.
+// absolute bytes, applying commands twice, in order, is harmless: so a base file torn between index
+// A and B by a crash is repaired by applying A+1..B again. The manifest says "at A, flushing to B"
+// (synced) before the first page is written, and "at B" after the last is synced; the log is never
+// trimmed beyond A. A flush takes only what is committed by the quorum and durable in this node's
+// own log.
 //
-// Threads: everything is called on the loop, except what Executor::step() runs (Statement::step, prepare)
-// and what the header says; the VFS locks what they share.
+// Threads: everything is called on the loop, except what Executor::step() runs (Statement::step,
+// prepare) and what the header says; the VFS locks what they share.
 #pragma once
 
 #include <functional>
@@ -48,20 +52,21 @@ namespace quorlite::database {
 inline constexpr std::size_t kPageSize = 4096;  // bytes; every database of a node
 
 struct Options {
-    std::size_t command_bytes_max = 1u << 20;      // a larger transaction becomes several commands
+    std::size_t command_bytes_max = 1u << 20;  // a larger transaction becomes several commands
     std::size_t transaction_bytes_max = 256u << 20;
-    std::size_t wal_frames_soft = 2000;            // then the next writer waits until the WAL can restart
-    std::size_t wal_frames_hard = 65536;           // then readers that pin the WAL are ended
-    std::size_t flush_bytes = 16u << 20;           // active pages that start a flush
+    std::size_t wal_frames_soft = 2000;   // then the next writer waits until the WAL can restart
+    std::size_t wal_frames_hard = 65536;  // then readers that pin the WAL are ended
+    std::size_t flush_bytes = 16u << 20;  // active pages that start a flush
     Duration flush_interval = std::chrono::seconds(30);  // the longest that a page stays unflushed
-    std::size_t page_cache_bytes = 2u << 20;       // of one connection
+    std::size_t page_cache_bytes = 2u << 20;             // of one connection
     bool legacy_null_types = false;
 };
 
 class Database;
 class Generation;
 
-// How a result column's declared type changes the type code that clients see (protocol section 8.3).
+// How a result column's declared type changes the type code that clients see (protocol
+// section 8.3).
 enum class DeclaredType { kPlain, kDate, kBoolean };
 
 class Statement {
@@ -74,16 +79,17 @@ public:
     virtual std::string_view column_name(int column) const = 0;  // from 0
     virtual DeclaredType declared_type(int column) const = 0;
 
-    virtual bool read_only() const = 0;        // sqlite3_stmt_readonly
+    virtual bool read_only() const = 0;         // sqlite3_stmt_readonly
     virtual bool takes_write_lock() const = 0;  // writes, or BEGIN IMMEDIATE / EXCLUSIVE
-    // Outside a transaction this undoes a writing statement that is between two rows: it is committed only
-    // when step() has returned false.
+    // Outside a transaction this undoes a writing statement that is between two rows: it is
+    // committed only when step() has returned false.
     virtual void reset() = 0;
     virtual void clear_bindings() = 0;
     virtual Status bind(int parameter, const wire::Value& value) = 0;  // from 1; copies
 
-    // Runs to the next row: true if there is one, false if the statement is done. Inside Executor::step()
-    // it may give the loop away. After an error, or false, the statement is reset by the caller.
+    // Runs to the next row: true if there is one, false if the statement is done. Inside
+    // Executor::step() it may give the loop away. After an error, or false, the statement is reset
+    // by the caller.
     virtual Result<bool> step() = 0;
     // The current row, borrowed until the next step() or reset().
     virtual wire::ValueType type(int column) const = 0;  // by storage: 1 to 5
@@ -98,7 +104,8 @@ struct Capture {
     std::vector<SharedBytes> commands;  // in order; the last one completes it
 };
 
-// One SQLite connection, as protocol section 12 wants it: foreign keys on, extended codes, authorizer.
+// One SQLite connection, as protocol section 12 wants it: foreign keys on, extended codes,
+// authorizer.
 class Connection {
 public:
     virtual ~Connection() = default;
@@ -109,25 +116,27 @@ public:
     };
     virtual Result<Prepared> prepare(std::string_view sql) = 0;
 
-    virtual bool in_transaction() const = 0;  // BEGIN without COMMIT
+    virtual bool in_transaction() const = 0;           // BEGIN without COMMIT
     virtual bool holds_write_transaction() const = 0;  // uncommitted frames or the write lock
     virtual std::int64_t last_insert_rowid() const = 0;
     virtual std::int64_t changes() const = 0;
     virtual std::int64_t total_changes() const = 0;
     virtual void roll_back() = 0;
 
-    // Makes the running statement, if any, fail with code 9 (interrupted) within milliseconds. Any thread.
+    // Makes the running statement, if any, fail with code 9 (interrupted) within milliseconds. Any
+    // thread.
     virtual void interrupt() = 0;
     // A running statement fails with code 9 at this time. No value: never.
     virtual void set_deadline(std::optional<TimePoint> deadline) = 0;
 
-    // The transactions of this database that readers can see and nobody has taken yet: the one committed by the
-    // last step(), if it changed pages, and those of writers that run on other threads and have not come back.
-    // To be called on the loop after every step that returned, before the write lock is released; the commands
-    // must be proposed at once, in order, with consecutive indexes.
+    // The transactions of this database that readers can see and nobody has taken yet: the one
+    // committed by the last step(), if it changed pages, and those of writers that run on other
+    // threads and have not come back. To be called on the loop after every step that returned,
+    // before the write lock is released; the commands must be proposed at once, in order, with
+    // consecutive indexes.
     virtual std::optional<Capture> take_capture() = 0;
-    // A transaction of the last step() was taken by another connection's take_capture(): it is proposed, at or
-    // before newest_proposed(), though take_capture() says nothing.
+    // A transaction of the last step() was taken by another connection's take_capture(): it is
+    // proposed, at or before newest_proposed(), though take_capture() says nothing.
     virtual bool proposed_by_other() const = 0;
 
     // False once the node lost leadership: whatever this connection says is void.
@@ -145,8 +154,9 @@ public:
     enum class Ticket : std::uint64_t { kNone = 0 };
 
     virtual ~WriterQueue() = default;
-    // `granted` runs on the loop: inline if the lock is free, else later; with code::kBusy and the holder's
-    // name in the message after `timeout`. `holder` describes the caller for others' errors.
+    // `granted` runs on the loop: inline if the lock is free, else later; with code::kBusy and the
+    // holder's name in the message after `timeout`. `holder` describes the caller for others'
+    // errors.
     virtual Ticket acquire(std::string holder, Duration timeout, Granted granted) = 0;
     // Gives the lock back, or leaves the queue. The next one is granted inline.
     virtual void release(Ticket ticket) = 0;
@@ -169,7 +179,8 @@ public:
     virtual std::uint32_t page_count() const = 0;  // of the committed prefix
     // Of the committed prefix, for comparing replicas: a checksum over every page. Slow.
     virtual Result<std::uint64_t> checksum() = 0;
-    virtual std::string pinned_by() const = 0;  // which reader keeps the WAL from restarting; or empty
+    virtual std::string pinned_by()
+        const = 0;  // which reader keeps the WAL from restarting; or empty
 };
 
 // What the manifest records for the log: everything up to `index` is in the base files.
@@ -187,14 +198,16 @@ public:
     virtual Result<std::size_t> read(std::uint64_t offset, std::span<std::uint8_t> into) = 0;
 };
 
-// A set of base files as they are, for a peer that needs a snapshot; it can be read whatever becomes of them.
-// Pages may be newer than the mark (never older), up to consistent_from() as of the last read: the receiver is
-// exact once it has applied that far. All of that is committed, so a receiver that leads or serves has done so.
+// A set of base files as they are, for a peer that needs a snapshot; it can be read whatever
+// becomes of them. Pages may be newer than the mark (never older), up to consistent_from() as of
+// the last read: the receiver is exact once it has applied that far. All of that is committed, so a
+// receiver that leads or serves has done so.
 class SnapshotSource {
 public:
     virtual ~SnapshotSource() = default;
     virtual const SnapshotMark& mark() const = 0;
-    virtual SharedBytes manifest() const = 0;  // names and sizes of the files; what the installer wants
+    virtual SharedBytes manifest()
+        const = 0;  // names and sizes of the files; what the installer wants
     // Reads from file number `file` of the manifest; fewer bytes at its end. Any thread.
     virtual Result<std::size_t> read(std::size_t file, std::uint64_t offset,
                                      std::span<std::uint8_t> into) = 0;
@@ -218,43 +231,50 @@ public:
 
 class Store {
 public:
-    // Opens the databases in the directory "databases", or an empty store. Blocking. Errors name the file.
+    // Opens the databases in the directory "databases", or an empty store. Blocking. Errors name
+    // the file.
     static Result<std::unique_ptr<Store>> open(Disk& disk, Executor& executor, Clock& clock,
                                                Random& random, Options options);
     virtual ~Store() = default;
 
     // A new database exists in this node's memory only, until its first transaction is committed.
-    // Error: code::kError for names that SQLite treats specially (empty, ":memory:", "file:...?mode=memory")
-    // or longer than 504 bytes.
+    // Error: code::kError for names that SQLite treats specially (empty, ":memory:",
+    // "file:...?mode=memory") or longer than 504 bytes.
     virtual Result<Database*> open_database(std::string_view name) = 0;
     virtual Database* find(std::string_view name) = 0;
     virtual std::vector<std::string> names() const = 0;  // with at least one committed transaction
 
-    // A committed command that this node did not capture in its current generation, in log order. Commands at
-    // or below what the database already holds are skipped. Error: malformed (the node must stop).
+    // A committed command that this node did not capture in its current generation, in log order.
+    // Commands at or below what the database already holds are skipped. Error: malformed (the node
+    // must stop).
     virtual Status apply(Index index, Term term, ByteView command) = 0;
     // Everything captured and proposed up to `index` is committed by the quorum.
     virtual void committed(Index index) = 0;
     // Everything up to `index` is durable in this node's log; flushes go no further.
     virtual void log_durable(Index index) = 0;
-    // Leadership is lost, or begins: every database gets a new generation holding the committed prefix.
+    // Leadership is lost, or begins: every database gets a new generation holding the committed
+    // prefix.
     virtual void new_generation() = 0;
     virtual void stop_flushing() = 0;  // finishes the running flush; for shutdown
 
-    // What the log may be trimmed to, before asking durable_mark(): the base files hold everything up to it.
+    // What the log may be trimmed to, before asking durable_mark(): the base files hold everything
+    // up to it.
     virtual Index flushed_index() const = 0;
-    // Records `mark` in the manifest, in the background; `done` runs on the loop when the log may be
-    // trimmed up to it. mark.index must not exceed flushed_index().
+    // Records `mark` in the manifest, in the background; `done` runs on the loop when the log may
+    // be trimmed up to it. mark.index must not exceed flushed_index().
     virtual void save_mark(SnapshotMark mark, std::function<void(Status)> done) = 0;
     virtual const SnapshotMark& mark() const = 0;  // as recorded
-    // The highest index that was ever being flushed: everything up to it is committed. For restarts.
+    // The highest index that was ever being flushed: everything up to it is committed. For
+    // restarts.
     virtual Index known_committed() const = 0;
     virtual Index applied_index() const = 0;
 
-    virtual Result<std::unique_ptr<Image>> image(std::string_view name) = 0;  // kNoDatabase if missing
+    virtual Result<std::unique_ptr<Image>> image(
+        std::string_view name) = 0;  // kNoDatabase if missing
     virtual std::unique_ptr<SnapshotSource> snapshot_source() = 0;
     virtual Result<std::unique_ptr<SnapshotInstaller>> start_install(SharedBytes manifest) = 0;
-    // Blocking, brief: the durable switch. Every generation is retired; databases are those received.
+    // Blocking, brief: the durable switch. Every generation is retired; databases are those
+    // received.
     virtual Status finish_install(SnapshotInstaller& installer) = 0;
 
     virtual std::size_t memory_bytes() const = 0;  // frames and pages held

@@ -20,8 +20,7 @@ public:
     explicit PageWriter(File& file) : file_(file) { pending_.reserve(kWriteBytesMax); }
 
     Status add(PageNumber page, ConstPageBytes bytes) {
-        const PageNumber next =
-            first_ + static_cast<PageNumber>(pending_.size() / kPageSize);
+        const PageNumber next = first_ + static_cast<PageNumber>(pending_.size() / kPageSize);
         if (!pending_.empty() && (page != next || pending_.size() >= kWriteBytesMax)) {
             Status status = finish();
             if (!status) return status;
@@ -44,8 +43,8 @@ private:
     PageNumber first_ = 0;
 };
 
-// What the database gave up must not come back when it grows over it again; nor what an interrupted flush
-// wrote beyond the end.
+// What the database gave up must not come back when it grows over it again; nor what an interrupted
+// flush wrote beyond the end.
 Status cut_file(const FlushItem& item, PageNumber kept) {
     const auto size = item.file->size();
     if (!size) return size.error();
@@ -63,8 +62,8 @@ Status write_pages(const FlushItem& item) {
     for (const auto& [number, page] : layer.pages) numbers.push_back(number);
     std::sort(numbers.begin(), numbers.end());
     PageWriter writer(*item.file);
-    // A new file needs its first page even if no one wrote it, and every file its last one, so that its
-    // size tells the database's.
+    // A new file needs its first page even if no one wrote it, and every file its last one, so that
+    // its size tells the database's.
     static constexpr std::array<std::uint8_t, kPageSize> kZeros{};
     if (!item.before.file && !layer.pages.contains(1)) {
         Status status = writer.add(1, initial_page());

@@ -4,8 +4,8 @@
 //   2. pages are written in place, in order, in large pieces; each file is synced
 //   3. the manifest says "at B", and is synced
 //
-// A crash in between leaves a file whose pages are as of A, or B, or torn. Applying the commands after A again
-// makes it whole; the log keeps them until step 3.
+// A crash in between leaves a file whose pages are as of A, or B, or torn. Applying the commands
+// after A again makes it whole; the log keeps them until step 3.
 #pragma once
 
 #include <memory>

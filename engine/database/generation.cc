@@ -19,7 +19,8 @@ constexpr std::size_t kNewestFrameOffset = 16;
 constexpr std::size_t kBackfilledOffset = 96;
 constexpr std::size_t kReadMarksOffset = 100;
 constexpr std::size_t kBackfillAttemptedOffset = 128;
-constexpr std::size_t kChecksumsOffset = 8;  // in a frame's header, behind page number and commit size
+constexpr std::size_t kChecksumsOffset =
+    8;  // in a frame's header, behind page number and commit size
 constexpr std::uint32_t kReadMarkNotUsed = 0xffffffff;
 
 constexpr std::uint8_t lock_bits(int first, int count) {
@@ -122,14 +123,16 @@ int Generation::write_wal(Client& client, std::uint64_t offset, ByteView bytes) 
     if (offset < kWalHeaderBytes) return SQLITE_IOERR_WRITE;
     const std::size_t frame = (offset - kWalHeaderBytes) / kFrameBytes;
     const std::size_t within = (offset - kWalHeaderBytes) % kFrameBytes;
-    if (within == 0 && bytes.size() == kFrameHeaderBytes) return write_frame_header(client, frame, bytes);
+    if (within == 0 && bytes.size() == kFrameHeaderBytes)
+        return write_frame_header(client, frame, bytes);
     if (within == kFrameHeaderBytes && bytes.size() == kPageSize) {
         return write_frame_page(client, frame, bytes);
     }
     return SQLITE_IOERR_WRITE;
 }
 
-// SQLite starts the WAL from the beginning: it holds the locks that say no one reads what was there.
+// SQLite starts the WAL from the beginning: it holds the locks that say no one reads what was
+// there.
 int Generation::begin_wal(ByteView header) {
     const std::lock_guard writer(writer_mutex_);
     const std::lock_guard lock(mutex_);
@@ -147,7 +150,8 @@ int Generation::write_frame_header(Client& client, std::size_t frame, ByteView h
     if (frame > written_.load(std::memory_order_relaxed)) return SQLITE_IOERR_WRITE;
     auto& target = frames_.grow_to(frame).header;
     if (frame < captured_) {
-        // SQLite corrects the checksums of a transaction that wrote some page twice, after its last frame.
+        // SQLite corrects the checksums of a transaction that wrote some page twice, after its last
+        // frame.
         if (std::memcmp(target.data(), header.data(), kChecksumsOffset) != 0) {
             return SQLITE_IOERR_WRITE;
         }
@@ -477,8 +481,9 @@ int Generation::map_region(std::size_t region, bool extend, void volatile** addr
     return SQLITE_OK;
 }
 
-// A reader that finds the wal-index half written takes the writer's lock for a moment, holding no other.
-// The queue of writers knows nothing of that, so a writer waits here; a real writer holds a read lock too.
+// A reader that finds the wal-index half written takes the writer's lock for a moment, holding no
+// other. The queue of writers knows nothing of that, so a writer waits here; a real writer holds a
+// read lock too.
 bool Generation::lock(Client& client, int first, int count, bool exclusive) {
     const std::uint8_t bits = lock_bits(first, count);
     std::unique_lock lock(locks_mutex_);
@@ -488,12 +493,14 @@ bool Generation::lock(Client& client, int first, int count, bool exclusive) {
             return holder == nullptr || (holder->shared_locks & kReadLockBits) != 0;
         });
     }
-    for (auto i = static_cast<std::size_t>(first); i < static_cast<std::size_t>(first + count); ++i) {
+    for (auto i = static_cast<std::size_t>(first); i < static_cast<std::size_t>(first + count);
+         ++i) {
         if (exclusive_[i] != nullptr && exclusive_[i] != &client) return false;
         const std::uint32_t mine = (client.shared_locks >> i) & 1;
         if (exclusive && shared_[i] > mine) return false;
     }
-    for (auto i = static_cast<std::size_t>(first); i < static_cast<std::size_t>(first + count); ++i) {
+    for (auto i = static_cast<std::size_t>(first); i < static_cast<std::size_t>(first + count);
+         ++i) {
         if (exclusive) {
             exclusive_[i] = &client;
         } else if (((client.shared_locks >> i) & 1) == 0) {
@@ -507,7 +514,8 @@ bool Generation::lock(Client& client, int first, int count, bool exclusive) {
 
 void Generation::unlock(Client& client, int first, int count) {
     const std::lock_guard lock(locks_mutex_);
-    for (auto i = static_cast<std::size_t>(first); i < static_cast<std::size_t>(first + count); ++i) {
+    for (auto i = static_cast<std::size_t>(first); i < static_cast<std::size_t>(first + count);
+         ++i) {
         if (exclusive_[i] == &client) exclusive_[i] = nullptr;
         if (((client.shared_locks >> i) & 1) != 0) --shared_[i];
     }
@@ -517,7 +525,9 @@ void Generation::unlock(Client& client, int first, int count) {
     if (first == kWriterLock) unlocked_.notify_all();
 }
 
-void Generation::barrier() { barriers_.fetch_add(1, std::memory_order_seq_cst); }
+void Generation::barrier() {
+    barriers_.fetch_add(1, std::memory_order_seq_cst);
+}
 
 void Generation::add_client(const std::shared_ptr<Client>& client) {
     const std::lock_guard lock(locks_mutex_);

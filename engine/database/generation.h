@@ -1,20 +1,21 @@
-// Generation: what SQLite calls the WAL, the wal-index and the locks of a database, for as long as this node
-// stays leader. All of it is memory.
+// Generation: what SQLite calls the WAL, the wal-index and the locks of a database, for as long as
+// this node stays leader. All of it is memory.
 //
 //   frames:   0 ............ moved ............ committed ............ captured ........ written
 //             in the active   committed by the   visible to readers,    a transaction
 //             pages too       quorum             not yet committed      under way
 //
-// Capture happens inside SQLite's write of a commit frame, which is before SQLite shows the transaction to
-// any other connection. So whoever has seen a transaction finds it in take_capture(), also when the
-// writer runs on another thread and has not come back yet.
+// Capture happens inside SQLite's write of a commit frame, which is before SQLite shows the
+// transaction to any other connection. So whoever has seen a transaction finds it in
+// take_capture(), also when the writer runs on another thread and has not come back yet.
 //
-// move() puts the newest image of each page into the page store, by the locking protocol of SQLite's own
-// checkpoint: afterwards new readers look below the WAL, and the next writer starts it from the
-// beginning. It is done only when all of the WAL is committed, so what lies below is committed always.
+// move() puts the newest image of each page into the page store, by the locking protocol of
+// SQLite's own checkpoint: afterwards new readers look below the WAL, and the next writer starts it
+// from the beginning. It is done only when all of the WAL is committed, so what lies below is
+// committed always.
 //
-// Threads: frames, wal-index and locks serve any thread; so does capture, for the one writer. Everything
-// under "the loop" is for the loop.
+// Threads: frames, wal-index and locks serve any thread; so does capture, for the one writer.
+// Everything under "the loop" is for the loop.
 #pragma once
 
 #include <array>
@@ -38,10 +39,11 @@ inline constexpr std::size_t kWalHeaderBytes = 32;
 inline constexpr std::size_t kFrameHeaderBytes = 24;
 inline constexpr std::size_t kFrameBytes = kFrameHeaderBytes + kPageSize;
 inline constexpr std::size_t kWalIndexRegionBytes = 32768;
-inline constexpr int kWalLocks = 8;    // writer, checkpoint, recovery, and one per read mark
+inline constexpr int kWalLocks = 8;  // writer, checkpoint, recovery, and one per read mark
 inline constexpr int kReadMarks = 5;
 
-// The first frames of a WAL, in chunks that double in size and never move, so that readers need no lock.
+// The first frames of a WAL, in chunks that double in size and never move, so that readers need no
+// lock.
 class FrameTable {
 public:
     struct Frame {
@@ -49,7 +51,8 @@ public:
         PageRef page;
 
         PageNumber number() const { return load_big<PageNumber>(header.data()); }
-        // Not zero in the last frame of a transaction: the size of the database afterwards, in pages.
+        // Not zero in the last frame of a transaction: the size of the database afterwards, in
+        // pages.
         PageNumber commit_size() const { return load_big<PageNumber>(header.data() + 4); }
     };
 
@@ -90,7 +93,8 @@ struct Client : std::enable_shared_from_this<Client> {
     // What the last write met; for the connection, which must clear them.
     bool captured = false;
     bool transaction_too_large = false;
-    std::atomic<bool> taken_by_other{false};  // another connection's take_capture() gave out its own
+    std::atomic<bool> taken_by_other{
+        false};  // another connection's take_capture() gave out its own
 };
 
 class Generation {
@@ -125,7 +129,8 @@ public:
     void committed(Index index);
     bool has_uncommitted() const;
 
-    // Moves the WAL into the page store if all of it is committed, no one writes, and no reader needs it.
+    // Moves the WAL into the page store if all of it is committed, no one writes, and no reader
+    // needs it.
     bool move();
     std::size_t frames_to_move() const;
     std::size_t frames_held() const { return frames_held_.load(std::memory_order_relaxed); }
@@ -140,11 +145,11 @@ public:
     // Committed frames that are not in the page store yet, laid over `set`.
     void overlay_committed(PageSet& set) const;
 
-    // The first command that is not (entirely) in the page store, if there is one. Commands up to it
-    // and not more may be declared flushed.
+    // The first command that is not (entirely) in the page store, if there is one. Commands up to
+    // it and not more may be declared flushed.
     Index first_unmoved() const;
-    // Commands of a transaction of which only the first ones are committed: the next leader may commit the
-    // rest.
+    // Commands of a transaction of which only the first ones are committed: the next leader may
+    // commit the rest.
     struct Part {
         Index first;
         std::vector<SharedBytes> commands;
@@ -167,8 +172,8 @@ private:
     bool capture(Client& client, std::size_t commit_frame);
     std::vector<std::pair<PageNumber, std::uint32_t>> transaction_pages(std::size_t first,
                                                                         std::size_t commit_frame);
-    std::vector<SharedBytes> encode(
-        const std::vector<std::pair<PageNumber, std::uint32_t>>& pages, PageNumber page_count);
+    std::vector<SharedBytes> encode(const std::vector<std::pair<PageNumber, std::uint32_t>>& pages,
+                                    PageNumber page_count);
     std::uint32_t wal_index_word(std::size_t offset) const;
     void set_wal_index_word(std::size_t offset, std::uint32_t value);
     std::size_t frames_captured() const;
@@ -201,10 +206,12 @@ private:
     std::size_t committed_ = 0;
     std::size_t moved_ = 0;
     Index first_unmoved_;
-    // Captured and not committed, oldest first: proposed ones, then those in `batches_`, then new ones.
+    // Captured and not committed, oldest first: proposed ones, then those in `batches_`, then new
+    // ones.
     std::deque<Record> records_;
     std::size_t proposed_records_ = 0;
-    std::deque<std::size_t> batches_;  // records that each take_capture() gave out, not proposed yet
+    std::deque<std::size_t>
+        batches_;  // records that each take_capture() gave out, not proposed yet
 
     mutable std::mutex locks_mutex_;  // guards what follows
     std::array<std::uint32_t, kWalLocks> shared_{};

@@ -46,13 +46,16 @@ Result<Bytes> read_whole(File& file) {
     return bytes;
 }
 
-bool is_full(const Status& status) { return !status && status.error().code == code::kFull; }
+bool is_full(const Status& status) {
+    return !status && status.error().code == code::kFull;
+}
 
 }  // namespace
 
 std::string base_file_name(std::uint64_t number) {
     std::array<char, 32> digits;
-    std::snprintf(digits.data(), digits.size(), "%06llu.db", static_cast<unsigned long long>(number));
+    std::snprintf(digits.data(), digits.size(), "%06llu.db",
+                  static_cast<unsigned long long>(number));
     return std::string(kDatabasesDirectory) + "/" + digits.data();
 }
 
@@ -72,7 +75,8 @@ Bytes encode_manifest(const Manifest& manifest, std::uint64_t sequence) {
     out.u64(sequence);
     out.u64(manifest.mark.index.value());
     out.u64(manifest.mark.term.value());
-    put_bytes(out, manifest.mark.configuration ? ByteView(*manifest.mark.configuration) : ByteView());
+    put_bytes(out,
+              manifest.mark.configuration ? ByteView(*manifest.mark.configuration) : ByteView());
     out.u64(manifest.next_number);
     out.u32(static_cast<std::uint32_t>(manifest.entries.size()));
     for (const ManifestEntry& entry : manifest.entries) {
@@ -142,8 +146,8 @@ Status ManifestFile::load() {
         std::uint64_t sequence = 0;
         auto manifest = decode_manifest(*bytes, &sequence);
         if (!manifest) {
-            unreadable = Error{manifest.error().code,
-                               slot_name(slot) + ": " + manifest.error().message};
+            unreadable =
+                Error{manifest.error().code, slot_name(slot) + ": " + manifest.error().message};
             if (unreadable->code == code::kError) return *unreadable;
             continue;
         }
@@ -155,8 +159,8 @@ Status ManifestFile::load() {
     if (found) return {};
     const auto names = disk_.list(std::string(kDatabasesDirectory));
     if (!names) return names.error();
-    const bool has_databases = std::any_of(
-        names->begin(), names->end(), [](const auto& name) { return name.ends_with(".db"); });
+    const bool has_databases = std::any_of(names->begin(), names->end(),
+                                           [](const auto& name) { return name.ends_with(".db"); });
     if (!has_databases) return {};  // nothing was ever flushed
     return Error{code::kCorrupt,
                  (unreadable ? unreadable->message : "databases/manifest.0 and .1 are missing") +
@@ -220,8 +224,9 @@ Status ManifestFile::ensure() {
 
 Status ManifestFile::replace(Manifest manifest) {
     const std::lock_guard lock(mutex_);
-    ++epoch_;
-    return write(std::move(manifest));
+    Status written = write(std::move(manifest));
+    if (written) ++epoch_;
+    return written;
 }
 
 }  // namespace quorlite::database

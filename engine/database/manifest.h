@@ -1,14 +1,16 @@
 // The manifest: which base files there are, and at which index each of them is.
 //
-// Two files, "databases/manifest.0" and "databases/manifest.1", are written in turn and synced, so that one
-// whole copy survives whatever happens to the other; the one with the higher sequence number counts.
+// Two files, "databases/manifest.0" and "databases/manifest.1", are written in turn and synced, so
+// that one whole copy survives whatever happens to the other; the one with the higher sequence
+// number counts.
 //
-// A base file is at index `at` when `flushing_to` is none. Otherwise a flush was under way: some pages may
-// already be as of `flushing_to`, and applying the commands after `at` up to there makes it whole. The
-// manifest says so before the first page is written.
+// A base file is at index `at` when `flushing_to` is none. Otherwise a flush was under way: some
+// pages may already be as of `flushing_to`, and applying the commands after `at` up to there makes
+// it whole. The manifest says so before the first page is written.
 //
-// Files that the manifest does not name are left-overs of an interrupted snapshot, and are removed at open.
-// The first manifest is written before the first base file, so base files without a manifest are damage.
+// Files that the manifest does not name are left-overs of an interrupted snapshot, and are removed
+// at open. The first manifest is written before the first base file, so base files without a
+// manifest are damage.
 #pragma once
 
 #include <functional>
@@ -53,8 +55,9 @@ public:
     static Result<std::shared_ptr<ManifestFile>> open(Disk& disk);
 
     const Manifest& loaded() const { return manifest_; }  // before any update
-    // Changes a copy of the manifest and makes it durable. `change` returns false to leave all as it is.
-    // A full disk is an error, after which nothing has changed; any other failure is fatal().
+    // Changes a copy of the manifest and makes it durable. `change` returns false to leave all as
+    // it is. A full disk is an error, after which nothing has changed; any other failure is
+    // fatal().
     using Change = std::function<bool(Manifest&)>;
     Status update(const Change& change);
     // For updates that must no longer happen once the set of databases was replaced.

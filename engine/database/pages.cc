@@ -7,9 +7,13 @@
 namespace quorlite::database {
 namespace {
 
-void copy_page(ConstPageBytes from, PageBytes to) { std::memcpy(to.data(), from.data(), kPageSize); }
+void copy_page(ConstPageBytes from, PageBytes to) {
+    std::memcpy(to.data(), from.data(), kPageSize);
+}
 
-void zero_page(PageBytes page) { std::memset(page.data(), 0, kPageSize); }
+void zero_page(PageBytes page) {
+    std::memset(page.data(), 0, kPageSize);
+}
 
 std::array<std::uint8_t, kPageSize> make_initial_page() {
     constexpr std::string_view kMagic("SQLite format 3\0", 16);
@@ -21,10 +25,10 @@ std::array<std::uint8_t, kPageSize> make_initial_page() {
     page[21] = 64;              // payload fractions, fixed by the format
     page[22] = 32;
     page[23] = 32;
-    page[27] = 1;  // change counter
-    page[31] = 1;  // size in pages, believed because ...
-    page[95] = 1;  // ... it is valid for this change counter
-    page[100] = 0x0d;  // an empty leaf of a table: the schema
+    page[27] = 1;                // change counter
+    page[31] = 1;                // size in pages, believed because ...
+    page[95] = 1;                // ... it is valid for this change counter
+    page[100] = 0x0d;            // an empty leaf of a table: the schema
     page[105] = kPageSize >> 8;  // its cell content begins at the end of the page
     return page;
 }
@@ -110,8 +114,8 @@ Status PageStore::read(PageNumber page, PageBytes into) const {
         if (page <= page_count_) lookup = find_above(active_, flushing_.get(), page, found);
         if (lookup == Lookup::kBelow) base = base_;
     }
-    // The base file is read without the lock: while a reader can ask for a page, no newer image of it
-    // leaves the WAL (see Generation::move), so no flush writes it.
+    // The base file is read without the lock: while a reader can ask for a page, no newer image of
+    // it leaves the WAL (see Generation::move), so no flush writes it.
     return fill_page(lookup, found, base, page, into);
 }
 

@@ -2,12 +2,13 @@
 //
 //   a page is read from:  active layer -> layer being flushed -> base file
 //
-// A layer maps page numbers to shared page images and has a floor: the smallest size, in pages, that the
-// database had while the layer was the active one. A page above the floor that is not in the layer is
-// zeros, whatever lies below: a database that shrank and grew again never shows what it held before.
+// A layer maps page numbers to shared page images and has a floor: the smallest size, in pages,
+// that the database had while the layer was the active one. A page above the floor that is not in
+// the layer is zeros, whatever lies below: a database that shrank and grew again never shows what
+// it held before.
 //
-// A page image is immutable while it has several holders (a WAL frame, an image, a flush); writable() clones
-// it then. Reading works on any thread; everything else belongs to the loop.
+// A page image is immutable while it has several holders (a WAL frame, an image, a flush);
+// writable() clones it then. Reading works on any thread; everything else belongs to the loop.
 #pragma once
 
 #include <array>
@@ -75,8 +76,8 @@ struct Layer {
 enum class Lookup { kFound, kZeros, kBelow };
 Lookup find_page(const Layer& layer, PageNumber page, PageRef& found);
 
-// The first page of a database in which nothing was ever written: an SQLite header in WAL mode and an
-// empty schema, the same on every node.
+// The first page of a database in which nothing was ever written: an SQLite header in WAL mode and
+// an empty schema, the same on every node.
 ConstPageBytes initial_page();
 
 // The base file at the end of the last flush. No file: nothing was ever flushed.
@@ -110,7 +111,7 @@ public:
     // The current image of a page, or zeros, to be changed in place.
     Result<PageBytes> writable(PageNumber page, bool from_zero);
 
-    bool dirty() const;                // pages that are not in the base file, flushing ones included
+    bool dirty() const;  // pages that are not in the base file, flushing ones included
     std::size_t active_pages() const;  // not yet being flushed
     std::size_t pages_held() const;
 

@@ -54,11 +54,13 @@ Generation& ReplicatedDatabase::generation() {
 
 Result<std::unique_ptr<Connection>> ReplicatedDatabase::connect() {
     generation();
-    ConnectionContext context{*this, host_.vfs(), host_.executor(), host_.clock(),
-                              host_.options().page_cache_bytes,
-                              [this](PinningConnection& closed) {
-                                  std::erase(connections_, &closed);
-                              }};
+    ConnectionContext context{
+        *this,
+        host_.vfs(),
+        host_.executor(),
+        host_.clock(),
+        host_.options().page_cache_bytes,
+        [this](PinningConnection& closed) { std::erase(connections_, &closed); }};
     auto connection = open_connection(std::move(context), generation_);
     if (!connection) return std::move(connection).error();
     connections_.push_back(connection->get());
@@ -105,7 +107,8 @@ void ReplicatedDatabase::renew(Index applied) {
 Status ReplicatedDatabase::keep_part(Index index, const CommandHeader& header, ByteView command) {
     if (header.first) parts_ = {index, {}, 0};  // an unfinished one before it never happened
     if (!parts_.first) return malformed("a transaction without its beginning");
-    if (parts_.bytes + command.size() > kPartsBytesMax) return malformed("a transaction without end");
+    if (parts_.bytes + command.size() > kPartsBytesMax)
+        return malformed("a transaction without end");
     parts_.bytes += command.size();
     parts_.commands.push_back(std::make_shared<const Bytes>(command.begin(), command.end()));
     return {};
@@ -152,8 +155,8 @@ Status ReplicatedDatabase::patch(ByteView command) {
 
 // --- moving the WAL ---
 
-// The one place that decides. Whenever the lock is free the WAL may be moved, if it is worth it and nothing in
-// it is uncommitted; if only that is missing, writers wait until it is.
+// The one place that decides. Whenever the lock is free the WAL may be moved, if it is worth it and
+// nothing in it is uncommitted; if only that is missing, writers wait until it is.
 void ReplicatedDatabase::maybe_move() {
     if (!generation_ || writers_.taken()) return;
     const std::size_t frames = generation_->frames_to_move();
@@ -199,7 +202,9 @@ void ReplicatedDatabase::move_soon() {
     maybe_move();
 }
 
-void ReplicatedDatabase::continue_writers() { maybe_move(); }
+void ReplicatedDatabase::continue_writers() {
+    maybe_move();
+}
 
 void ReplicatedDatabase::release_idle_memory() {
     if (generation_ && !writers_.taken()) generation_->release_moved();
@@ -229,8 +234,8 @@ Index ReplicatedDatabase::flushed(Index applied) const {
 
 std::optional<FlushItem> ReplicatedDatabase::freeze(Index applied) {
     if (!first_active_) return std::nullopt;
-    // An earlier flush of this file was interrupted, and it may hold pages as of then. Its promise stands
-    // until the commands up to there have been applied again.
+    // An earlier flush of this file was interrupted, and it may hold pages as of then. Its promise
+    // stands until the commands up to there have been applied again.
     if (flushable(applied) < flushing_to_) return std::nullopt;
     if (image_token_.use_count() > 1) return std::nullopt;
     FlushItem item;

@@ -1,11 +1,12 @@
-// ReplicatedDatabase: one database of a store: its page store, its current generation and its writers, and the
-// index arithmetic that says what may be called flushed.
+// ReplicatedDatabase: one database of a store: its page store, its current generation and its
+// writers, and the index arithmetic that says what may be called flushed.
 //
 //   base_at        the base file holds every command of this database up to here
 //   first_flushing the oldest command in the frozen layer, if there is one
 //   first_active   the oldest command in the active layer, if there is one
 //   (generation)   the oldest command that is in the WAL only, if there is one
-//   parts          the first commands of a transaction whose last one has not come, if there are any
+//   parts          the first commands of a transaction whose last one has not come, if there are
+//   any
 //
 // Belongs to the loop.
 #pragma once
@@ -70,7 +71,9 @@ public:
     std::size_t memory_bytes() const;
     Index flushable(Index applied) const;
     Index flushed(Index applied) const;
-    bool dirty() const { return pages_->dirty() || (generation_ && generation_->frames_to_move() > 0); }
+    bool dirty() const {
+        return pages_->dirty() || (generation_ && generation_->frames_to_move() > 0);
+    }
 
     // Takes part in a flush, unless it has nothing to flush or an image is being read.
     std::optional<FlushItem> freeze(Index applied);

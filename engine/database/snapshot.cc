@@ -59,10 +59,12 @@ public:
         if (file >= files_.size()) return Error{code::kNotFound, "no such file in the snapshot"};
         const std::uint64_t size = bytes_of(manifest_.entries[file]);
         if (offset >= size) return std::size_t{0};
-        into = into.first(static_cast<std::size_t>(std::min<std::uint64_t>(into.size(), size - offset)));
+        into = into.first(
+            static_cast<std::size_t>(std::min<std::uint64_t>(into.size(), size - offset)));
         auto got = files_[file]->read(offset, into);
         if (!got) return std::move(got).error();
-        // A flush may have cut the file meanwhile; the commands that follow say so to the receiver too.
+        // A flush may have cut the file meanwhile; the commands that follow say so to the receiver
+        // too.
         std::fill(into.begin() + static_cast<std::ptrdiff_t>(*got), into.end(), std::uint8_t{0});
         return into.size();
     }
@@ -95,16 +97,6 @@ Staging::Staging(Disk& disk, std::shared_ptr<ManifestFile> live, SharedBytes des
     for (ManifestEntry& entry : manifest_.entries) entry.number = first_number++;
 }
 
-Staging::~Staging() {
-    if (adopted_) return;
-    for (std::size_t i = 0; i < files_.size(); ++i) {
-        if (!files_[i].file) continue;
-        files_[i].file.reset();
-        // Whatever cannot be removed now is removed when the store is opened again.
-        static_cast<void>(disk_.remove(base_file_name(manifest_.entries[i].number)).ok());
-    }
-}
-
 std::uint64_t Staging::file_bytes(std::size_t file) const {
     return bytes_of(manifest_.entries[file]);
 }
@@ -112,8 +104,8 @@ std::uint64_t Staging::file_bytes(std::size_t file) const {
 Status Staging::open(std::size_t file) {
     Status present = live_->ensure();  // or the next open would take our files for all that is left
     if (!present) return present;
-    auto opened = disk_.open(base_file_name(manifest_.entries[file].number), OpenMode::kCreateEmpty,
-                             false);
+    auto opened =
+        disk_.open(base_file_name(manifest_.entries[file].number), OpenMode::kCreateEmpty, false);
     if (!opened) return std::move(opened).error();
     files_[file].file = std::move(*opened);
     return {};
@@ -121,6 +113,7 @@ Status Staging::open(std::size_t file) {
 
 Status Staging::write(std::size_t file, std::uint64_t offset, ByteView bytes) {
     if (file >= files_.size()) return Error{code::kNotFound, "no such file in the snapshot"};
+    const std::lock_guard lock(writing_);
     Incoming& incoming = files_[file];
     const std::uint64_t received = incoming.received.load();
     if (offset != received || bytes.size() > file_bytes(file) - received) {
@@ -155,9 +148,8 @@ void Staging::set_consistent_from(Index index) {
     }
 }
 
-std::vector<std::shared_ptr<File>> Staging::adopt() {
+std::vector<std::shared_ptr<File>> Staging::files() const {
     QUORLITE_CHECK(complete());
-    adopted_ = true;
     std::vector<std::shared_ptr<File>> files;
     for (const Incoming& incoming : files_) files.push_back(incoming.file);
     return files;

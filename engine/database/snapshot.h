@@ -13,19 +13,20 @@ namespace quorlite::database {
 
 std::unique_ptr<Image> make_image(PageSet pages, std::shared_ptr<const void> token);
 
-// `files` belong to the entries of `manifest`, in order. `horizon`: the highest index that any flush aims at.
+// `files` belong to the entries of `manifest`, in order. `horizon`: the highest index that any
+// flush aims at.
 std::unique_ptr<SnapshotSource> make_snapshot_source(
     Manifest manifest, std::vector<std::shared_ptr<File>> files,
     std::shared_ptr<const std::atomic<std::uint64_t>> horizon);
 
-// Files of a snapshot on their way in, under numbers that the live databases do not use. Shared by the store,
-// which offers it again to whoever starts to install the same snapshot, and by those who did.
+// Files of a snapshot on their way in, under numbers that the live databases do not use. The store
+// keeps them for whoever starts to install the same snapshot again, until another one is; what is
+// left of them when the node stops is removed when the store is opened again.
 class Staging {
 public:
     // `numbers`: one per entry of `manifest`.
     Staging(Disk& disk, std::shared_ptr<ManifestFile> live, SharedBytes description,
             Manifest manifest, std::uint64_t first_number);
-    ~Staging();  // removes the files, unless they were adopted
 
     const SharedBytes& description() const { return description_; }
     const Manifest& manifest() const { return manifest_; }  // with the new numbers
@@ -36,7 +37,7 @@ public:
     void set_consistent_from(Index index);
     // Everything was received and synced.
     bool complete() const { return synced_.load(); }
-    std::vector<std::shared_ptr<File>> adopt();
+    std::vector<std::shared_ptr<File>> files() const;  // precondition: complete()
 
 private:
     struct Incoming {
@@ -49,9 +50,9 @@ private:
     const std::shared_ptr<ManifestFile> live_;
     const SharedBytes description_;
     Manifest manifest_;
+    std::mutex writing_;  // the last piece of an interrupted transfer may still be on its way
     std::vector<Incoming> files_;
     std::atomic<bool> synced_{false};
-    bool adopted_ = false;
 };
 
 class StagedInstaller final : public SnapshotInstaller {

@@ -28,6 +28,13 @@ std::string_view unusable_name(std::string_view name) {
     return {};
 }
 
+std::vector<std::string> base_files(const Manifest& manifest) {
+    std::vector<std::string> names;
+    for (const ManifestEntry& entry : manifest.entries)
+        names.push_back(base_file_name(entry.number));
+    return names;
+}
+
 class DiskStore final : public Store, private DatabaseHost {
 public:
     DiskStore(Disk& disk, Executor& executor, Clock& clock, Random& random, Options options,
@@ -111,7 +118,7 @@ private:
     // The highest index that was ever being flushed.
     std::shared_ptr<std::atomic<std::uint64_t>> horizon_ =
         std::make_shared<std::atomic<std::uint64_t>>(0);
-    std::weak_ptr<Staging> staging_;
+    std::shared_ptr<Staging> staging_;  // kept for whoever resumes the transfer
     std::shared_ptr<void> alive_ = std::make_shared<int>();
 };
 
@@ -135,12 +142,11 @@ Status DiskStore::remove_strays(const Manifest& manifest) {
     const std::string directory(kDatabasesDirectory);
     const auto names = disk_.list(directory);
     if (!names) return names.error();
+    const std::vector<std::string> known = base_files(manifest);
     for (const std::string& name : *names) {
         const std::string path = directory + "/" + name;
-        const bool known = std::any_of(
-            manifest.entries.begin(), manifest.entries.end(),
-            [&](const ManifestEntry& entry) { return base_file_name(entry.number) == path; });
-        if (known || !name.ends_with(".db")) continue;
+        if (!name.ends_with(".db")) continue;
+        if (std::find(known.begin(), known.end(), path) != known.end()) continue;
         Status removed = disk_.remove(path);
         if (!removed) return removed;
     }
@@ -157,10 +163,10 @@ Status DiskStore::open_base(const ManifestEntry& entry) {
         const auto size = base.file->size();
         if (!size) return size.error();
         if (!entry.flushing_to && *size != std::uint64_t{entry.page_count} * kPageSize) {
-            return Error{code::kCorrupt, path + " (database " + entry.name + ") has " +
-                                             std::to_string(*size) + " bytes, not " +
-                                             std::to_string(entry.page_count) +
-                                             " pages: let this node join anew with an empty directory"};
+            return Error{code::kCorrupt,
+                         path + " (database " + entry.name + ") has " + std::to_string(*size) +
+                             " bytes, not " + std::to_string(entry.page_count) +
+                             " pages: let this node join anew with an empty directory"};
         }
     }
     make_database(entry.name).restart(std::move(base), entry.number, entry.at, entry.flushing_to);
@@ -388,19 +394,19 @@ std::unique_ptr<SnapshotSource> DiskStore::snapshot_source() {
 }
 
 Result<std::unique_ptr<SnapshotInstaller>> DiskStore::start_install(SharedBytes description) {
-    auto staging = staging_.lock();
-    if (!staging || *staging->description() != *description) {
+    if (!staging_ || *staging_->description() != *description) {
         auto manifest = decode_manifest(*description);
         if (!manifest) return std::move(manifest).error();
         for (const ManifestEntry& entry : manifest->entries) {
-            if (entry.page_count == 0) return Error{code::kCorrupt, "the manifest names an empty file"};
+            if (entry.page_count == 0)
+                return Error{code::kCorrupt, "the manifest names an empty file"};
         }
-        staging = std::make_shared<Staging>(disk_, manifest_, std::move(description),
-                                            std::move(*manifest), next_number_);
-        next_number_ += staging->manifest().entries.size();
-        staging_ = staging;
+        if (staging_) remove_later(base_files(staging_->manifest()));
+        staging_ = std::make_shared<Staging>(disk_, manifest_, std::move(description),
+                                             std::move(*manifest), next_number_);
+        next_number_ += staging_->manifest().entries.size();
     }
-    return std::unique_ptr<SnapshotInstaller>(std::make_unique<StagedInstaller>(std::move(staging)));
+    return std::unique_ptr<SnapshotInstaller>(std::make_unique<StagedInstaller>(staging_));
 }
 
 Status DiskStore::finish_install(SnapshotInstaller& installer) {
@@ -412,7 +418,8 @@ Status DiskStore::finish_install(SnapshotInstaller& installer) {
     if (!switched) return switched;
 
     std::vector<std::string> strays;
-    const auto files = staging.adopt();
+    const auto files = staging.files();
+    staging_.reset();
     proposed_.clear();
     flush_.reset();
     flush_running_ = false;
@@ -457,8 +464,8 @@ Result<std::unique_ptr<Store>> Store::open(Disk& disk, Executor& executor, Clock
                                            Random& random, Options options) {
     auto manifest = ManifestFile::open(disk);
     if (!manifest) return std::move(manifest).error();
-    auto store = std::make_unique<DiskStore>(disk, executor, clock, random, options,
-                                             std::move(*manifest));
+    auto store =
+        std::make_unique<DiskStore>(disk, executor, clock, random, options, std::move(*manifest));
     Status loaded = store->load();
     if (!loaded) return std::move(loaded).error();
     return std::unique_ptr<Store>(std::move(store));

@@ -48,8 +48,12 @@ struct VfsFile {
     std::shared_ptr<Client> client;
 };
 
-VfsFile& as_file(sqlite3_file* file) { return *reinterpret_cast<VfsFile*>(file); }
-Generation& generation_of(sqlite3_file* file) { return *as_file(file).client->generation; }
+VfsFile& as_file(sqlite3_file* file) {
+    return *reinterpret_cast<VfsFile*>(file);
+}
+Generation& generation_of(sqlite3_file* file) {
+    return *as_file(file).client->generation;
+}
 
 std::span<std::uint8_t> as_span(void* bytes, int size) {
     return {static_cast<std::uint8_t*>(bytes), static_cast<std::size_t>(size)};
@@ -65,17 +69,27 @@ int close_file(sqlite3_file* file) {
     return SQLITE_OK;
 }
 
-int accept_truncate(sqlite3_file*, sqlite3_int64) { return SQLITE_OK; }
-int accept_sync(sqlite3_file*, int) { return SQLITE_OK; }
-int accept_lock(sqlite3_file*, int) { return SQLITE_OK; }
+int accept_truncate(sqlite3_file*, sqlite3_int64) {
+    return SQLITE_OK;
+}
+int accept_sync(sqlite3_file*, int) {
+    return SQLITE_OK;
+}
+int accept_lock(sqlite3_file*, int) {
+    return SQLITE_OK;
+}
 
 int check_reserved_lock(sqlite3_file*, int* reserved) {
     *reserved = 0;
     return SQLITE_OK;
 }
 
-int file_control(sqlite3_file*, int, void*) { return SQLITE_NOTFOUND; }
-int sector_size(sqlite3_file*) { return static_cast<int>(kPageSize); }
+int file_control(sqlite3_file*, int, void*) {
+    return SQLITE_NOTFOUND;
+}
+int sector_size(sqlite3_file*) {
+    return static_cast<int>(kPageSize);
+}
 
 int device_characteristics(sqlite3_file*) {
     return SQLITE_IOCAP_ATOMIC | SQLITE_IOCAP_SAFE_APPEND | SQLITE_IOCAP_SEQUENTIAL |
@@ -88,7 +102,9 @@ int read_main(sqlite3_file* file, void* into, int size, sqlite3_int64 offset) {
     return generation_of(file).read_main(static_cast<std::uint64_t>(offset), as_span(into, size));
 }
 
-int refuse_write(sqlite3_file*, const void*, int, sqlite3_int64) { return SQLITE_IOERR_WRITE; }
+int refuse_write(sqlite3_file*, const void*, int, sqlite3_int64) {
+    return SQLITE_IOERR_WRITE;
+}
 
 int main_size(sqlite3_file* file, sqlite3_int64* size) {
     *size = static_cast<sqlite3_int64>(generation_of(file).main_size());
@@ -112,7 +128,9 @@ int lock_region(sqlite3_file* file, int first, int count, int flags) {
     return generation.lock(*ours.client, first, count, exclusive) ? SQLITE_OK : SQLITE_BUSY;
 }
 
-void barrier(sqlite3_file* file) { generation_of(file).barrier(); }
+void barrier(sqlite3_file* file) {
+    generation_of(file).barrier();
+}
 
 int unmap(sqlite3_file* file, int) {
     VfsFile& ours = as_file(file);
@@ -128,7 +146,8 @@ int read_wal(sqlite3_file* file, void* into, int size, sqlite3_int64 offset) {
 
 int write_wal(sqlite3_file* file, const void* from, int size, sqlite3_int64 offset) {
     const ByteView bytes(static_cast<const std::uint8_t*>(from), static_cast<std::size_t>(size));
-    return generation_of(file).write_wal(*as_file(file).client, static_cast<std::uint64_t>(offset), bytes);
+    return generation_of(file).write_wal(*as_file(file).client, static_cast<std::uint64_t>(offset),
+                                         bytes);
 }
 
 int wal_size(sqlite3_file* file, sqlite3_int64* size) {
@@ -143,17 +162,47 @@ int close_wal(sqlite3_file* file) {
 }
 
 const sqlite3_io_methods kMainMethods = {
-    2,           close_file,  read_main,   refuse_write,        accept_truncate,
-    accept_sync, main_size,   accept_lock, accept_lock,         check_reserved_lock,
-    file_control, sector_size, device_characteristics, map_region, lock_region,
-    barrier,     unmap,       nullptr,     nullptr,
+    2,
+    close_file,
+    read_main,
+    refuse_write,
+    accept_truncate,
+    accept_sync,
+    main_size,
+    accept_lock,
+    accept_lock,
+    check_reserved_lock,
+    file_control,
+    sector_size,
+    device_characteristics,
+    map_region,
+    lock_region,
+    barrier,
+    unmap,
+    nullptr,
+    nullptr,
 };
 
 const sqlite3_io_methods kWalMethods = {
-    1,           close_wal,   read_wal,    write_wal,           accept_truncate,
-    accept_sync, wal_size,    accept_lock, accept_lock,         check_reserved_lock,
-    file_control, sector_size, device_characteristics, nullptr, nullptr,
-    nullptr,     nullptr,     nullptr,     nullptr,
+    1,
+    close_wal,
+    read_wal,
+    write_wal,
+    accept_truncate,
+    accept_sync,
+    wal_size,
+    accept_lock,
+    accept_lock,
+    check_reserved_lock,
+    file_control,
+    sector_size,
+    device_characteristics,
+    nullptr,
+    nullptr,
+    nullptr,
+    nullptr,
+    nullptr,
+    nullptr,
 };
 
 // --- the file system ---
@@ -177,7 +226,9 @@ int open_file(sqlite3_vfs* vfs, const char* name, sqlite3_file* file, int flags,
     return SQLITE_OK;
 }
 
-int remove_file(sqlite3_vfs*, const char*, int) { return SQLITE_OK; }
+int remove_file(sqlite3_vfs*, const char*, int) {
+    return SQLITE_OK;
+}
 
 int access_file(sqlite3_vfs*, const char* name, int, int* result) {
     *result = std::string_view(name).ends_with(kWalSuffix) ? 1 : 0;
@@ -203,8 +254,8 @@ int fill_random(sqlite3_vfs* vfs, int size, char* out) {
     return size;
 }
 
-// SQLite sleeps between attempts to read a wal-index that is being written on another thread: for as long as
-// that takes, which is nothing, and never as long as it asks.
+// SQLite sleeps between attempts to read a wal-index that is being written on another thread: for
+// as long as that takes, which is nothing, and never as long as it asks.
 int sleep_briefly(sqlite3_vfs*, int microseconds) {
     std::this_thread::sleep_for(std::min(std::chrono::microseconds(microseconds), kSleepMax));
     return microseconds;
@@ -223,12 +274,17 @@ int current_time(sqlite3_vfs* vfs, double* julian_days) {
     return SQLITE_OK;
 }
 
-int last_error(sqlite3_vfs*, int, char*) { return 0; }
+int last_error(sqlite3_vfs*, int, char*) {
+    return 0;
+}
 
-Vfs::State* state_of(sqlite3_vfs* vfs) { return static_cast<Vfs::State*>(vfs->pAppData); }
+Vfs::State* state_of(sqlite3_vfs* vfs) {
+    return static_cast<Vfs::State*>(vfs->pAppData);
+}
 
-// Before SQLite is first used in this process. Connections are never shared between threads that run at the
-// same time, so SQLite needs no locks of its own. An embedding program may have chosen before us: fine too.
+// Before SQLite is first used in this process. Connections are never shared between threads that
+// run at the same time, so SQLite needs no locks of its own. An embedding program may have chosen
+// before us: fine too.
 void configure_sqlite() {
     static std::once_flag once;
     std::call_once(once, [] {
@@ -267,9 +323,13 @@ Vfs::Vfs(const Clock& clock, Random& random) : state_(std::make_unique<State>())
     QUORLITE_CHECK(sqlite3_vfs_register(&vfs, 0) == SQLITE_OK);
 }
 
-Vfs::~Vfs() { sqlite3_vfs_unregister(&state_->vfs); }
+Vfs::~Vfs() {
+    sqlite3_vfs_unregister(&state_->vfs);
+}
 
-const std::string& Vfs::name() const { return state_->name; }
+const std::string& Vfs::name() const {
+    return state_->name;
+}
 
 std::shared_ptr<Client> Vfs::make_client(std::shared_ptr<Generation> generation) {
     auto client = std::make_shared<Client>();
@@ -278,7 +338,8 @@ std::shared_ptr<Client> Vfs::make_client(std::shared_ptr<Generation> generation)
         const std::lock_guard lock(state_->mutex);
         client->number = ++state_->last_client;
         if (state_->clients.size() >= state_->sweep_at) {
-            std::erase_if(state_->clients, [](const auto& entry) { return entry.second.expired(); });
+            std::erase_if(state_->clients,
+                          [](const auto& entry) { return entry.second.expired(); });
             state_->sweep_at = 2 * state_->clients.size() + kSweepAtLeast;
         }
         state_->clients.emplace(client->number, client);
@@ -287,6 +348,8 @@ std::shared_ptr<Client> Vfs::make_client(std::shared_ptr<Generation> generation)
     return client;
 }
 
-std::string Vfs::file_name(const Client& client) { return std::to_string(client.number); }
+std::string Vfs::file_name(const Client& client) {
+    return std::to_string(client.number);
+}
 
 }  // namespace quorlite::database

@@ -1,11 +1,13 @@
-// Vfs: what SQLite takes for the operating system. One per store, registered under a name of its own.
+// Vfs: what SQLite takes for the operating system. One per store, registered under a name of its
+// own.
 //
-// Every connection opens a "file" named by its client number; behind it is the generation that was current
-// then. SQLite opens three things by that name: the database (pages below the WAL), the WAL (frames) and the
-// wal-index (shared memory). Nothing else can be opened by name, whatever SQL says; files without a name
-// (temporary tables, sorters, VACUUM) are the operating system's.
+// Every connection opens a "file" named by its client number; behind it is the generation that was
+// current then. SQLite opens three things by that name: the database (pages below the WAL), the WAL
+// (frames) and the wal-index (shared memory). Nothing else can be opened by name, whatever SQL
+// says; files without a name (temporary tables, sorters, VACUUM) are the operating system's.
 //
-// The database file is never written: SQLite's checkpoint is not used, and the journal mode cannot change.
+// The database file is never written: SQLite's checkpoint is not used, and the journal mode cannot
+// change.
 #pragma once
 
 #include <memory>

@@ -67,15 +67,17 @@ void FairQueue::pump() {
 }
 
 void FairQueue::start_timers() {
+    // Those that came last have none yet.
+    auto waiter = waiters_.end();
+    while (waiter != waiters_.begin() && !std::prev(waiter)->timed) --waiter;
     std::vector<Ticket> expired;
-    for (Waiter& waiter : waiters_) {
-        if (waiter.timed) continue;
-        waiter.timed = true;
-        if (waiter.timeout <= Duration::zero()) {
-            expired.push_back(waiter.ticket);
+    for (; waiter != waiters_.end(); ++waiter) {
+        waiter->timed = true;
+        if (waiter->timeout <= Duration::zero()) {
+            expired.push_back(waiter->ticket);
         } else {
-            waiter.timer = executor_.after(
-                waiter.timeout, [this, ticket = waiter.ticket] { expire(ticket); });
+            waiter->timer = executor_.after(waiter->timeout,
+                                            [this, ticket = waiter->ticket] { expire(ticket); });
         }
     }
     for (const Ticket ticket : expired) expire(ticket);

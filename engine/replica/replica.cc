@@ -1,6 +1,7 @@
 #include "engine/replica/replica.h"
 
 #include <algorithm>
+#include <deque>
 #include <limits>
 #include <map>
 #include <utility>
@@ -66,6 +67,7 @@ struct Replica::State {
     void role_changed();
     void lead();
     void step_down();
+    void answer_all();
     void release();
     void release_reads();
 
@@ -363,20 +365,38 @@ void Replica::State::lead() {
 
 void Replica::State::step_down() {
     store->committed(applied);  // what is not by now goes with the generation
-    release();
     leading = false;
     serving = false;
     ++epoch;
     if (!mutant(Mutant::kSpeculationSurvives)) store->new_generation();
     sender->release_all();
-    writes.fail_all(mutant(Mutant::kDoubtReportedAsRefusal) ? not_leader() : leadership_lost());
-    reads.fail_all(not_leader());
-    if (promotion) {
-        auto failed = std::move(*promotion);
-        promotion.reset();
-        failed.done(membership_error(leadership_lost()));
-    }
-    if (transfer_done) std::exchange(transfer_done, nullptr)({});
+    answer_all();
+}
+
+// Whoever waits learns that the leadership is over. Later, in a task of its own: an answer may
+// start a statement, and with it anything, while the step down may be in the middle of applying
+// entries.
+void Replica::State::answer_all() {
+    struct Ended {
+        std::deque<Waiter> writes;
+        std::deque<Waiter> reads;
+        Done promotion;
+        Done transfer;
+    };
+    auto ended = std::make_shared<Ended>(
+        Ended{writes.take_all(), reads.take_all(), nullptr, std::exchange(transfer_done, nullptr)});
+    if (promotion) ended->promotion = std::move(promotion->done);
+    promotion.reset();
+    seams.executor.post([ended, committed = applied] {
+        const Error lost =
+            mutant(Mutant::kDoubtReportedAsRefusal) ? not_leader() : leadership_lost();
+        for (Waiter& write : ended->writes) {
+            write.done(write.index <= committed ? Status() : Status(lost));
+        }
+        for (Waiter& read : ended->reads) read.done(not_leader());
+        if (ended->promotion) ended->promotion(membership_error(leadership_lost()));
+        if (ended->transfer) ended->transfer({});
+    });
 }
 
 void Replica::State::release() {
@@ -386,10 +406,11 @@ void Replica::State::release() {
 
 void Replica::State::release_reads() {
     if (reads.empty() || !is_leading()) return;
-    const bool lease = !options.quorum_reads && core->lease_valid(now());
-    const std::uint64_t confirmed = core->confirmed_round();
+    // Asked anew for each: an answer may take long, and a lease does not wait.
     reads.release(applied, [&](const Waiter& waiter) {
-        return lease || (waiter.round != 0 && confirmed >= waiter.round);
+        if (!is_leading()) return false;
+        const bool lease = !options.quorum_reads && core->lease_valid(now());
+        return lease || (waiter.round != 0 && core->confirmed_round() >= waiter.round);
     });
     Waiter* blocked = reads.front();
     if (blocked != nullptr && blocked->index <= applied && blocked->round == 0) {

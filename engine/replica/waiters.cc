@@ -1,7 +1,7 @@
 #include "engine/replica/waiters.h"
 
 #include <algorithm>
-#include <vector>
+#include <utility>
 
 namespace quorlite::replica {
 
@@ -35,10 +35,9 @@ void Waiters::expire(TimePoint now, const Error& error) {
     for (Waiter& waiter : expired) waiter.done(error);
 }
 
-void Waiters::fail_all(const Error& error) {
-    std::deque<Waiter> failed = std::exchange(waiters_, {});
+std::deque<Waiter> Waiters::take_all() {
     earliest_deadline_ = TimePoint::max();
-    for (Waiter& waiter : failed) waiter.done(error);
+    return std::exchange(waiters_, {});
 }
 
 }  // namespace quorlite::replica

@@ -30,7 +30,8 @@ public:
     void release(Index index, const std::function<bool(const Waiter&)>& ready);
     // Answers those whose deadline has passed.
     void expire(TimePoint now, const Error& error);
-    void fail_all(const Error& error);
+    // Empties the queue; the caller answers.
+    std::deque<Waiter> take_all();
 
     // The next to be answered, if anything waits.
     Waiter* front() { return waiters_.empty() ? nullptr : &waiters_.front(); }

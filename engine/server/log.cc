@@ -46,8 +46,8 @@ void append_quoted(std::string& line, std::string_view text) {
 }  // namespace
 
 struct Log::State {
-    std::shared_ptr<spdlog::details::thread_pool> writer;
     std::shared_ptr<spdlog::async_logger> logger;
+    std::shared_ptr<spdlog::details::thread_pool> writer;  // ends first, and writes what is queued
 };
 
 Log::Log(LogLevel level) : state_(std::make_unique<State>()) {

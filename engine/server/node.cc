@@ -109,6 +109,7 @@ struct Node::Impl {
     std::unique_ptr<replica::Replica> replica;
     std::unique_ptr<server::Front> front;
     std::unique_ptr<server::Joining> joining;
+    bool has_role = true;  // false while the node joins: a voter begins as a spare and a standby
     bool stopped = false;
 
     std::mutex outcome_mutex;
@@ -262,9 +263,11 @@ void Node::Impl::join() {
                                   .address = replica->address(),
                                   .seeds = options.join,
                                   .patience = options.join_timeout};
+    has_role = false;
     joining = std::make_unique<server::Joining>(
         loop, clock, log, std::move(wanted), [this](const Result<wire::Role>& role) {
             if (!role) return report_failure({Kind::kJoin, role.error().message});
+            has_role = true;
             log.info("joined", {{"role", *role == wire::Role::kVoter ? "voter" : "standby"}});
         });
     joining->start();
@@ -272,8 +275,8 @@ void Node::Impl::join() {
 
 bool Node::Impl::is_ready() const {
     const raft::Server* self = replica->configuration().find(replica->id());
-    if (self == nullptr || self->role == raft::Role::kSpare) return false;
-    if (self->role == raft::Role::kStandby)
+    if (self == nullptr || !has_role) return false;
+    if (self->role != raft::Role::kVoter)
         return true;  // is told of no leader (protocol section 6.1)
     const replica::Leader leader = replica->leader();
     return leader.id == replica->id() ? replica->check_leader().ok() : bool(leader.id);

@@ -1,5 +1,5 @@
-// How fast one core takes single-row transactions and point reads: Connection, Statement, capture and encoding,
-// with no log and no network. Prints one line each.
+// How fast one core takes single-row transactions and point reads: Connection, Statement, capture
+// and encoding, with no log and no network. Prints one line each.
 #include <cstdio>
 #include <ctime>
 
@@ -102,4 +102,6 @@ private:
 }  // namespace
 }  // namespace quorlite::database
 
-int main() { quorlite::database::Bench().run(); }
+int main() {
+    quorlite::database::Bench().run();
+}

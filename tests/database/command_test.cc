@@ -16,7 +16,8 @@ Page random_page(sim::Seeded& random) {
     for (std::uint64_t i = 0, runs = random.below(40); i < runs; ++i) {
         const std::size_t begin = random.below(kPageSize);
         const std::size_t end = std::min<std::size_t>(kPageSize, begin + random.below(200));
-        for (std::size_t at = begin; at < end; ++at) page[at] = static_cast<std::uint8_t>(random.next());
+        for (std::size_t at = begin; at < end; ++at)
+            page[at] = static_cast<std::uint8_t>(random.next());
     }
     return page;
 }
@@ -65,7 +66,8 @@ TEST(Command, PatchesGiveThePageBack) {
                 CommandReader::Range range;
                 for (std::uint64_t r = 0; r < page.ranges; ++r) {
                     ASSERT_TRUE(reader.next_range(range));
-                    std::memcpy(target.data() + range.offset, range.bytes.data(), range.bytes.size());
+                    std::memcpy(target.data() + range.offset, range.bytes.data(),
+                                range.bytes.size());
                 }
             }
         }
@@ -75,7 +77,8 @@ TEST(Command, PatchesGiveThePageBack) {
 
 TEST(Command, NeverExceedsItsLimitAndAWholePageFits) {
     Page page;
-    for (std::size_t i = 0; i < kPageSize; ++i) page[i] = i % 10 == 0 ? 1 : 0;  // as many ranges as possible
+    for (std::size_t i = 0; i < kPageSize; ++i)
+        page[i] = i % 10 == 0 ? 1 : 0;  // as many ranges as possible
     constexpr std::size_t kLimit = 3 * kPagePatchBytesMax;
     CommandEncoder encoder("x", 1, 100, kLimit);
     for (PageNumber number = 1; number <= 100; ++number) encoder.add(number, nullptr, page.data());

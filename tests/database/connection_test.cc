@@ -45,16 +45,19 @@ TEST_F(ConnectionTest, RefusesWhatWouldEscapeReplication) {
     for (const char* const sql : refused) {
         const Status status = execute(connection(), sql);
         ASSERT_FALSE(status.ok()) << sql;
-        if (std::string_view(sql).find("pragma_") != std::string_view::npos) continue;  // no such table
+        if (std::string_view(sql).find("pragma_") != std::string_view::npos)
+            continue;  // no such table
         EXPECT_EQ(status.error().code, 23) << sql;
-        EXPECT_TRUE(status.error().message.starts_with("not authorized: ")) << status.error().message;
+        EXPECT_TRUE(status.error().message.starts_with("not authorized: "))
+            << status.error().message;
     }
     EXPECT_OK(execute(connection(), "SELECT 1"));
 }
 
 TEST_F(ConnectionTest, AllowsWhatIsHarmless) {
     const auto allowed = {
-        "ATTACH '' AS scratch; CREATE TABLE scratch.s(x); INSERT INTO scratch.s VALUES(1); DETACH scratch",
+        "ATTACH '' AS scratch; CREATE TABLE scratch.s(x); INSERT INTO scratch.s VALUES(1); DETACH "
+        "scratch",
         "CREATE TEMP TABLE temporary(x); INSERT INTO temporary VALUES(1); DROP TABLE temporary",
         "PRAGMA journal_mode",
         "PRAGMA page_size",
@@ -88,7 +91,8 @@ TEST_F(ConnectionTest, HasTheEnvironmentOfTheProtocol) {
 }
 
 TEST_F(ConnectionTest, ErrorsCarryTheExtendedCode) {
-    ASSERT_OK(writer_->run("CREATE TABLE u(a UNIQUE, b NOT NULL CHECK(b > 0), c REFERENCES t(id))"));
+    ASSERT_OK(
+        writer_->run("CREATE TABLE u(a UNIQUE, b NOT NULL CHECK(b > 0), c REFERENCES t(id))"));
     ASSERT_OK(writer_->run("INSERT INTO u VALUES(1, 1, NULL)"));
     const std::vector<std::pair<const char*, int>> cases = {
         {"INSERT INTO u VALUES(1, 1, NULL)", 2067}, {"INSERT INTO u VALUES(2, NULL, NULL)", 1299},
@@ -177,7 +181,8 @@ TEST_F(ConnectionTest, KnowsWhoNeedsTheWriteLock) {
 }
 
 TEST_F(ConnectionTest, DeclaredTypes) {
-    ASSERT_OK(writer_->run("CREATE TABLE d(a DATETIME NOT NULL, b date, c TIMESTAMP, e BOOLEAN, f BOOL, g)"));
+    ASSERT_OK(writer_->run(
+        "CREATE TABLE d(a DATETIME NOT NULL, b date, c TIMESTAMP, e BOOLEAN, f BOOL, g)"));
     auto prepared = connection().prepare("SELECT a, b, c, e, f, g, a || '' AS h FROM d");
     ASSERT_OK(prepared);
     const Statement& statement = *prepared->statement;
@@ -209,9 +214,11 @@ TEST_F(ConnectionTest, AnUnfinishedInsertReturningIsUndoneByReset) {
 
 TEST_F(ConnectionTest, ATransactionIsOneCommandAndARollbackNone) {
     const std::size_t before = log_.size();
-    ASSERT_OK(writer_->run("BEGIN; INSERT INTO t(x) VALUES(1); INSERT INTO t(x) VALUES(2); ROLLBACK"));
+    ASSERT_OK(
+        writer_->run("BEGIN; INSERT INTO t(x) VALUES(1); INSERT INTO t(x) VALUES(2); ROLLBACK"));
     EXPECT_EQ(log_.size(), before);
-    ASSERT_OK(writer_->run("BEGIN; INSERT INTO t(x) VALUES(1); INSERT INTO t(x) VALUES(2); COMMIT"));
+    ASSERT_OK(
+        writer_->run("BEGIN; INSERT INTO t(x) VALUES(1); INSERT INTO t(x) VALUES(2); COMMIT"));
     EXPECT_EQ(log_.size(), before + 1);
     EXPECT_EQ(connection().last_insert_rowid(), 2);
     EXPECT_EQ(connection().changes(), 1);
@@ -222,8 +229,9 @@ TEST_F(ConnectionTest, ATransactionIsOneCommandAndARollbackNone) {
     EXPECT_FALSE(connection().in_transaction());
 }
 
-constexpr const char* kEndless = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) "
-                                 "SELECT count(*) FROM c";
+constexpr const char* kEndless =
+    "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) "
+    "SELECT count(*) FROM c";
 
 TEST_F(ConnectionTest, AnEndlessStatementIsStopped) {
     int yields = 0;
@@ -242,7 +250,8 @@ TEST_F(ConnectionTest, AnEndlessStatementIsStopped) {
         return error;
     };
     EXPECT_EQ(run([&] { connection().interrupt(); })->code, code::kInterrupted);
-    EXPECT_EQ(run([&] { connection().set_deadline(node_.executor.now()); })->code, code::kInterrupted);
+    EXPECT_EQ(run([&] { connection().set_deadline(node_.executor.now()); })->code,
+              code::kInterrupted);
     connection().set_deadline(std::nullopt);
     const auto lost = run([&] { node_.store->new_generation(); });
     EXPECT_EQ(lost->code, code::kLeadershipLost);
@@ -261,7 +270,8 @@ TEST_F(ConnectionTest, ATransactionThatIsTooLargeFailsWhole) {
     const Status status = writer.run("INSERT INTO t VALUES(zeroblob(2000000))");
     ASSERT_FALSE(status.ok());
     EXPECT_EQ(status.error().code, code::kFull);
-    EXPECT_NE(status.error().message.find("too large"), std::string::npos) << status.error().message;
+    EXPECT_NE(status.error().message.find("too large"), std::string::npos)
+        << status.error().message;
     EXPECT_EQ(log.size(), 1u);
     EXPECT_OK(writer.run("INSERT INTO t VALUES(zeroblob(200000))"));
     EXPECT_EQ(writer.must_query("SELECT count(*) FROM t"), "1\n");
@@ -278,9 +288,15 @@ TEST(Names, AreOpaque) {
         EXPECT_EQ(refused.error().code, code::kError);
     }
     Log log;
-    const std::vector<std::string> names = {
-        std::string(504, 'x'), "../../etc/passwd", "file:x", "a?b&c=d", "\xff\x01", "a b", "test-wal",
-        "Test",                "test"};
+    const std::vector<std::string> names = {std::string(504, 'x'),
+                                            "../../etc/passwd",
+                                            "file:x",
+                                            "a?b&c=d",
+                                            "\xff\x01",
+                                            "a b",
+                                            "test-wal",
+                                            "Test",
+                                            "test"};
     for (const std::string& name : names) {
         Writer writer(node, log, name);
         ASSERT_OK(writer.run("CREATE TABLE t(x); INSERT INTO t VALUES('" +
@@ -293,9 +309,11 @@ TEST(Names, AreOpaque) {
     EXPECT_EQ(node.store->names().size(), names.size());
     node.catch_up(log, log.size());
     for (const std::string& name : names) {
-        EXPECT_EQ(*query(*node.connect(name), "SELECT x FROM t"), std::to_string(name.size()) + "\n");
+        EXPECT_EQ(*query(*node.connect(name), "SELECT x FROM t"),
+                  std::to_string(name.size()) + "\n");
     }
-    for (const std::string& file : node.disk->files()) EXPECT_TRUE(file.starts_with("databases/")) << file;
+    for (const std::string& file : node.disk->files())
+        EXPECT_TRUE(file.starts_with("databases/")) << file;
 }
 
 }  // namespace

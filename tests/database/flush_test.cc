@@ -39,7 +39,8 @@ Options flushing_options() {
     return options;
 }
 
-// One life of a follower: it applies what the log has and flushes as it goes, and moves the mark behind it.
+// One life of a follower: it applies what the log has and flushes as it goes, and moves the mark
+// behind it.
 void live(Node& node, const History& history) {
     for (std::uint64_t i = node.store->applied_index().value() + 1; i <= history.log.size(); ++i) {
         ASSERT_OK(node.store->apply(Index(i), Term(1), *history.log[i - 1]));
@@ -98,16 +99,19 @@ TEST(Flush, CrashAtEveryOperation) {
         const auto at_the_cut = node.disk->clone();
         const std::uint64_t blocks = std::min<std::uint64_t>(node.disk->last_write_blocks(), 3);
         sim::Seeded random(operation);
-        std::vector<sim::Tail> tails{{.kind = sim::Tail::Kind::kNone}, {.kind = sim::Tail::Kind::kAll}};
+        std::vector<sim::Tail> tails{{.kind = sim::Tail::Kind::kNone},
+                                     {.kind = sim::Tail::Kind::kAll}};
         for (std::uint64_t i = 0; i < blocks; ++i) {
             tails.push_back({.kind = sim::Tail::Kind::kPrefix, .blocks = i});
         }
-        for (int i = 0; i < 4; ++i) tails.push_back({.kind = sim::Tail::Kind::kRandom, .random = &random});
+        for (int i = 0; i < 4; ++i)
+            tails.push_back({.kind = sim::Tail::Kind::kRandom, .random = &random});
         for (const sim::Tail& tail : tails) {
             node.disk = at_the_cut->clone();
             node.crash(tail);
-            expect_recovery(node, history, "operation " + std::to_string(operation) + ", tail " +
-                                               std::to_string(static_cast<int>(tail.kind)));
+            expect_recovery(node, history,
+                            "operation " + std::to_string(operation) + ", tail " +
+                                std::to_string(static_cast<int>(tail.kind)));
             if (HasFatalFailure()) return;
             node.kill();
             ++states;
@@ -196,7 +200,8 @@ TEST(Flush, AFailedSyncIsFatal) {
     int fatal = 0;
     for (std::size_t i = 3; i < probe.disk->trace().size(); ++i) {
         const auto kind = probe.disk->trace()[i].kind;
-        if (kind != sim::DiskOperation::Kind::kSync && kind != sim::DiskOperation::Kind::kSyncDirectory) {
+        if (kind != sim::DiskOperation::Kind::kSync &&
+            kind != sim::DiskOperation::Kind::kSyncDirectory) {
             continue;
         }
         Node node(1, flushing_options());
@@ -210,7 +215,8 @@ TEST(Flush, AFailedSyncIsFatal) {
     EXPECT_GT(fatal, 5);
 }
 
-// A transaction of several commands: as long as the last one is missing, the first ones must stay in the log.
+// A transaction of several commands: as long as the last one is missing, the first ones must stay
+// in the log.
 TEST(Flush, ABegunTransactionHoldsTheMarkBack) {
     Options options = flushing_options();
     options.command_bytes_max = 6000;

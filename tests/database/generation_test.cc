@@ -14,8 +14,8 @@ Options small_options() {
 
 class LostLeadership : public testing::TestWithParam<int> {};
 
-// A leader loses its uncommitted suffix at random points, also in the middle of a transaction; the rest of that
-// transaction is committed by the next leader, or never.
+// A leader loses its uncommitted suffix at random points, also in the middle of a transaction; the
+// rest of that transaction is committed by the next leader, or never.
 TEST_P(LostLeadership, KeepsExactlyTheCommittedPrefix) {
     const auto seed = static_cast<std::uint64_t>(GetParam());
     sim::Seeded random(seed);
@@ -100,7 +100,8 @@ TEST(Generation, AReaderKeepsItsSnapshotWhileTheWalGrowsAndIsMoved) {
             EXPECT_EQ(reader.expected, dump(writer.connection()));
             readers.push_back(std::move(reader));
         }
-        for (const Reader& reader : readers) ASSERT_EQ(dump(*reader.connection), reader.expected) << i;
+        for (const Reader& reader : readers)
+            ASSERT_EQ(dump(*reader.connection), reader.expected) << i;
         if (random.below(12) == 0) readers.clear();
     }
 }
@@ -157,7 +158,8 @@ TEST(Generation, AReaderThatPinsTooMuchIsEnded) {
     EXPECT_EQ(row.error().code, 517);
 }
 
-// What a writer has committed beside the loop is visible before it comes back; whoever sees it proposes it.
+// What a writer has committed beside the loop is visible before it comes back; whoever sees it
+// proposes it.
 TEST(Generation, ACaptureIsTakenByWhoeverSeesIt) {
     Node node(1);
     ASSERT_OK(node.open());

@@ -1,5 +1,5 @@
-// Properties of what comes from disk and from other nodes, for any bytes whatever. Shared by the tests and the
-// fuzz targets. Each returns what is wrong, or an empty text.
+// Properties of what comes from disk and from other nodes, for any bytes whatever. Shared by the
+// tests and the fuzz targets. Each returns what is wrong, or an empty text.
 #pragma once
 
 #include <string_view>

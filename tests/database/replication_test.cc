@@ -1,4 +1,5 @@
-// What a leader captures, applied elsewhere, gives the same bytes; and what SQLite itself would have.
+// What a leader captures, applied elsewhere, gives the same bytes; and what SQLite itself would
+// have.
 #include "tests/database/support.h"
 
 namespace quorlite::database {
@@ -27,7 +28,8 @@ TEST(Replication, ASingleRowCostsLittleMoreThanItself) {
     Log log;
     Writer writer(leader, log);
     ASSERT_OK(writer.run("CREATE TABLE t(id INTEGER PRIMARY KEY, x)"));
-    for (int i = 0; i < 20; ++i) ASSERT_OK(writer.run("INSERT INTO t(x) VALUES('twenty characters xx')"));
+    for (int i = 0; i < 20; ++i)
+        ASSERT_OK(writer.run("INSERT INTO t(x) VALUES('twenty characters xx')"));
     EXPECT_LT(log.back()->size(), 80u);
 }
 

@@ -19,8 +19,8 @@ std::string image_bytes(Store& store, std::string_view name = "test") {
     std::size_t done = 0;
     while (done < bytes.size()) {
         const std::size_t piece = std::min<std::size_t>(bytes.size() - done, 10'007);
-        const auto got = (*image)->read(
-            done, {reinterpret_cast<std::uint8_t*>(bytes.data()) + done, piece});
+        const auto got =
+            (*image)->read(done, {reinterpret_cast<std::uint8_t*>(bytes.data()) + done, piece});
         EXPECT_OK(got);
         if (!got || *got != piece) break;
         done += piece;
@@ -74,8 +74,9 @@ TEST(Image, StaysAsItWasUnderLoad) {
             const Held one = std::move(held.front());
             held.erase(held.begin());
             std::string bytes(one.image->size(), '\0');
-            ASSERT_EQ(*one.image->read(0, {reinterpret_cast<std::uint8_t*>(bytes.data()), bytes.size()}),
-                      bytes.size());
+            ASSERT_EQ(
+                *one.image->read(0, {reinterpret_cast<std::uint8_t*>(bytes.data()), bytes.size()}),
+                bytes.size());
             ASSERT_EQ(bytes, one.expected) << "seed " << seed << " step " << i;
         }
         held.clear();
@@ -83,25 +84,29 @@ TEST(Image, StaysAsItWasUnderLoad) {
     }
 }
 
-// Copies a snapshot in pieces; `between` runs after each.
-void transfer(SnapshotSource& source, SnapshotInstaller& installer,
+// Copies a snapshot in pieces, at most `pieces` of them; `between` runs after each. True once it is
+// complete.
+bool transfer(SnapshotSource& source, SnapshotInstaller& installer, int pieces,
               const std::function<void()>& between) {
     for (std::size_t file = 0; file < installer.file_count(); ++file) {
         while (installer.received(file) < installer.file_size(file)) {
+            if (pieces-- == 0) return false;
             Bytes piece(24'576);
             const auto got = source.read(file, installer.received(file), piece);
-            ASSERT_OK(got);
-            ASSERT_GT(*got, 0u);
-            ASSERT_OK(installer.write(file, installer.received(file), ByteView(piece).first(*got)));
+            EXPECT_OK(got);
+            EXPECT_GT(*got, 0u);
+            EXPECT_OK(installer.write(file, installer.received(file), ByteView(piece).first(*got)));
             between();
         }
     }
     installer.set_consistent_from(source.consistent_from());
+    return true;
 }
 
 class Snapshot : public testing::TestWithParam<int> {};
 
-// The receiver has old databases of its own; the sender goes on writing, flushing and trimming meanwhile.
+// The receiver has old databases of its own; the sender goes on writing, flushing and trimming
+// meanwhile.
 TEST_P(Snapshot, MakesAReceiverEqual) {
     const auto seed = static_cast<std::uint64_t>(GetParam());
     Node leader(seed, flushing_options());
@@ -137,12 +142,15 @@ TEST_P(Snapshot, MakesAReceiverEqual) {
     const auto source = leader.store->snapshot_source();
     auto installer = receiver.store->start_install(source->manifest());
     ASSERT_OK(installer);
-    int pieces = 0;
-    transfer(*source, **installer, [&] {
-        write(static_cast<int>(random.below(4)));
-        if (++pieces == 3) installer = receiver.store->start_install(source->manifest());
+    const auto between = [&] { write(static_cast<int>(random.below(4))); };
+    while (!transfer(*source, **installer, 3,
+                     between)) {  // interrupted after three pieces, and resumed
+        EXPECT_FALSE((*installer)->sync().ok());
+        EXPECT_FALSE(receiver.store->finish_install(**installer).ok());
+        (*installer).reset();
+        installer = receiver.store->start_install(source->manifest());
         ASSERT_OK(installer);
-    });
+    }
     ASSERT_OK((*installer)->sync());
     const auto old_reader = receiver.connect();
     ASSERT_OK(receiver.store->finish_install(**installer));
@@ -197,7 +205,7 @@ TEST(Install, CrashAtEveryOperation) {
         try {
             auto installer = node.store->start_install(source->manifest());
             ASSERT_OK(installer);
-            transfer(*source, **installer, [] {});
+            ASSERT_TRUE(transfer(*source, **installer, 1000, [] {}));
             ASSERT_OK((*installer)->sync());
             ASSERT_OK(node.store->finish_install(**installer));
             node.executor.run();

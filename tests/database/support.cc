@@ -19,7 +19,9 @@ std::string hex(ByteView bytes) {
     return text;
 }
 
-std::string blob_text(ByteView bytes) { return hex(bytes).insert(0, 1, 'x'); }
+std::string blob_text(ByteView bytes) {
+    return hex(bytes).insert(0, 1, 'x');
+}
 
 std::string real_text(double value) {
     std::ostringstream out;
@@ -91,8 +93,9 @@ std::string dump(const std::function<Result<std::string>(std::string_view)>& run
     const auto schema = run("SELECT type, name, sql FROM sqlite_schema ORDER BY 1, 2");
     if (!schema) return "error: " + schema.error().message;
     std::string all = *schema;
-    const auto tables = run(
-        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY 1");
+    const auto tables =
+        run("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' "
+            "ORDER BY 1");
     std::istringstream names(*tables);
     for (std::string name; std::getline(names, name);) {
         const auto rows = run("SELECT * FROM \"" + name + "\" ORDER BY 1, 2");
@@ -114,11 +117,14 @@ Reference::Reference() {
     QUORLITE_CHECK(execute("PRAGMA foreign_keys=ON").ok());
 }
 
-Reference::~Reference() { sqlite3_close(static_cast<sqlite3*>(db_)); }
+Reference::~Reference() {
+    sqlite3_close(static_cast<sqlite3*>(db_));
+}
 
 Status Reference::execute(std::string_view sql) {
     auto* const db = static_cast<sqlite3*>(db_);
-    if (sqlite3_exec(db, std::string(sql).c_str(), nullptr, nullptr, nullptr) == SQLITE_OK) return {};
+    if (sqlite3_exec(db, std::string(sql).c_str(), nullptr, nullptr, nullptr) == SQLITE_OK)
+        return {};
     return Error{sqlite3_extended_errcode(db), sqlite3_errmsg(db)};
 }
 
@@ -280,7 +286,8 @@ std::string Writer::must_query(std::string_view sql) {
 
 std::string SqlWorkload::setup() {
     return "CREATE TABLE a(id INTEGER PRIMARY KEY, n INT, t TEXT);"
-           "CREATE TABLE b(id INTEGER PRIMARY KEY, a INT REFERENCES a(id) ON DELETE CASCADE, v BLOB);"
+           "CREATE TABLE b(id INTEGER PRIMARY KEY, a INT REFERENCES a(id) ON DELETE CASCADE, v "
+           "BLOB);"
            "CREATE INDEX b_a ON b(a);"
            "CREATE TABLE w(k TEXT PRIMARY KEY, v INT) WITHOUT ROWID;"
            "CREATE VIRTUAL TABLE f USING fts5(body);"
@@ -326,8 +333,8 @@ std::string SqlWorkload::change() {
         case 11:
             return "DROP TABLE IF EXISTS x" + number(5) + ";";
         case 12:
-            return "UPDATE b SET v = CAST(" + text(6000) + " AS BLOB) WHERE id % 11 = " + number(11) +
-                   ";";
+            return "UPDATE b SET v = CAST(" + text(6000) +
+                   " AS BLOB) WHERE id % 11 = " + number(11) + ";";
         default:
             return "PRAGMA user_version = " + number(1000) + ";";
     }
@@ -356,6 +363,8 @@ FatalGuard::FatalGuard() {
     set_fatal_handler([](std::string_view what) { throw Died{std::string(what)}; });
 }
 
-FatalGuard::~FatalGuard() { set_fatal_handler(nullptr); }
+FatalGuard::~FatalGuard() {
+    set_fatal_handler(nullptr);
+}
 
 }  // namespace quorlite::database

@@ -1,5 +1,5 @@
-// What the database tests share: a node's store on a simulated disk, a log that several nodes apply, and a
-// plain SQLite to compare with.
+// What the database tests share: a node's store on a simulated disk, a log that several nodes
+// apply, and a plain SQLite to compare with.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -94,7 +94,8 @@ private:
     WriterQueue::Ticket ticket_ = WriterQueue::Ticket::kNone;
 };
 
-// Statements of all kinds, the same for the same seed. Each text is complete: no transaction stays open.
+// Statements of all kinds, the same for the same seed. Each text is complete: no transaction stays
+// open.
 class SqlWorkload {
 public:
     explicit SqlWorkload(std::uint64_t seed) : random_(seed) {}
@@ -120,15 +121,15 @@ public:
     ~FatalGuard();
 };
 
-#define ASSERT_OK(expression)                                          \
-    do {                                                               \
-        const auto& status_ = (expression);                            \
-        ASSERT_TRUE(status_.ok()) << status_.error().message;          \
+#define ASSERT_OK(expression)                                 \
+    do {                                                      \
+        const auto& status_ = (expression);                   \
+        ASSERT_TRUE(status_.ok()) << status_.error().message; \
     } while (false)
-#define EXPECT_OK(expression)                                          \
-    do {                                                               \
-        const auto& status_ = (expression);                            \
-        EXPECT_TRUE(status_.ok()) << status_.error().message;          \
+#define EXPECT_OK(expression)                                 \
+    do {                                                      \
+        const auto& status_ = (expression);                   \
+        EXPECT_TRUE(status_.ok()) << status_.error().message; \
     } while (false)
 
 }  // namespace quorlite::database

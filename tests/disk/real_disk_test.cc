@@ -3,13 +3,66 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <condition_variable>
 #include <csignal>
+#include <deque>
 #include <fstream>
+#include <mutex>
+#include <thread>
 
 #include "tests/disk/rig.h"
 
 namespace quorlite::test {
 namespace {
+
+// The test's executor, with background work on a thread of its own.
+class HelperExecutor final : public Executor {
+public:
+    explicit HelperExecutor(TestExecutor& loop) : loop_(loop), thread_([this] { help(); }) {}
+    ~HelperExecutor() override {
+        {
+            const std::lock_guard lock(mutex_);
+            stop_ = true;
+        }
+        wake_.notify_one();
+        thread_.join();
+    }
+
+    void post(Task task) override { loop_.post(std::move(task)); }
+    TimerId after(Duration delay, Task task) override {
+        return loop_.after(delay, std::move(task));
+    }
+    void cancel(TimerId timer) override { loop_.cancel(timer); }
+    void background(Task work, Task done) override {
+        const std::lock_guard lock(mutex_);
+        jobs_.emplace_back(std::move(work), std::move(done));
+        wake_.notify_one();
+    }
+    void step(Task work, Task done) override { loop_.step(std::move(work), std::move(done)); }
+    void may_yield() override {}
+
+private:
+    void help() {
+        std::unique_lock lock(mutex_);
+        while (true) {
+            wake_.wait(lock, [&] { return stop_ || !jobs_.empty(); });
+            if (stop_) return;
+            auto [work, done] = std::move(jobs_.front());
+            jobs_.pop_front();
+            lock.unlock();
+            work();
+            loop_.post(std::move(done));
+            lock.lock();
+        }
+    }
+
+    TestExecutor& loop_;
+    std::mutex mutex_;
+    std::condition_variable wake_;
+    std::deque<std::pair<Task, Task>> jobs_;
+    bool stop_ = false;
+    std::thread thread_;
+};
 
 class RealDiskTest : public testing::TestWithParam<const char*> {
 protected:
@@ -136,6 +189,39 @@ TEST_P(RealDiskTest, ManyDurableWritesAtOnce) {
         ASSERT_EQ((*file)->read(i * 3 * kDiskBlock, back).value(), back.size());
         EXPECT_EQ(back, Bytes(back.size(), static_cast<std::uint8_t>(i % 251)));
     }
+}
+
+TEST_P(RealDiskTest, HelperThreadsPrepareSegmentsAndReadBesideTheLoop) {
+    HelperExecutor helpers(executor_);
+    auto disk = open(directory_.path(), helpers);
+    ASSERT_TRUE(disk.ok());
+    disk::RecoveredLog recovered;
+    constexpr disk::LogOptions kOptions{.segment_bytes = 32u << 10, .batch_bytes_max = 8u << 10};
+    auto log = *disk::Log::open(**disk, helpers, kOptions, Index(), Index(), recovered);
+    int reads = 0;
+    for (std::uint64_t round = 0; round < 60; ++round) {
+        log->append(make_entries(round * 20 + 1, 20, 1, round % 10 == 0 ? 3000 : 300));
+        const Index from = log->first_index();
+        if (from <= log->durable_index()) {
+            ++reads;
+            auto entries = std::make_shared<std::vector<raft::Entry>>();
+            helpers.background(
+                [&log, entries, from] {
+                    auto read = log->read(from, 5000);
+                    if (read.ok()) *entries = *std::move(read);
+                },
+                [&, entries, from] {
+                    for (std::size_t i = 0; i < entries->size(); ++i) {
+                        EXPECT_EQ((*entries)[i].index, from.plus(i));
+                    }
+                    --reads;
+                });
+        }
+        until([&] { return log->durable_index() == log->last_index(); });
+        if (round > 2) log->trim(Index(round * 20 - 30));
+    }
+    until([&] { return reads == 0; });
+    log.reset();
 }
 
 // A file-size limit stands in for all other failures of a write.

@@ -4,6 +4,7 @@
 Behind `make run`. KEEP=1 leaves the nodes running and says how to connect. Data is kept in ./run.
 """
 
+import fcntl
 import os
 import signal
 import sys
@@ -91,7 +92,23 @@ def demonstrate(cluster):
     return not lost and not phantom
 
 
+def still_running(directory):
+    """The process ids of nodes that an earlier run left up: each holds the lock of its directory."""
+    found = []
+    for lock in directory.glob("node*/lock"):
+        with lock.open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                found.append(file.read().strip())
+    return found
+
+
 def main():
+    left = still_running(ROOT / "run")
+    if left:
+        say("the nodes of an earlier run are still up; stop them with: kill " + " ".join(left))
+        return 1
     cluster = Cluster(ROOT / "run")
     cluster.start()
     try:

@@ -43,17 +43,13 @@ public:
         ::getsockname(socket_, reinterpret_cast<sockaddr*>(&name), &size);
         number_ = ntohs(name.sin_port);
     }
-    ~Port() { close(); }
+    ~Port() { ::close(socket_); }
 
     std::uint16_t number() const { return number_; }
     std::string address() const { return "127.0.0.1:" + std::to_string(number_); }
     int accept() const { return ::accept(socket_, nullptr, nullptr); }
-    void close() {
-        if (socket_ < 0) return;
-        ::shutdown(socket_, SHUT_RDWR);
-        ::close(socket_);
-        socket_ = -1;
-    }
+    // Ends accept().
+    void shut() { ::shutdown(socket_, SHUT_RDWR); }
 
 private:
     int socket_ = -1;
@@ -76,7 +72,7 @@ public:
         acceptor_ = std::thread([this] { accept(); });
     }
     ~Side() {
-        port_.close();
+        port_.shut();
         acceptor_.join();
         loop_.run([this] { peers_.stop(); });
         loop_.stop();

@@ -41,7 +41,7 @@ const Difference kDifferences[] = {
     {"11-errors", "", "PRAGMA synchronous", "FAILURE 23 not authorized: ", kWhy},
     {"11-errors", "", "PRAGMA locking_mode", "FAILURE 23 not authorized: ", kWhy},
     {"11-errors", "", "PRAGMA busy_timeout=1", "RESULT 1 0", "works, and shows a row"},
-    {"11-errors", "", "load_extension", "FAILURE 1 not authorized to use function", kWhy},
+    {"11-errors", "", "load_extension", "FAILURE 23 not authorized: ", kWhy},
     {"11-errors", "", "error in the second batch", "FAILURE 1 integer overflow", kLargerBatch},
     {"11-errors", "", "QUERY_SQL request", "ROWS seq,name,file (0,'main',", "another file name"},
     {"12-transactions-busy", "B", "another connection holds the write lock",

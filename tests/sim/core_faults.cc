@@ -22,9 +22,34 @@ void World::isolate(Node& of, bool in, bool out) {
     }
 }
 
+Duration World::restart_most() {
+    return options_.election_timeout * (random_.chance(0.3) ? 2 : 20) / 5;
+}
+
+// The news reaches the others at different times, or not at all.
+void World::tell_gone(const Node& gone, double probability) {
+    for (auto& other : nodes_) {
+        if (other.get() == &gone || !other->up || !random_.chance(probability)) continue;
+        after_on(*other, random_.between(Duration(0), options_.delay_most * 2),
+                 [this, &on = *other, id = gone.id] {
+                     on.core->peer_gone(local(on), id);
+                     input(on);
+                 });
+    }
+}
+
+// A stopped process: its clock goes on. The first thing it does afterwards is answer a read.
+void World::pause(Node& on) {
+    ++counts_.pauses;
+    note("pause", on.id);
+    on.paused_until = now_ + random_.between(Duration(0), options_.election_timeout * 4);
+    after_on(on, Duration(0), [this, &on] { read_at(on); });
+}
+
 void World::partition() {
     ++counts_.partitions;
     Node& of = victim();
+    if (options_.false_gone && random_.chance(0.5)) tell_gone(of, 0.8);
     switch (random_.below(6)) {
         case 0: isolate(of, true, true); break;
         case 1: isolate(of, true, false); break;
@@ -62,28 +87,45 @@ void World::partition() {
     }
 }
 
+// Two faults that together test a promise: a follower that no longer hears the leader asks for votes
+// again and again, while another follower, which does hear it, crashes and is back at once.
+void World::tempt() {
+    const std::vector<Node*> found = leaders();
+    if (found.empty()) return;
+    const std::size_t leader = found.front()->id.value() - 1;
+    const std::size_t asking = random_.below(nodes_.size());
+    Node& tempted = *nodes_[random_.below(nodes_.size())];
+    if (asking == leader || &tempted == found.front()) return;
+    cut_[leader][asking] = cut_[asking][leader] = true;
+    const Duration until_crash =
+        random_.between(options_.election_timeout, options_.election_timeout * 3);
+    after(until_crash, [this, &tempted] {
+        if (faults_ && tempted.up) crash(tempted, options_.election_timeout / 10);
+    });
+    after(options_.election_timeout * 4,
+          [this, leader, asking] { cut_[leader][asking] = cut_[asking][leader] = false; });
+}
+
 void World::inject() {
     if (!faults_) return;
     after(random_.between(Duration(0), options_.fault_interval * 2), [this] { inject(); });
     Node& on = victim();
-    switch (random_.below(6)) {
+    switch (random_.below(7)) {
         case 0:
-            if (options_.crashes && on.up) crash(on);
+            if (options_.crashes && on.up) crash(on, restart_most());
             break;
         case 1:
             if (!options_.crashes || !random_.chance(0.2)) break;
             for (auto& each : nodes_) {
-                if (each->up) crash(*each);
+                if (each->up) crash(*each, restart_most());
             }
             break;
         case 2:
             if (options_.partitions) partition();
             break;
         case 3:
-            if (!options_.pauses || !on.up) break;
-            ++counts_.pauses;
-            note("pause", on.id);
-            on.paused_until = now_ + random_.between(Duration(0), options_.election_timeout * 3);
+            if (options_.pauses && on.up) pause(on);
+            if (options_.false_gone && random_.chance(0.3)) tell_gone(on, 0.8);
             break;
         case 4:
             if (!options_.false_gone || !on.up || on.paused_until > now_) break;
@@ -93,6 +135,9 @@ void World::inject() {
                 input(on);
                 if (!on.up) break;
             }
+            break;
+        case 5:
+            if (options_.partitions && options_.crashes) tempt();
             break;
         default: {
             const std::vector<Node*> found = leaders();

@@ -70,7 +70,7 @@ CoreOptions::CoreOptions(Seeded& random) {
     memberships = !damage && random.chance(0.5);
     unreadable_log = random.chance(0.2);
 
-    write_interval = election_timeout / draw<int>(random, {2, 10, 50});
+    write_interval = election_timeout / draw<int>(random, {2, 10, 50, 200});
     batch_most = draw<std::uint64_t>(random, {1, 1, 5, 40});
     payload_bytes_most = draw<std::uint64_t>(random, {8, 100, 3000});
     read_interval = election_timeout / draw<int>(random, {5, 30, 100});

@@ -55,7 +55,7 @@ void World::start(Node& on) {
 }
 
 // Writes that were not finished reach the disk up to some point, the last of them in part.
-void World::crash(Node& on) {
+void World::crash(Node& on, Duration restart_most) {
     note("crash", on.id);
     ++counts_.crashes;
     std::erase_if(on.writes, [](const Write& each) { return each.on_disk; });
@@ -75,18 +75,9 @@ void World::crash(Node& on) {
     // After a reboot the clock begins anew.
     on.base_global = now_;
     on.base_local = TimePoint(random_.between(Duration(0), std::chrono::seconds(1000)));
-    if (options_.true_gone) {
-        for (auto& other : nodes_) {
-            if (other.get() == &on || !other->up || random_.chance(0.2)) continue;
-            after_on(*other, random_.between(Duration(0), options_.delay_most * 2),
-                     [this, &other = *other, gone = on.id] {
-                         other.core->peer_gone(local(other), gone);
-                         input(other);
-                     });
-        }
-    }
+    if (options_.true_gone) tell_gone(on, 0.8);
     if (!faults_) return;
-    after(random_.between(Duration(0), options_.election_timeout * 4), [this, &on] {
+    after(random_.between(Duration(0), restart_most), [this, &on] {
         if (!on.up) start(on);
     });
 }
@@ -110,8 +101,16 @@ void World::damage(Node& on) {
 // --- the core's output ---
 
 void World::check(Node& on) {
+    const std::string name = "node " + std::to_string(on.id.value());
     if (const auto broken = on.invariants.check(*on.core)) {
-        oracle_.fail("node " + std::to_string(on.id.value()) + ": not so: " + *broken);
+        oracle_.fail(name + ": not so: " + *broken);
+    }
+    // I9: the core believes of the disk only what is so.
+    const Index durable = on.core->durable_index();
+    const raft::Entry* entry = on.disk.find(durable);
+    const bool stored = entry != nullptr && entry->term == on.core->term_at(durable);
+    if (durable > on.checkpoint.point.index && !stored) {
+        oracle_.fail("I9: " + name + " believes durable what is not on its disk");
     }
 }
 
@@ -123,6 +122,11 @@ void World::check_leadership(Node& on) {
         ++counts_.elections;
         last_election_ = now_;
         oracle_.elected(*on.core);
+        check_other_leases(on);
+        // Clients that waited for a leader are quick to find it.
+        after_on(on, random_.between(Duration(0), options_.delay_most * 4), [this, &on] {
+            if (faults_ && on.core->role() == raft::RoleName::kLeader) write_at(on);
+        });
     }
     on.role = on.core->role();
     on.role_term = on.core->term();
@@ -142,7 +146,7 @@ void World::input(Node& on) {
 
 bool World::crashes_here(Node& on) {
     if (!faults_ || !options_.crashes_in_output || !random_.chance(0.0003)) return false;
-    crash(on);
+    crash(on, restart_most());
     return true;
 }
 

@@ -49,7 +49,7 @@ private:
 
     // --- core_owner.cc: what the owner of a core does ---
     void start(Node& node);
-    void crash(Node& node);
+    void crash(Node& node, Duration restart_most);
     void damage(Node& node);
     void input(Node& node);  // after each input: checks, and the output now or a little later
     void check(Node& node);
@@ -69,16 +69,22 @@ private:
 
     // --- core_clients.cc ---
     void client_write();
+    void write_at(Node& node);
     void client_read();
+    void read_at(Node& node);
     void answer_reads(Node& node);
     void acknowledge(Node& node);
-    void check_other_leases(const Node& node, Index index);
+    void check_other_leases(const Node& leader);
 
     // --- core_faults.cc ---
     void inject();
     void change_membership();
     void partition();
     void isolate(Node& node, bool in, bool out);
+    void pause(Node& node);
+    void tempt();
+    Duration restart_most();
+    void tell_gone(const Node& gone, double probability);
     Node& victim();
     bool any_damaged() const;
 

@@ -74,7 +74,7 @@ public:
         const Bytes& content = inode_->content;
         if (offset >= content.size()) return std::size_t{0};
         const std::size_t count = std::min<std::size_t>(into.size(), content.size() - offset);
-        std::memcpy(into.data(), content.data() + offset, count);
+        std::copy_n(content.begin() + static_cast<std::ptrdiff_t>(offset), count, into.begin());
         return count;
     }
 
