@@ -38,10 +38,11 @@ namespace quorlite {
     X(SnapshotGoesBack, "core", "an older snapshot replaces a newer log")                       \
     X(ConfigurationNotRolledBack, "core", "a cut log keeps the configuration it lost")          \
     X(ChangesOverlap, "core", "a membership change before the last one is committed")           \
+    X(DemotedVoterGivesUp, "core", "the one log that can win belongs to a demoted voter")       \
+    X(FullWindowHidesCompaction, "core", "a peer with a full window gets no snapshot")          \
     /* whole nodes: found by the layer `node` */                                                \
     X(AnswerBeforeCommit, "node", "a write is acknowledged before the quorum has it")           \
     X(ReadBeforeCommit, "node", "a read of what is not committed yet is answered")              \
-    X(ReadWithoutLease, "node", "a read is answered by a leader that may be deposed")           \
     X(SpeculationSurvives, "node", "a deposed leader keeps what was never committed")           \
     X(DoubtReportedAsRefusal, "node", "a write in doubt is reported as not committed")          \
     X(TrimBeyondFlush, "node", "the log is trimmed beyond what the base files hold")

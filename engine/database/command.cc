@@ -193,4 +193,24 @@ std::optional<CommandHeader> validate_command(ByteView command) {
     return header;
 }
 
+Status patch_pages(PageStore& pages, ByteView command) {
+    const Error malformed{code::kCorrupt, "malformed command"};
+    CommandReader reader(command);
+    CommandHeader header;
+    if (!reader.header(header)) return malformed;
+    const PageNumber page_count = pages.page_count();
+    CommandReader::Page page;
+    while (reader.next_page(page)) {
+        if (page.number > page_count) return malformed;
+        auto bytes = pages.writable(page.number, page.from_zero);
+        if (!bytes) return std::move(bytes).error();
+        for (std::uint64_t i = 0; i < page.ranges; ++i) {
+            CommandReader::Range range;
+            if (!reader.next_range(range)) return malformed;
+            std::memcpy(bytes->data() + range.offset, range.bytes.data(), range.bytes.size());
+        }
+    }
+    return reader.failed() ? Status(malformed) : Status();
+}
+
 }  // namespace quorlite::database

@@ -82,4 +82,8 @@ private:
 // The header, if the whole command is well formed.
 std::optional<CommandHeader> validate_command(ByteView command);
 
+// Puts the pages of a command in their places. The store has the size that the header says already.
+// An error: the command is malformed, or a page cannot be read.
+Status patch_pages(PageStore& pages, ByteView command);
+
 }  // namespace quorlite::database

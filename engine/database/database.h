@@ -3,8 +3,7 @@
 // A database is a plain SQLite file on disk, always the state at a recorded log index, with newer
 // pages in memory above it. SQLite reaches it only through our VFS:
 //
-//   a page is read from:  WAL frames (leader only) -> active pages -> pages being flushed -> base
-//   file
+//   a page is read from:  WAL frames (on a leader) -> active pages -> pages being flushed -> file
 //
 // Leader: statements run on Connections. SQLite appends a transaction's frames to a WAL held in
 // memory; when a commit frame appears the Connection turns the transaction into a command: per page
@@ -179,8 +178,8 @@ public:
     virtual std::uint32_t page_count() const = 0;  // of the committed prefix
     // Of the committed prefix, for comparing replicas: a checksum over every page. Slow.
     virtual Result<std::uint64_t> checksum() = 0;
-    virtual std::string pinned_by()
-        const = 0;  // which reader keeps the WAL from restarting; or empty
+    // Which reader keeps the WAL from restarting; or empty.
+    virtual std::string pinned_by() const = 0;
 };
 
 // What the manifest records for the log: everything up to `index` is in the base files.
@@ -190,7 +189,8 @@ struct SnapshotMark {
     SharedBytes configuration;  // opaque; as of that index
 };
 
-// The content of a database at one index, read in pieces. Holds its pages until destroyed.
+// The content of a database at one index, read in pieces, while the database goes on. Holds its
+// pages until destroyed; one that is read so slowly that this would take too much memory fails.
 class Image {
 public:
     virtual ~Image() = default;
@@ -206,8 +206,8 @@ class SnapshotSource {
 public:
     virtual ~SnapshotSource() = default;
     virtual const SnapshotMark& mark() const = 0;
-    virtual SharedBytes manifest()
-        const = 0;  // names and sizes of the files; what the installer wants
+    // Names and sizes of the files: what the installer wants.
+    virtual SharedBytes manifest() const = 0;
     // Reads from file number `file` of the manifest; fewer bytes at its end. Any thread.
     virtual Result<std::size_t> read(std::size_t file, std::uint64_t offset,
                                      std::span<std::uint8_t> into) = 0;
@@ -232,7 +232,7 @@ public:
 class Store {
 public:
     // Opens the databases in the directory "databases", or an empty store. Blocking. Errors name
-    // the file.
+    // the file. The seams outlive the store, and the store all that it gives out.
     static Result<std::unique_ptr<Store>> open(Disk& disk, Executor& executor, Clock& clock,
                                                Random& random, Options options);
     virtual ~Store() = default;
@@ -255,10 +255,11 @@ public:
     // Leadership is lost, or begins: every database gets a new generation holding the committed
     // prefix.
     virtual void new_generation() = 0;
-    virtual void stop_flushing() = 0;  // finishes the running flush; for shutdown
+    // For shutdown: no flush begins any more. One that runs ends by itself, on its helper thread.
+    virtual void stop_flushing() = 0;
 
-    // What the log may be trimmed to, before asking durable_mark(): the base files hold everything
-    // up to it.
+    // What the log may be trimmed to, once save_mark() is done: the base files hold everything up
+    // to it.
     virtual Index flushed_index() const = 0;
     // Records `mark` in the manifest, in the background; `done` runs on the loop when the log may
     // be trimmed up to it. mark.index must not exceed flushed_index().
@@ -269,8 +270,7 @@ public:
     virtual Index known_committed() const = 0;
     virtual Index applied_index() const = 0;
 
-    virtual Result<std::unique_ptr<Image>> image(
-        std::string_view name) = 0;  // kNoDatabase if missing
+    virtual Result<std::unique_ptr<Image>> image(std::string_view name) = 0;  // or kNoDatabase
     virtual std::unique_ptr<SnapshotSource> snapshot_source() = 0;
     virtual Result<std::unique_ptr<SnapshotInstaller>> start_install(SharedBytes manifest) = 0;
     // Blocking, brief: the durable switch. Every generation is retired; databases are those

@@ -52,15 +52,27 @@ Status cut_file(const FlushItem& item, PageNumber kept) {
     return *size > kept_bytes ? item.file->truncate(kept_bytes) : Status();
 }
 
+// For those who still read the old state.
+void keep_old_pages(const FlushItem& item, const std::vector<PageNumber>& overwritten,
+                    PageNumber kept) {
+    for (const auto& image : item.images) {
+        for (const PageNumber number : overwritten) image->keep(number);
+        for (PageNumber number = kept + 1; number <= item.before.page_count; ++number) {
+            image->keep(number);
+        }
+    }
+}
+
 Status write_pages(const FlushItem& item) {
     const Layer& layer = *item.layer;
     const PageNumber kept = item.before.file ? std::min(layer.floor, item.before.page_count) : 0;
-    Status cut = cut_file(item, kept);
-    if (!cut) return cut;
     std::vector<PageNumber> numbers;
     numbers.reserve(layer.pages.size());
     for (const auto& [number, page] : layer.pages) numbers.push_back(number);
     std::sort(numbers.begin(), numbers.end());
+    keep_old_pages(item, numbers, kept);
+    Status cut = cut_file(item, kept);
+    if (!cut) return cut;
     PageWriter writer(*item.file);
     // A new file needs its first page even if no one wrote it, and every file its last one, so that
     // its size tells the database's.

@@ -26,7 +26,8 @@ struct FlushItem {
     PageNumber page_count = 0;  // afterwards
     Index from;
     Index to;
-    std::shared_ptr<File> file;  // where it went
+    std::vector<std::shared_ptr<HeldPages>> images;  // that may need what is overwritten
+    std::shared_ptr<File> file;                      // where it went
 };
 
 struct FlushJob {

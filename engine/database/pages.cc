@@ -98,11 +98,44 @@ Status fill_page(Lookup lookup, const PageRef& found, const Base& base, PageNumb
 
 }  // namespace
 
+Lookup PageSet::find(PageNumber page, PageRef& found) const {
+    return page > page_count ? Lookup::kZeros : find_above(active, flushing.get(), page, found);
+}
+
 Status PageSet::read(PageNumber page, PageBytes into) const {
     PageRef found;
-    const Lookup lookup =
-        page > page_count ? Lookup::kZeros : find_above(active, flushing.get(), page, found);
+    const Lookup lookup = find(page, found);
     return fill_page(lookup, found, base, page, into);
+}
+
+Status HeldPages::read(PageNumber page, PageBytes into) const {
+    PageRef found;
+    Lookup lookup = pages_.find(page, found);
+    if (lookup != Lookup::kBelow) return fill_page(lookup, found, pages_.base, page, into);
+    const std::lock_guard lock(mutex_);
+    if (gave_up_) {
+        return Error{code::kIo, "the image was read too slowly: too much of it has changed since"};
+    }
+    const auto kept = kept_.find(page);
+    if (kept != kept_.end()) {
+        lookup = Lookup::kFound;
+        found = kept->second;
+    }
+    return fill_page(lookup, found, pages_.base, page, into);
+}
+
+void HeldPages::keep(PageNumber page) {
+    PageRef ignored;
+    if (page > pages_.base.page_count || pages_.find(page, ignored) != Lookup::kBelow) return;
+    const std::lock_guard lock(mutex_);
+    if (gave_up_ || kept_.contains(page)) return;
+    PageRef image = PageRef::make();
+    if (kept_.size() < kept_pages_max_ && pages_.base.read(page, image.mutable_bytes())) {
+        kept_.emplace(page, std::move(image));
+        return;
+    }
+    gave_up_ = true;
+    kept_.clear();
 }
 
 Status PageStore::read(PageNumber page, PageBytes into) const {

@@ -96,6 +96,27 @@ struct PageSet {
     PageNumber page_count = 1;
 
     Status read(PageNumber page, PageBytes into) const;
+    Lookup find(PageNumber page, PageRef& found) const;  // without the base file
+};
+
+// A PageSet that stays readable while flushes go on: before a flush overwrites a page of the base
+// file that this set still needs, it asks to keep() it. Any thread. A set that would have to keep
+// more than its limit gives up, and can no longer be read.
+class HeldPages {
+public:
+    HeldPages(PageSet pages, std::size_t kept_pages_max)
+        : pages_(std::move(pages)), kept_pages_max_(kept_pages_max) {}
+
+    PageNumber page_count() const { return pages_.page_count; }
+    Status read(PageNumber page, PageBytes into) const;
+    void keep(PageNumber page);
+
+private:
+    const PageSet pages_;
+    const std::size_t kept_pages_max_;
+    mutable std::mutex mutex_;
+    std::unordered_map<PageNumber, PageRef> kept_;
+    bool gave_up_ = false;
 };
 
 class PageStore {

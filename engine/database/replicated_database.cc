@@ -13,6 +13,9 @@ constexpr std::size_t kPartsBytesMax = 1u << 30;
 // A WAL without uncommitted frames is moved from this size on, for nobody waits for that.
 constexpr std::size_t kIdleFrames = 256;
 
+// Old pages that an image keeps in memory while others are written over them: 64 MiB.
+constexpr std::size_t kHeldPagesKeptMax = 16'384;
+
 Index earlier(Index bound, Index first) {
     return first ? std::min(bound, first.previous()) : bound;
 }
@@ -123,34 +126,15 @@ Status ReplicatedDatabase::apply(Index index, const CommandHeader& header, ByteV
     const Parts parts = std::exchange(parts_, {});
     pages_->resize(header.floor, header.page_count);
     for (const SharedBytes& part : parts.commands) {
-        Status patched = patch(*part);
+        Status patched = patch_pages(*pages_, *part);
         if (!patched) return patched;
     }
-    Status patched = patch(command);
+    Status patched = patch_pages(*pages_, command);
     if (!patched) return patched;
     if (!first_active_) first_active_ = parts.first;
     committed_once_ = true;
     host_.note_pages(*this);
     return {};
-}
-
-Status ReplicatedDatabase::patch(ByteView command) {
-    CommandReader reader(command);
-    CommandHeader header;
-    CommandReader::Page page;
-    if (!reader.header(header)) return malformed("header");
-    const PageNumber page_count = pages_->page_count();
-    while (reader.next_page(page)) {
-        if (page.number > page_count) return malformed("a page beyond the end");
-        auto bytes = pages_->writable(page.number, page.from_zero);
-        if (!bytes) return std::move(bytes).error();
-        for (std::uint64_t i = 0; i < page.ranges; ++i) {
-            CommandReader::Range range;
-            if (!reader.next_range(range)) return malformed("range");
-            std::memcpy(bytes->data() + range.offset, range.bytes.data(), range.bytes.size());
-        }
-    }
-    return reader.failed() ? malformed("page") : Status();
 }
 
 // --- moving the WAL ---
@@ -237,7 +221,6 @@ std::optional<FlushItem> ReplicatedDatabase::freeze(Index applied) {
     // An earlier flush of this file was interrupted, and it may hold pages as of then. Its promise
     // stands until the commands up to there have been applied again.
     if (flushable(applied) < flushing_to_) return std::nullopt;
-    if (image_token_.use_count() > 1) return std::nullopt;
     FlushItem item;
     item.name = name_;
     item.number = number_;
@@ -245,6 +228,9 @@ std::optional<FlushItem> ReplicatedDatabase::freeze(Index applied) {
     item.page_count = pages_->page_count();
     item.layer = pages_->freeze();
     // The first flush of a database begins before its first command.
+    for (const auto& held : held_) {
+        if (auto pages = held.lock()) item.images.push_back(std::move(pages));
+    }
     item.from = base_.file ? base_at_ : first_active_.previous();
     item.to = flushable(applied);
     flushing_to_ = item.to;
@@ -276,8 +262,7 @@ void ReplicatedDatabase::restart(Base base, std::uint64_t number, Index at, Inde
     parts_ = {};
     move_wanted_ = false;
     committed_once_ = base_.file != nullptr;
-    // An image that is being read belongs to the pages of before.
-    image_token_ = std::make_shared<int>();
+    held_.clear();  // their base files are no longer written
     host_.note_pages(*this);
 }
 
@@ -287,6 +272,13 @@ PageSet ReplicatedDatabase::pages_now() const {
     PageSet set = pages_->share();
     if (generation_) generation_->overlay_committed(set);
     return set;
+}
+
+std::shared_ptr<HeldPages> ReplicatedDatabase::hold_pages() {
+    std::erase_if(held_, [](const auto& held) { return held.expired(); });
+    auto pages = std::make_shared<HeldPages>(pages_now(), kHeldPagesKeptMax);
+    held_.push_back(pages);
+    return pages;
 }
 
 Result<std::uint64_t> ReplicatedDatabase::checksum() {

@@ -75,7 +75,7 @@ public:
         return pages_->dirty() || (generation_ && generation_->frames_to_move() > 0);
     }
 
-    // Takes part in a flush, unless it has nothing to flush or an image is being read.
+    // Takes part in a flush, unless it has nothing to flush.
     std::optional<FlushItem> freeze(Index applied);
     void flush_finished(const FlushItem& item);
     // Moves the WAL as soon as it can be done, however small it is.
@@ -84,9 +84,9 @@ public:
     void continue_writers();
     void refuse_writers(std::optional<Error> error) { writers_.refuse(std::move(error)); }
 
-    // The committed prefix. No flush of this database begins while the token lives.
-    PageSet pages_now() const;
-    std::shared_ptr<const void> image_token() const { return image_token_; }
+    PageSet pages_now() const;  // the committed prefix
+    // The same, to be read whatever is flushed meanwhile.
+    std::shared_ptr<HeldPages> hold_pages();
     const Base& base() const { return base_; }
     std::uint64_t number() const { return number_; }
     void set_number(std::uint64_t number) { number_ = number; }
@@ -104,7 +104,6 @@ private:
 
     Generation& generation();
     Status keep_part(Index index, const CommandHeader& header, ByteView command);
-    Status patch(ByteView command);
     void maybe_move();
     bool move();
     void evict_pinning();
@@ -127,7 +126,7 @@ private:
     Index first_active_;
     Index first_flushing_;
     Parts parts_;
-    std::shared_ptr<const void> image_token_ = std::make_shared<int>();
+    std::vector<std::weak_ptr<HeldPages>> held_;
 };
 
 std::uint64_t hash_page(std::uint64_t seed, ConstPageBytes page);

@@ -9,10 +9,9 @@ namespace {
 
 class PageImage final : public Image {
 public:
-    PageImage(PageSet pages, std::shared_ptr<const void> token)
-        : pages_(std::move(pages)), token_(std::move(token)) {}
+    explicit PageImage(std::shared_ptr<HeldPages> pages) : pages_(std::move(pages)) {}
 
-    std::uint64_t size() const override { return std::uint64_t{pages_.page_count} * kPageSize; }
+    std::uint64_t size() const override { return std::uint64_t{pages_->page_count()} * kPageSize; }
 
     Result<std::size_t> read(std::uint64_t offset, std::span<std::uint8_t> into) override {
         if (offset >= size()) return std::size_t{0};
@@ -25,7 +24,7 @@ public:
             const auto within = static_cast<std::size_t>(at % kPageSize);
             const std::size_t piece = std::min(kPageSize - within, wanted - done);
             std::array<std::uint8_t, kPageSize> page;
-            Status read = pages_.read(number, page);
+            Status read = pages_->read(number, page);
             if (!read) return std::move(read).error();
             std::memcpy(into.data() + done, page.data() + within, piece);
             done += piece;
@@ -34,8 +33,7 @@ public:
     }
 
 private:
-    const PageSet pages_;
-    const std::shared_ptr<const void> token_;
+    const std::shared_ptr<HeldPages> pages_;
 };
 
 std::uint64_t bytes_of(const ManifestEntry& entry) {
@@ -77,8 +75,8 @@ private:
 
 }  // namespace
 
-std::unique_ptr<Image> make_image(PageSet pages, std::shared_ptr<const void> token) {
-    return std::make_unique<PageImage>(std::move(pages), std::move(token));
+std::unique_ptr<Image> make_image(std::shared_ptr<HeldPages> pages) {
+    return std::make_unique<PageImage>(std::move(pages));
 }
 
 std::unique_ptr<SnapshotSource> make_snapshot_source(

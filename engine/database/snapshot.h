@@ -11,7 +11,7 @@
 
 namespace quorlite::database {
 
-std::unique_ptr<Image> make_image(PageSet pages, std::shared_ptr<const void> token);
+std::unique_ptr<Image> make_image(std::shared_ptr<HeldPages> pages);
 
 // `files` belong to the entries of `manifest`, in order. `horizon`: the highest index that any
 // flush aims at.

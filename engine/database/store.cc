@@ -374,9 +374,9 @@ void DiskStore::save_mark(SnapshotMark mark, std::function<void(Status)> done) {
 // --- images and snapshots ---
 
 Result<std::unique_ptr<Image>> DiskStore::image(std::string_view name) {
-    const ReplicatedDatabase* const database = find_database(name);
+    ReplicatedDatabase* const database = find_database(name);
     if (database == nullptr) return Error{code::kNoDatabase, "database does not exist"};
-    return make_image(database->pages_now(), database->image_token());
+    return make_image(database->hold_pages());
 }
 
 std::unique_ptr<SnapshotSource> DiskStore::snapshot_source() {

@@ -84,6 +84,15 @@ private:
     Index trimmed_;
 };
 
+// The one write that is under way. Its entries are kept until it is durable, to be written
+// again should the disk be full.
+struct Write {
+    BatchHeader header;
+    std::vector<raft::Entry> entries;
+    Index forgotten_from;  // entries from here on were truncated meanwhile; none: nothing was
+    bool voided = false;   // a reset came meanwhile: none of it counts
+};
+
 class SegmentedLog final : public Log {
 public:
     SegmentedLog(Disk& disk, Executor& executor, LogOptions options, Index snapshot,
@@ -102,15 +111,6 @@ public:
     std::uint64_t bytes_on_disk() const override;
 
 private:
-    // The one write that is under way. Its entries are kept until it is durable, to be written
-    // again should the disk be full.
-    struct Write {
-        BatchHeader header;
-        std::vector<raft::Entry> entries;
-        Index forgotten_from;  // entries from here on were truncated meanwhile; none: nothing was
-        bool voided = false;   // a reset came meanwhile: none of it counts
-    };
-
     void start_write();
     std::size_t gather(std::uint64_t& body_bytes) const;
     void submit(std::size_t count);
@@ -171,6 +171,7 @@ SegmentedLog::SegmentedLog(Disk& disk, Executor& executor, LogOptions options, I
     pool_.on_ready = [this] {
         waiting_ = false;
         start_write();
+        tell_space();
     };
     pool_.on_space = [this](bool available) {
         pool_full_ = !available;
@@ -232,7 +233,10 @@ void SegmentedLog::reset(Index point) {
 
 void SegmentedLog::start_write() {
     if (write_ || waiting_ || retry_ != TimerId::kNone) return;
-    if (pending_.empty() && !reset_owed_) return;
+    if (pending_.empty() && !reset_owed_) {
+        write_full_ = false;  // what had failed is not wanted any more
+        return;
+    }
     std::uint64_t body_bytes = 0;
     const std::size_t count = gather(body_bytes);
     if (make_room(batch_bytes(body_bytes))) {
@@ -342,7 +346,6 @@ void SegmentedLog::take_back(Write write) {
 void SegmentedLog::retry() {
     retry_ = TimerId::kNone;
     start_write();
-    if (!write_ && !waiting_) write_full_ = false;  // there is nothing left to write
     tell_space();
 }
 

@@ -4,8 +4,9 @@
 // pure data write, recycled rather than deleted. While one write is in flight further entries
 // gather; its completion starts the next with all of them (group commit).
 //
-// Records: term and vote; the snapshot point; the node's identity. Each lives in two alternating
-// checksummed slots, so a torn write leaves the previous one.
+// Records: term and vote; the snapshot point; the node's identity. Each lives in two checksummed
+// slots, written one after the other, so a torn write leaves the previous content, and damage to
+// one slot leaves the last.
 //
 // The format on disk is described in spec/disk-format.md.
 #pragma once
@@ -48,6 +49,7 @@ public:
     // entries up to its index are dropped, and an empty log continues after it. `acknowledged` is
     // the least index known to have been acknowledged (from the records), for telling damage from a
     // torn tail. Errors name the file and the remedy.
+    // The log may go at any time; the disk only when the executor's background work has ended.
     static Result<std::unique_ptr<Log>> open(Disk& disk, Executor& executor, LogOptions options,
                                              Index snapshot, Index acknowledged,
                                              RecoveredLog& recovered);
@@ -62,10 +64,12 @@ public:
     // once something appended later is durable.
     virtual void truncate(Index from) = 0;
 
-    // Entries up to `upto` are no longer needed: whole segments are recycled.
+    // Entries up to `upto` are no longer needed, because a snapshot at or after it is durable:
+    // whole segments are recycled. What is not durable in the log yet is kept.
     virtual void trim(Index upto) = 0;
 
-    // The databases came from a snapshot at `point`: the log is empty and continues after it.
+    // The databases came from a snapshot at `point`, and the record of it is durable: the log is
+    // empty and continues after it.
     virtual void reset(Index point) = 0;
 
     // Reads entries back, at least one, until about `bytes_max`. Blocking: for helper threads. Safe
@@ -104,7 +108,9 @@ public:
     virtual std::optional<Identity> identity() const = 0;
     virtual raft::HardState hard_state() const = 0;
     virtual raft::SnapshotPoint snapshot() const = 0;
-    // At least this index was acknowledged by this node; a lower bound, written now and then.
+    // At least this index was acknowledged by this node; a lower bound, written now and then. It
+    // must be one that is never truncated any more, because it is committed: a log that is rightly
+    // shorter would be taken for a damaged one.
     virtual Index acknowledged() const = 0;
 
     // Each returns when it is durable. A failure leaves the record unknown: the caller must stop.

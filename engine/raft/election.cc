@@ -13,17 +13,18 @@ void note(std::vector<NodeId>& nodes, NodeId node) {
 
 }  // namespace
 
-// A server that its newest configuration no longer counts still campaigns while that is not known to be
-// committed: it may be the only one whose log can win (section 4.2.2).
+// A server that its newest configuration no longer counts still campaigns while that is not known
+// to be committed: it may be the only one whose log can win (section 4.2.2).
 bool Core::State::may_campaign() const {
     if (vote_barrier && !mutant(Mutant::kVoteBarrierIgnored)) return false;
+    if (is_voter() || mutant(Mutant::kDemotedVoterGivesUp)) return is_voter();
     const Index newest = log.configuration_index();
-    return is_voter() ||
-           (newest > commit && log.configuration_at(newest.previous()).is_voter(options.self));
+    return newest > commit && log.configuration_at(newest.previous()).is_voter(options.self);
 }
 
-// A voter that heard from a leader keeps its vote for as long as that leader may rely on it: lease reads
-// rest on this (section 6.4.1), and so does the peace of a cluster with a disturbed member (4.2.3).
+// A voter that heard from a leader keeps its vote for as long as that leader may rely on it: lease
+// reads rest on this (section 6.4.1), and so does the peace of a cluster with a disturbed member
+// (4.2.3).
 bool Core::State::owes_vote_to_leader() const {
     if (mutant(Mutant::kVoterIgnoresStickiness)) return false;
     if (std::holds_alternative<Leader>(role)) return true;
@@ -45,7 +46,8 @@ void Core::State::become_follower(Term term, NodeId leader) {
     if (std::holds_alternative<Leader>(role)) draw_election_deadline();
     output.reads.clear();
     output.snapshots.clear();
-    // What is committed is in the log of every leader that comes after (leader completeness, 3.6.3).
+    // What is committed is in the log of every leader that comes after (leader
+    // completeness, 3.6.3).
     role = Follower{.leader = leader, .confirmed = commit, .reported = Index()};
 }
 
@@ -95,16 +97,14 @@ void Core::State::campaign(bool by_transfer) {
     QUORLITE_CHECK(may_campaign());
     hard = {hard.term.next(), options.self};
     hard_dirty = true;
-    role = Candidate{.ballot = {{options.self}, {}},
-                     .ask_again = now,
-                     .transfer = by_transfer};
+    role = Candidate{.ballot = {{options.self}, {}}, .ask_again = now, .transfer = by_transfer};
     draw_election_deadline();
     ask_votes();
     count_votes();
 }
 
-// Asks every voter that has not granted yet. Repeated: a message may be lost, and a pre-vote that was
-// refused because the voter had just heard the old leader is granted a little later.
+// Asks every voter that has not granted yet. Repeated: a message may be lost, and a pre-vote that
+// was refused because the voter had just heard the old leader is granted a little later.
 void Core::State::ask_votes() {
     auto* pre = std::get_if<PreCandidate>(&role);
     auto* candidate = std::get_if<Candidate>(&role);
@@ -128,9 +128,8 @@ void Core::State::count_votes() {
     const Configuration& configuration = log.configuration();
     const std::size_t quorum = quorum_of(configuration.voter_count());
     const auto voters_in = [&configuration](const std::vector<NodeId>& nodes) {
-        return static_cast<std::size_t>(
-            std::count_if(nodes.begin(), nodes.end(),
-                          [&](NodeId node) { return configuration.is_voter(node); }));
+        return static_cast<std::size_t>(std::count_if(
+            nodes.begin(), nodes.end(), [&](NodeId node) { return configuration.is_voter(node); }));
     };
     if (const auto* pre = std::get_if<PreCandidate>(&role)) {
         if (voters_in(pre->ballot.granted) >= quorum) campaign(false);
@@ -163,16 +162,16 @@ bool Core::State::log_is_current(const VoteRequest& request) const {
 }
 
 void Core::State::on(NodeId from, VoteRequest& request) {
-    // A node that was never told a configuration has no memory to vote from. Whether it is a voter in
-    // the configuration it knows does not matter: the candidate's may be newer (section 4.2.1).
+    // A node that was never told a configuration has no memory to vote from. Whether it is a voter
+    // in the configuration it knows does not matter: the candidate's may be newer (section 4.2.1).
     bool grant = log_is_current(request) && !log.configuration().servers.empty() &&
                  (!vote_barrier || mutant(Mutant::kVoteBarrierIgnored)) &&
                  (!owes_vote_to_leader() || request.transfer);
     if (request.pre_vote) {
         grant = grant && request.term > hard.term;
-        send(from, VoteReply{.term = grant ? request.term : hard.term,
-                             .pre_vote = true,
-                             .granted = grant});
+        send(from,
+             VoteReply{
+                 .term = grant ? request.term : hard.term, .pre_vote = true, .granted = grant});
         return;
     }
     const bool free = !hard.vote || hard.vote == from || mutant(Mutant::kVoteTwice);
@@ -203,8 +202,8 @@ void Core::State::on(NodeId, TimeoutNow&) {
 
 // --- time ---
 
-// The leader's process ended, so its lease is all that must be waited for, not the silence of a whole
-// election timeout. A little chance keeps the followers from campaigning all at once.
+// The leader's process ended, so its lease is all that must be waited for, not the silence of a
+// whole election timeout. A little chance keeps the followers from campaigning all at once.
 void Core::State::campaign_early() {
     const TimePoint due = std::max(now, contact.at + options.election_timeout / 2);
     election_deadline = std::min(election_deadline, due + random_up_to(options.heartbeat));

@@ -55,8 +55,8 @@ bool Core::State::accept_entries(Follower& follower, AppendRequest& request) {
         next += static_cast<std::ptrdiff_t>(std::min<std::uint64_t>(behind, entries.size()));
     } else {
         const std::optional<Term> term = log.term_at(request.previous_index);
-        const bool equal = mutant(Mutant::kAppendWithoutCheck) ? term.has_value()
-                                                               : term == request.previous_term;
+        const bool equal =
+            mutant(Mutant::kAppendWithoutCheck) ? term.has_value() : term == request.previous_term;
         if (!equal) {
             reject(request.round, agreement_hint(request));
             return false;
@@ -76,15 +76,17 @@ bool Core::State::accept_entries(Follower& follower, AppendRequest& request) {
         if (next->index <= commit) return false;  // no leader can contradict what is committed
         truncate_log(next->index);
     }
-    // An owner that cannot keep up with applying gets no more. The leader's next heartbeat finds the gap.
+    // An owner that cannot keep up with applying gets no more. The leader's next heartbeat finds
+    // the gap.
     if (log.bytes_between(applied, commit) > options.unapplied_bytes_max) return true;
     for (; next != entries.end(); ++next) log.append(std::move(*next));
     follower.confirmed = std::max(follower.confirmed, log.last_index());
     return true;
 }
 
-// The largest index at which the logs may still agree. Entries of a later term than the leader's at its
-// previous index cannot be the leader's, so whole terms are skipped (the optimisation of section 3.5).
+// The largest index at which the logs may still agree. Entries of a later term than the leader's at
+// its previous index cannot be the leader's, so whole terms are skipped (the optimisation of
+// section 3.5).
 Index Core::State::agreement_hint(const AppendRequest& request) const {
     Index hint = std::min(request.previous_index.previous(), log.last_index());
     while (hint > commit && *log.term_at(hint) > request.previous_term) {
@@ -112,7 +114,8 @@ void Core::State::reject(std::uint64_t round, Index hint) {
                                      .applied = applied});
 }
 
-// Only entries from a leader restore what the damaged log lost: this node's own claims do not count.
+// Only entries from a leader restore what the damaged log lost: this node's own claims do not
+// count.
 void Core::State::lift_vote_barrier() {
     const Follower* follower = as_follower();
     if (!vote_barrier || follower == nullptr || !follower->leader) return;
@@ -132,8 +135,8 @@ void Core::State::on(NodeId from, SnapshotRequest& request) {
         lift_vote_barrier();
     }
     const bool needless = contained || point.index <= commit;
-    const bool new_offer = !installing || installing->leader_term < hard.term ||
-                           installing->index < point.index;
+    const bool new_offer =
+        !installing || installing->leader_term < hard.term || installing->index < point.index;
     if ((!needless || mutant(Mutant::kSnapshotGoesBack)) && new_offer) {
         installing = {.leader_term = hard.term, .index = point.index, .term = point.term};
         output.install = request;

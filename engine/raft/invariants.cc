@@ -120,8 +120,7 @@ void Invariants::check_change(const Core::State& state) {
     expect(state.delivered >= before.delivered, "each entry is delivered once");
     expect(state.applied >= before.applied, "the applied index never goes back");
     expect(log.point().index >= before.point, "the snapshot point never goes back");
-    expect(state.durable >= before.durable ||
-               log.term_at(before.durable) != before.durable_term,
+    expect(state.durable >= before.durable || log.term_at(before.durable) != before.durable_term,
            "what is durable stays until a new leader's log cuts it");
     expect(!state.vote_barrier || state.vote_barrier == before.vote_barrier,
            "a vote barrier is only lifted");

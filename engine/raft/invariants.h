@@ -1,8 +1,8 @@
 // Every safety property of one node, as an executable line.
 //
-// A test or a simulation keeps one Invariants per core and calls check() after each step: it looks at the
-// state by itself and at what changed since the last call. What must hold between nodes (one leader per
-// term, equal logs, nothing lost) is checked by the simulation, which sees them all.
+// A test or a simulation keeps one Invariants per core and calls check() after each step: it looks
+// at the state by itself and at what changed since the last call. What must hold between nodes (one
+// leader per term, equal logs, nothing lost) is checked by the simulation, which sees them all.
 #pragma once
 
 #include <optional>

@@ -53,6 +53,8 @@ void Core::State::fill(Leader& leader, Peer& peer) {
     }
     if (peer.state != PeerState::kReplicate) return;
     // Even with a full window: an acknowledgement that was lost could no longer be asked for again.
+    const bool full = peer.in_flight_bytes >= options.window_bytes_max;
+    if (full && mutant(Mutant::kFullWindowHidesCompaction)) return;
     if (peer.next < log.first_index()) return ask_snapshot(peer);
     while (peer.next <= log.last_index() && peer.in_flight_bytes < options.window_bytes_max) {
         if (peer.next < log.cached_from()) {
@@ -81,8 +83,9 @@ void Core::State::send_entries(Leader& leader, Peer& peer, std::vector<Entry> en
                                 .entries = std::move(entries)});
 }
 
-// Empty, so that it is answered at once. It asks about the entry before the next one, so a heartbeat
-// also finds out that something got lost, and to a peer that is being probed it is the probe.
+// Empty, so that it is answered at once. It asks about the entry before the next one, so a
+// heartbeat also finds out that something got lost, and to a peer that is being probed it is the
+// probe.
 void Core::State::send_heartbeat(Leader& leader, Peer& peer) {
     if (peer.state == PeerState::kSnapshot && peer.offer) {
         send(peer.id, SnapshotRequest{.term = hard.term,
@@ -179,8 +182,7 @@ void Core::State::heard_peer(Leader& leader, Peer& peer, std::uint64_t round) {
 void Core::State::on_match(Leader& leader, Peer& peer, Index match, std::uint64_t round) {
     peer.acknowledged(match);
     const bool probed = peer.state == PeerState::kProbe && round >= peer.since_round;
-    const bool caught_up =
-        peer.state == PeerState::kSnapshot && peer.match >= log.point().index;
+    const bool caught_up = peer.state == PeerState::kSnapshot && peer.match >= log.point().index;
     if (probed || caught_up) {
         peer.become_replicate(probed ? peer.next : peer.match.next());
         next_round(leader);
@@ -215,13 +217,12 @@ void Core::State::on(NodeId from, SnapshotReply& reply) {
 
 // --- commit ---
 
-// Counts replicas only for entries of this leader's term (section 3.6.2); itself like anyone else, by
-// what is durable, and only if it is a voter.
+// Counts replicas only for entries of this leader's term (section 3.6.2); itself like anyone else,
+// by what is durable, and only if it is a voter.
 void Core::State::advance_commit(Leader& leader) {
     const Index own = mutant(Mutant::kLeaderCountsItselfEarly) ? log.last_index() : durable;
-    std::vector<Index> matches =
-        of_voters(log.configuration(), options.self, own, leader.tracker,
-                  [](const Peer& peer) { return peer.match; });
+    std::vector<Index> matches = of_voters(log.configuration(), options.self, own, leader.tracker,
+                                           [](const Peer& peer) { return peer.match; });
     if (mutant(Mutant::kStandbyCounted)) {
         std::sort(matches.begin(), matches.end());
         for (const Peer& peer : leader.tracker.peers()) {
@@ -280,12 +281,11 @@ std::uint64_t Core::State::start_read_round() {
 // Before its first entry is committed, a leader may not know of every commit (section 6.4, step 1).
 std::uint64_t Core::State::confirmed_round() const {
     if (!serving()) return 0;
-    return mutant(Mutant::kRoundConfirmedEarly) ? as_leader()->round
-                                                : as_leader()->confirmed_round;
+    return mutant(Mutant::kRoundConfirmedEarly) ? as_leader()->round : as_leader()->confirmed_round;
 }
 
-// Once the order to take over was sent, it may arrive at any time, and the voters will not defend this
-// leader against its target. So the lease is given up for the rest of the term.
+// Once the order to take over was sent, it may arrive at any time, and the voters will not defend
+// this leader against its target. So the lease is given up for the rest of the term.
 bool Core::State::lease_valid(TimePoint at) const {
     if (!serving()) return false;
     const Leader& leader = *as_leader();
@@ -297,9 +297,8 @@ bool Core::State::lease_valid(TimePoint at) const {
 // --- time ---
 
 bool Core::State::heard_by_majority(const Leader& leader) const {
-    std::vector<TimePoint> heard =
-        of_voters(log.configuration(), options.self, now, leader.tracker,
-                  [](const Peer& peer) { return peer.last_heard; });
+    std::vector<TimePoint> heard = of_voters(log.configuration(), options.self, now, leader.tracker,
+                                             [](const Peer& peer) { return peer.last_heard; });
     return majority_of(heard) + options.election_timeout > now;
 }
 

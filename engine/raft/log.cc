@@ -20,9 +20,9 @@ Index Log::cached_from() const {
 std::vector<Log::TermRun>::const_iterator Log::run_of(Index index) const {
     // Nearly every question is about the newest term.
     if (index >= runs_.back().first) return runs_.end() - 1;
-    const auto after = std::upper_bound(
-        runs_.begin(), runs_.end(), index,
-        [](Index sought, const TermRun& run) { return sought < run.first; });
+    const auto after =
+        std::upper_bound(runs_.begin(), runs_.end(), index,
+                         [](Index sought, const TermRun& run) { return sought < run.first; });
     QUORLITE_CHECK(after != runs_.begin());
     return after - 1;
 }
@@ -118,9 +118,9 @@ std::size_t Log::bytes_between(Index after, Index to) const {
 }
 
 const Configuration& Log::configuration_at(Index index) const {
-    const auto after = std::upper_bound(
-        configurations_.begin(), configurations_.end(), index,
-        [](Index sought, const Placed& placed) { return sought < placed.index; });
+    const auto after =
+        std::upper_bound(configurations_.begin(), configurations_.end(), index,
+                         [](Index sought, const Placed& placed) { return sought < placed.index; });
     return after == configurations_.begin() ? after->configuration : (after - 1)->configuration;
 }
 

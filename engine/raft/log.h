@@ -1,10 +1,11 @@
-// The log in memory: what consensus must know of every retained entry, and the newest entries whole.
+// The log in memory: what consensus must know of every retained entry, and the newest entries
+// whole.
 //
-// The log begins after a snapshot point, which stands for everything before it. For each retained entry
-// the term is known (as runs of equal terms), and every configuration with its index, so that cutting
-// the log's end brings the earlier one back. The entries themselves are kept from cached_from() on: all
-// that are not yet applied, and of the applied ones as many as fit the cache, for peers that lag. Older
-// ones are on the owner's disk.
+// The log begins after a snapshot point, which stands for everything before it. For each retained
+// entry the term is known (as runs of equal terms), and every configuration with its index, so that
+// cutting the log's end brings the earlier one back. The entries themselves are kept from
+// cached_from() on: all that are not yet applied, and of the applied ones as many as fit the cache,
+// for peers that lag. Older ones are on the owner's disk.
 //
 // Indices are trusted here; what came from a peer is checked before it gets here.
 #pragma once
@@ -20,7 +21,9 @@ namespace quorlite::raft {
 // What an entry costs in memory beside its payload, so that empty ones are bounded too.
 inline constexpr std::size_t kEntryOverheadBytes = 64;
 
-inline std::size_t cost(const Entry& entry) { return entry.size() + kEntryOverheadBytes; }
+inline std::size_t cost(const Entry& entry) {
+    return entry.size() + kEntryOverheadBytes;
+}
 
 class Log {
 public:

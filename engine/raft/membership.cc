@@ -1,5 +1,5 @@
-// Who belongs to the cluster: one change at a time (thesis section 4.1), each an entry in the log that
-// is in force as soon as it is there.
+// Who belongs to the cluster: one change at a time (thesis section 4.1), each an entry in the log
+// that is in force as soon as it is there.
 
 #include "engine/base/check.h"
 #include "engine/base/mutants.h"
@@ -12,7 +12,9 @@ Error refused(std::string why) {
     return {code::kError, std::move(why), Verdict::kNotCommitted};
 }
 
-Error busy(std::string why) { return {code::kBusy, std::move(why), Verdict::kNotCommitted}; }
+Error busy(std::string why) {
+    return {code::kBusy, std::move(why), Verdict::kNotCommitted};
+}
 
 }  // namespace
 
@@ -25,11 +27,11 @@ std::optional<Error> Core::State::refuse_change() const {
 }
 
 Index Core::State::append_configuration(Leader& leader, const Configuration& configuration) {
-    const Index index = append_own(EntryKind::kConfiguration,
-                                   std::make_shared<const Bytes>(encode(configuration)));
+    const Index index =
+        append_own(EntryKind::kConfiguration, std::make_shared<const Bytes>(encode(configuration)));
     leader.tracker.configure(configuration, options.self, index, now);
-    // The lease was given by a majority of the old voters. One change keeps majorities in touch, two
-    // need not, so it is earned anew.
+    // The lease was given by a majority of the old voters. One change keeps majorities in touch,
+    // two need not, so it is earned anew.
     leader.rounds.clear();
     leader.lease_start.reset();
     start_round(leader);
@@ -91,9 +93,10 @@ Index Core::State::change_role(Leader& leader, NodeId id, Role new_role) {
 
 // --- catching up (section 4.2.1) ---
 
-// A new voter that lags would make the cluster wait for it, so it is caught up as a standby first: in
-// rounds, each up to where the log ended when the round began, until one takes less than an election
-// timeout. The owner calls again and again; a catch-up nobody asks about gives way to another.
+// A new voter that lags would make the cluster wait for it, so it is caught up as a standby first:
+// in rounds, each up to where the log ended when the round began, until one takes less than an
+// election timeout. The owner calls again and again; a catch-up nobody asks about gives way to
+// another.
 Result<Index> Core::State::promote(Leader& leader, const Server& server) {
     const NodeId id = server.id;
     const bool spare = server.role == Role::kSpare;
@@ -131,8 +134,8 @@ void Core::State::measure_catch_up(Leader& leader, const Peer& peer) {
 
 // --- commit ---
 
-// A leader that the configuration no longer counts among the voters leads until it is committed, and
-// then hands over (sections 4.2.2 and 3.10).
+// A leader that the configuration no longer counts among the voters leads until it is committed,
+// and then hands over (sections 4.2.2 and 3.10).
 void Core::State::configuration_committed() {
     Leader& leader = *as_leader();
     for (Peer& peer : leader.tracker.peers()) {

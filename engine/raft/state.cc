@@ -7,8 +7,8 @@ namespace quorlite::raft {
 namespace {
 
 // A crash between installing a snapshot and cutting the log leaves entries behind the snapshot that
-// belong to another history. They are known by their term: had they followed the point, it could not
-// be lower (log matching, thesis section 3.5).
+// belong to another history. They are known by their term: had they followed the point, it could
+// not be lower (log matching, thesis section 3.5).
 bool continues(const SnapshotPoint& point, const std::vector<Entry>& entries) {
     if (entries.empty()) return true;
     return entries.front().index == point.index.next() && entries.front().term >= point.term;
@@ -39,8 +39,8 @@ Core::State::State(Options with, Restored restored, Random& with_random, TimePoi
         hard_dirty = true;
     }
     reported_term = hard.term;
-    // Just before it stopped, this node may have answered a heartbeat on which a leader's lease rests.
-    // Only in a cluster of which it is, for sure, the one voter can there be no such leader.
+    // Just before it stopped, this node may have answered a heartbeat on which a leader's lease
+    // rests. Only in a cluster of which it is, for sure, the one voter can there be no such leader.
     const bool alone = is_only_voter() && log.configuration_index() <= commit;
     contact.promised = hard.term && !alone && !mutant(Mutant::kRestartForgetsPromise);
     contact.at = now;
@@ -49,16 +49,20 @@ Core::State::State(Options with, Restored restored, Random& with_random, TimePoi
 }
 
 Duration Core::State::random_up_to(Duration most) {
-    return Duration(static_cast<Duration::rep>(
-        random.below(static_cast<std::uint64_t>(most.count()) + 1)));
+    return Duration(
+        static_cast<Duration::rep>(random.below(static_cast<std::uint64_t>(most.count()) + 1)));
 }
 
 RoleName Core::State::role_name() const {
     switch (role.index()) {
-        case 0: return RoleName::kFollower;
-        case 1: return RoleName::kPreCandidate;
-        case 2: return RoleName::kCandidate;
-        default: return RoleName::kLeader;
+        case 0:
+            return RoleName::kFollower;
+        case 1:
+            return RoleName::kPreCandidate;
+        case 2:
+            return RoleName::kCandidate;
+        default:
+            return RoleName::kLeader;
     }
 }
 
@@ -108,11 +112,16 @@ void Core::State::durable_up_to(Index index, Term term) {
 
 void Core::State::applied_up_to(Index index) {
     applied = std::max(applied, std::min(index, delivered));
-    log.evict(applied, options.cache_bytes_max);
+    evict();
+}
+
+// What the owner has not been given to write stays, even if a snapshot has overtaken it.
+void Core::State::evict() {
+    log.evict(std::min(applied, handed), options.cache_bytes_max);
 }
 
 void Core::State::compacted(const SnapshotPoint& point) {
-    if (point.index <= log.point().index) return;
+    if (point.index <= log.point().index || point.index > handed) return;
     QUORLITE_CHECK(point.index <= delivered);
     QUORLITE_CHECK(log.term_at(point.index) == point.term);
     // The databases stand for the log up to the point, whether or not its entries reached the disk.
@@ -121,7 +130,9 @@ void Core::State::compacted(const SnapshotPoint& point) {
     log.compact(point.index);
 }
 
-void Core::State::commit_to(Index index) { commit = std::max(commit, index); }
+void Core::State::commit_to(Index index) {
+    commit = std::max(commit, index);
+}
 
 void Core::State::truncate_log(Index from) {
     log.truncate_from(from);
@@ -170,7 +181,7 @@ Output Core::State::take_output() {
     reported_role = role_name();
     reported_term = hard.term;
     reported_leader = known_leader();
-    log.evict(applied, options.cache_bytes_max);
+    evict();
     return std::exchange(output, Output{});
 }
 

@@ -1,8 +1,8 @@
 // One node's consensus state, and everything that changes it. Private to this module.
 //
-// Functions live by subject: election.cc (who leads), leader.cc (replication, commit, reads, transfer),
-// follower.cc (the log and snapshots as a leader sends them), membership.cc, and state.cc (time, durability,
-// the output). What exists only in a role is a field of that role.
+// Functions live by subject: election.cc (who leads), leader.cc (replication, commit, reads,
+// transfer), follower.cc (the log and snapshots as a leader sends them), membership.cc, and
+// state.cc (time, durability, the output). What exists only in a role is a field of that role.
 #pragma once
 
 #include <deque>
@@ -67,7 +67,8 @@ struct Leader {
     std::optional<CatchUp> catch_up;
 };
 
-// The leader that this node last heard, to whom it owes its vote for a while (thesis section 4.2.3).
+// The leader that this node last heard, to whom it owes its vote for a while (thesis
+// section 4.2.3).
 struct Contact {
     bool promised = false;  // there was one, or, after a restart, there may have been
     NodeId leader;          // none after a restart
@@ -90,6 +91,7 @@ struct Core::State {
     TimePoint next_deadline() const;
     void durable_up_to(Index index, Term term);
     void applied_up_to(Index index);
+    void evict();
     void compacted(const SnapshotPoint& point);
     Output take_output();
     void send(NodeId to, Message message);
@@ -207,6 +209,8 @@ struct Core::State {
     NodeId reported_leader;
 };
 
-inline Error not_leader_error() { return {code::kNotLeader, "not leader", Verdict::kNotCommitted}; }
+inline Error not_leader_error() {
+    return {code::kNotLeader, "not leader", Verdict::kNotCommitted};
+}
 
 }  // namespace quorlite::raft

@@ -8,8 +8,9 @@
 //      │                         ▼
 //      └──────────────────▶  SNAPSHOT ── installed ──▶ REPLICATE
 //
-// Probe: where the logs agree is not known; one empty message at a time asks at next - 1. Replicate: entries
-// stream, optimistically, up to a window of bytes. Snapshot: the peer needs what the log no longer holds.
+// Probe: where the logs agree is not known; one empty message at a time asks at next - 1.
+// Replicate: entries stream, optimistically, up to a window of bytes. Snapshot: the peer needs what
+// the log no longer holds.
 #pragma once
 
 #include <algorithm>
@@ -43,36 +44,36 @@ struct Peer {
 
     void sent_up_to(Index last, std::size_t bytes);
     void acknowledged(Index index);  // durable and equal up to here
-    // Where to look next after the peer said that the logs agree at most up to `hint`. Steps grow with
-    // each refusal in a row, so a long divergence takes few round trips.
+    // Where to look next after the peer said that the logs agree at most up to `hint`. Steps grow
+    // with each refusal in a row, so a long divergence takes few round trips.
     Index backtrack(Index hint);
 
     NodeId id;
     PeerState state = PeerState::kReplicate;
-    Index match;    // known to be durable there and equal to this log
-    Index next;     // the first entry not yet sent; > match
-    Index applied;  // as reported
+    Index match;                    // known to be durable there and equal to this log
+    Index next;                     // the first entry not yet sent; > match
+    Index applied;                  // as reported
     std::uint64_t acked_round = 0;  // the latest heartbeat round it answered
-    // Answers to messages of earlier rounds are older than the present state and do not change it, so
-    // that late and repeated ones start no resending.
+    // Answers to messages of earlier rounds are older than the present state and do not change it,
+    // so that late and repeated ones start no resending.
     std::uint64_t since_round = 0;
     TimePoint last_heard;
     bool gone = false;     // its process is known to have ended
     bool leaving = false;  // the newest configuration leaves it out
     std::deque<Sent> in_flight;
     std::size_t in_flight_bytes = 0;
-    bool probing = false;            // a probe is under way
-    std::uint64_t probe_step = 0;    // 0: none was refused yet
-    bool reading = false;            // its next entries are being read from disk
-    bool snapshot_asked = false;     // of the owner
-    std::optional<Offer> offer;      // what the owner gave
+    bool probing = false;          // a probe is under way
+    std::uint64_t probe_step = 0;  // 0: none was refused yet
+    bool reading = false;          // its next entries are being read from disk
+    bool snapshot_asked = false;   // of the owner
+    std::optional<Offer> offer;    // what the owner gave
 };
 
 class Tracker {
 public:
-    // Tracks those of `configuration` that get the log, without `self`. Those known stay as they are; new
-    // ones start at `next`, and count as heard at `now`. Those that it leaves out stay for a while, until
-    // drop_leaving(), so that they learn of it.
+    // Tracks those of `configuration` that get the log, without `self`. Those known stay as they
+    // are; new ones start at `next`, and count as heard at `now`. Those that it leaves out stay for
+    // a while, until drop_leaving(), so that they learn of it.
     void configure(const Configuration& configuration, NodeId self, Index next, TimePoint now);
     void drop_leaving();
 
@@ -87,8 +88,8 @@ private:
 
 std::size_t quorum_of(std::size_t voters);
 
-// The largest value that a majority has reached. `values` holds one value per voter; it is reordered.
-// Nothing has been reached if there are no voters.
+// The largest value that a majority has reached. `values` holds one value per voter; it is
+// reordered. Nothing has been reached if there are no voters.
 template <class Value>
 Value majority_of(std::vector<Value>& values) {
     if (values.empty()) return Value{};

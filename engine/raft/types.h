@@ -1,7 +1,7 @@
 // The vocabulary of consensus: entries, servers, configurations and the messages between nodes.
 //
-// Plain values, copied and moved freely. An entry's payload is shared, immutable bytes: the same memory is
-// written to the log, sent to every peer and applied.
+// Plain values, copied and moved freely. An entry's payload is shared, immutable bytes: the same
+// memory is written to the log, sent to every peer and applied.
 #pragma once
 
 #include <cstdint>
@@ -55,7 +55,7 @@ struct Configuration {
 Bytes encode(const Configuration& configuration);
 std::optional<Configuration> decode_configuration(ByteView bytes);  // nothing if malformed
 
-// A point in the log that everything before is compacted into, with the configuration as of that index.
+// A point in the log that everything before is compacted into, and the configuration as of it.
 struct SnapshotPoint {
     Index index;
     Term term;
@@ -69,7 +69,7 @@ struct HardState {
     friend bool operator==(const HardState&, const HardState&) = default;
 };
 
-// --- Messages. `term` is the sender's term, except in a pre-vote, where it is the term it would have. ---
+// --- Messages. `term` is the sender's term; in a pre-vote it is the term it would have. ---
 
 struct VoteRequest {
     Term term;
@@ -90,7 +90,7 @@ struct AppendRequest {
     Index previous_index;
     Term previous_term;
     Index commit;
-    std::uint64_t round = 0;  // heartbeat round, echoed in the reply: it dates leases and quorum reads
+    std::uint64_t round = 0;  // of heartbeats, echoed in the reply: dates leases and quorum reads
     std::vector<Entry> entries;  // empty: a heartbeat
 };
 
@@ -98,12 +98,13 @@ struct AppendReply {
     Term term;
     std::uint64_t round = 0;
     bool success = false;
-    Index match;  // success: everything up to here is durable and equal; else a hint where to look next
+    // Success: everything up to here is durable and equal; else a hint where to look next.
+    Index match;
     Index applied;  // for the operator: how far the sender's databases are
 };
 
-// The leader's log no longer holds what the receiver needs: it fetches the snapshot described by `manifest`
-// (opaque here) in chunks over a connection of its own, then answers.
+// The leader's log no longer holds what the receiver needs: it fetches the snapshot described by
+// `manifest` (opaque here) in chunks over a connection of its own, then answers.
 struct SnapshotRequest {
     Term term;
     SnapshotPoint point;
@@ -114,7 +115,7 @@ struct SnapshotRequest {
 struct SnapshotReply {
     Term term;
     std::uint64_t round = 0;
-    Index index;  // the snapshot's
+    Index index;             // the snapshot's
     bool installed = false;  // false: still at work on it
 };
 

@@ -1,5 +1,18 @@
 #include "engine/replica/peer_codec.h"
 
+#include <kj/string.h>
+
+// Cap'n Proto 0.9 leaves these out in C++20, counting on rewritten operators; Clang, which follows
+// P2468, does not rewrite here. Its own headers need them.
+namespace kj {
+inline bool operator==(const char* a, const StringPtr& b) {
+    return b == StringPtr(a);
+}
+inline bool operator!=(const char* a, const StringPtr& b) {
+    return !(b == StringPtr(a));
+}
+}  // namespace kj
+
 #include <capnp/message.h>
 #include <capnp/serialize.h>
 #include <kj/exception.h>

@@ -684,8 +684,7 @@ void Replica::when_readable(Index index, Done done) {
         done(not_leader());
         return;
     }
-    const bool lease = (!state_->options.quorum_reads && state_->core->lease_valid(now)) ||
-                       mutant(Mutant::kReadWithoutLease);
+    const bool lease = !state_->options.quorum_reads && state_->core->lease_valid(now);
     if (lease && (index <= state_->applied || mutant(Mutant::kReadBeforeCommit))) {
         done({});
         return;

@@ -9,20 +9,7 @@ namespace {
 
 bool apply(PageStore& pages, ByteView bytes, const CommandHeader& header) {
     pages.resize(header.floor, header.page_count);
-    CommandReader reader(bytes);
-    CommandHeader ignored;
-    if (!reader.header(ignored)) return false;
-    CommandReader::Page page;
-    while (reader.next_page(page)) {
-        auto target = pages.writable(page.number, page.from_zero);
-        if (!target) return false;
-        CommandReader::Range range;
-        for (std::uint64_t i = 0; i < page.ranges; ++i) {
-            if (!reader.next_range(range)) return false;
-            std::memcpy(target->data() + range.offset, range.bytes.data(), range.bytes.size());
-        }
-    }
-    return !reader.failed();
+    return patch_pages(pages, bytes).ok();
 }
 
 }  // namespace

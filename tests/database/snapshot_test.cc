@@ -1,4 +1,5 @@
 // Images for clients, and snapshots for other nodes, while the databases go on changing.
+#include "engine/database/pages.h"
 #include "tests/database/support.h"
 
 namespace quorlite::database {
@@ -103,6 +104,55 @@ bool transfer(SnapshotSource& source, SnapshotInstaller& installer, int pieces,
     return true;
 }
 
+// A client that reads its image slowly, or never, holds neither flushes nor memory.
+TEST(Image, DoesNotStopFlushes) {
+    Node node(1, flushing_options());
+    ASSERT_OK(node.open());
+    Log log;
+    Writer writer(node, log);
+    ASSERT_OK(writer.run("CREATE TABLE t(id INTEGER PRIMARY KEY, x)"));
+    ASSERT_OK(
+        writer.run("WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c LIMIT 300)"
+                   "INSERT INTO t SELECT n, zeroblob(2000) FROM c"));
+    writer.commit();
+    node.flush();
+    const auto image = *node.store->image("test");
+    const std::string expected = image_bytes(*node.store);
+    for (int round = 0; round < 5; ++round) {
+        ASSERT_OK(writer.run("UPDATE t SET x = randomblob(2000)"));
+        if (round == 2) {
+            ASSERT_OK(writer.run("DELETE FROM t WHERE id > 100; VACUUM"));
+        }
+        writer.commit();
+        node.flush();
+        ASSERT_EQ(node.store->flushed_index(), Index(log.size()));
+    }
+    EXPECT_LT(node.store->memory_bytes(), 1u << 20);
+    std::string bytes(image->size(), '\0');
+    ASSERT_OK(image->read(0, {reinterpret_cast<std::uint8_t*>(bytes.data()), bytes.size()}));
+    EXPECT_EQ(bytes, expected);
+}
+
+TEST(Image, GivesUpWhenItWouldHoldTooMuch) {
+    Node node(1);
+    auto file = node.disk->open("base", OpenMode::kCreate, false);
+    ASSERT_OK(file);
+    ASSERT_OK((*file)->write(0, Bytes(10 * kPageSize, 7)));
+    PageSet pages;
+    pages.base = Base{std::move(*file), 10};
+    pages.page_count = 10;
+    HeldPages held(pages, 3);
+    std::array<std::uint8_t, kPageSize> page;
+    for (const PageNumber number : {1u, 2u, 2u, 3u, 11u}) held.keep(number);
+    ASSERT_OK(pages.base.file->write(0, Bytes(3 * kPageSize, 8)));
+    for (const PageNumber number : {1u, 3u, 10u}) {
+        ASSERT_OK(held.read(number, page));
+        EXPECT_EQ(page[0], 7);
+    }
+    held.keep(4);
+    EXPECT_FALSE(held.read(10, page).ok());
+}
+
 class Snapshot : public testing::TestWithParam<int> {};
 
 // The receiver has old databases of its own; the sender goes on writing, flushing and trimming
@@ -152,9 +202,10 @@ TEST_P(Snapshot, MakesAReceiverEqual) {
         ASSERT_OK(installer);
     }
     ASSERT_OK((*installer)->sync());
-    const auto old_reader = receiver.connect();
+    auto old_reader = receiver.connect();
     ASSERT_OK(receiver.store->finish_install(**installer));
     EXPECT_FALSE(old_reader->current());
+    old_reader.reset();
     EXPECT_EQ(receiver.store->applied_index(), source->mark().index);
     EXPECT_EQ(receiver.store->mark().index, source->mark().index);
     EXPECT_GE(receiver.store->known_committed(), source->mark().index);

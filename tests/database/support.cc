@@ -165,7 +165,8 @@ Node::~Node() {
 
 Status Node::open() {
     disk->attach(executor);
-    auto opened = Store::open(*disk, executor, executor, random, options);
+    Disk& chosen = real_disk ? *real_disk : static_cast<Disk&>(*disk);
+    auto opened = Store::open(chosen, executor, executor, random, options);
     if (!opened) return std::move(opened).error();
     store = std::move(*opened);
     return {};

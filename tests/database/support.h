@@ -65,6 +65,7 @@ public:
     test::TestExecutor executor;
     sim::Seeded random;
     std::unique_ptr<sim::SimDisk> disk;
+    std::unique_ptr<Disk> real_disk;  // if set, used instead
     std::unique_ptr<Store> store;
 };
 

@@ -1,14 +1,18 @@
 // Damage to the files of a node that was stopped: it is reported, or harmless; what is read is
 // right in any case; and once the peers have sent what was lost, the node is as good as new.
+#include "engine/disk/batch.h"
 #include "tests/disk/owner.h"
 
 namespace quorlite::test {
 namespace {
 
+using disk::batch_bytes;
+using disk::encoded_bytes;
 using disk::Log;
 using disk::RecoveredLog;
 
 constexpr std::size_t kLastBatchEntries = 3;
+constexpr std::size_t kLastSegmentEntries = 9;
 
 class DamageTest : public testing::Test {
 protected:
@@ -35,6 +39,11 @@ protected:
             owner.settle();
         }
         owner.append(1, 3, 9000);
+        owner.settle();
+        for (int i = 0; i < 3; ++i) {  // into the last segment
+            owner.append(2, 3, 50);
+            owner.settle();
+        }
         owner.append(kLastBatchEntries, 3, 50);
         owner.settle();
         last_ = Index(owner.last());
@@ -72,12 +81,12 @@ protected:
                 std::any_of(written_.begin(), written_.end(),
                             [&](const raft::Entry& entry) { return same(entry, found[i]); }));
         }
-        const bool torn =
-            found.size() + kLastBatchEntries == truth_.size() && matching() == found.size();
+        const bool untraceable =
+            matching() == found.size() && truth_.size() - found.size() <= untraceable_;
         if (matching() == truth_.size()) {
             EXPECT_EQ(found.size(), truth_.size());
             EXPECT_FALSE(recovered_.vote_barrier);
-        } else if (acknowledged || !torn) {
+        } else if (acknowledged || !untraceable) {
             EXPECT_EQ(recovered_.vote_barrier, last_);
             EXPECT_LT(log_->last_index(), last_);
             EXPECT_NE(recovered_.damage, "");
@@ -136,6 +145,8 @@ protected:
     }
 
     FatalGuard fatal_;
+    // So many entries at the end can be damaged in a way that leaves no trace of anything later.
+    std::size_t untraceable_ = kLastBatchEntries;
     sim::SimDisk disk_{3};
     TestExecutor executor_;
     std::vector<raft::Entry> truth_;
@@ -156,6 +167,7 @@ TEST_F(DamageTest, OneBitAnywhereInTheLog) {
 }
 
 TEST_F(DamageTest, AnySectorOfTheLog) {
+    untraceable_ = kLastSegmentEntries;
     for (const std::string& name : segments()) {
         const std::uint64_t size = disk_.content(name).size();
         for (std::uint64_t at = 0; at < size && !HasFailure(); at += kDiskBlock) {
@@ -166,6 +178,7 @@ TEST_F(DamageTest, AnySectorOfTheLog) {
 }
 
 TEST_F(DamageTest, ALostSegment) {
+    untraceable_ = kLastSegmentEntries;
     const auto names = segments();
     for (const std::string& name : names) {
         SCOPED_TRACE(name);
@@ -179,8 +192,9 @@ TEST_F(DamageTest, ALostSegment) {
 }
 
 TEST_F(DamageTest, AShortSegment) {
+    untraceable_ = kLastSegmentEntries;
     for (const std::string& name : segments()) {
-        for (const std::uint64_t size : {0, 100, 512, 2048}) {
+        for (const std::uint64_t size : {0u, 100u, 512u, 2048u}) {
             SCOPED_TRACE(name);
             const auto copy = disk_.clone();
             copy->crash({});
@@ -212,6 +226,47 @@ TEST_F(DamageTest, AMisdirectedWrite) {
             check(*copy);
         }
     }
+}
+
+// The damaged batch had replaced entries: the log that is left is an old one, and longer than what
+// was lost. It must not pass for the log that the node acknowledged, not at a later start either.
+TEST(Damage, WhatWasReplacedDoesNotHideWhatIsLost) {
+    const FatalGuard fatal;
+    TestExecutor executor;
+    sim::SimDisk disk(1);
+    RecoveredLog recovered;
+    std::unique_ptr<Log> log;
+    const auto open = [&] {
+        log.reset();
+        disk.kill();
+        disk.attach(executor);
+        log = *Log::open(disk, executor, kTinySegments, Index(), Index(), recovered);
+    };
+    const auto append = [&](std::uint64_t first, std::uint64_t count, std::uint64_t term) {
+        log->append(make_entries(first, count, term, 20));
+        ASSERT_TRUE(executor.run_until([&] { return log->durable_index() == log->last_index(); }));
+    };
+    open();
+    append(1, 20, 1);
+    log->truncate(Index(10));
+    const std::uint64_t damaged = batch_bytes(20 * encoded_bytes(make_entry(1, 1, 20)));
+    append(10, 3, 2);
+    append(13, 1, 2);
+    ASSERT_TRUE(disk.flip("log/0000000000000001", damaged + 100, 1));
+    for (int start = 0; start < 3; ++start) {
+        open();
+        EXPECT_TRUE(same(recovered.entries, make_entries(1, 12, 1, 20)));
+        EXPECT_EQ(recovered.vote_barrier, Index(13));
+        disk.crash({});
+    }
+    open();
+    log->truncate(Index(10));
+    append(10, 4, 2);
+    open();
+    EXPECT_FALSE(recovered.vote_barrier);
+    EXPECT_EQ(recovered.damage, "");
+    EXPECT_EQ(recovered.entries.size(), 13u);
+    EXPECT_EQ(recovered.entries.back().term, Term(2));
 }
 
 TEST_F(DamageTest, EitherCopyOfARecordIsEnough) {

@@ -9,18 +9,10 @@
 #include <functional>
 
 #include "tests/disk/owner.h"
+#include "tests/sim/seeded.h"
 
 namespace quorlite::test {
 namespace {
-
-class SeededRandom final : public Random {
-public:
-    explicit SeededRandom(std::uint64_t seed) : engine_(seed) {}
-    std::uint64_t next() override { return engine_(); }
-
-private:
-    std::mt19937_64 engine_;
-};
 
 struct Script {
     const char* name;
@@ -28,7 +20,7 @@ struct Script {
 };
 
 void random_script(Owner& owner, std::uint64_t seed) {
-    SeededRandom random(seed);
+    sim::Seeded random(seed);
     std::uint64_t term = 1;
     for (int i = 0; i < 24; ++i) {
         switch (random.below(9)) {
@@ -72,83 +64,85 @@ void random_script(Owner& owner, std::uint64_t seed) {
     owner.settle();
 }
 
+void append_script(Owner& owner) {
+    owner.append(1, 1, 10);
+    owner.settle();
+    for (int i = 0; i < 12; ++i) owner.append(2, 1, 300);
+    owner.settle();
+    owner.append(3, 1, 1800);
+    owner.settle();
+}
+
+void append_big_script(Owner& owner) {
+    owner.append(1, 1, 9000);
+    owner.append(1, 1, 10);
+    owner.settle();
+    owner.append(1, 1, 4000);
+    owner.append(2, 1, 20000);
+    owner.settle();
+}
+
+void truncate_script(Owner& owner) {
+    owner.append(10, 1, 200);
+    owner.settle();
+    owner.append(6, 1, 200);  // being written when it is truncated
+    owner.truncate(9);
+    owner.append(2, 2, 100);
+    owner.pass(std::chrono::microseconds(100));
+    owner.truncate(5);
+    owner.append(1, 3, 100);
+    owner.settle();
+    owner.append(10, 3, 600);
+    owner.settle();
+    owner.truncate(5);
+    owner.append(1, 4, 2500);
+    owner.settle();
+}
+
+void trim_script(Owner& owner) {
+    for (std::uint64_t i = 1; i <= 6; ++i) {
+        owner.append(9, 1, 700);
+        owner.settle();
+        owner.snapshot(i * 9 - 4);
+    }
+    owner.append(1, 1, 9000);
+    owner.settle();
+    owner.append(9, 1, 500);
+    owner.settle();
+    owner.snapshot(60);
+    owner.settle();
+}
+
+void reset_script(Owner& owner) {
+    owner.append(12, 1, 700);
+    owner.settle();
+    owner.append(3, 1, 700);
+    owner.install(8, 2);  // contradicts what follows index 8
+    owner.append(2, 2, 100);
+    owner.settle();
+    owner.install(40, 3);
+    owner.settle();
+    owner.pass(std::chrono::milliseconds(1));
+    owner.append(12, 3, 700);
+    owner.settle();
+}
+
+void records_script(Owner& owner) {
+    owner.vote(1, 1);
+    owner.append(1, 1, 10);
+    owner.settle();
+    owner.vote(2, 0);
+    owner.snapshot(1);
+    owner.vote(2, 3);
+    owner.acknowledge();
+    owner.restart();
+    owner.vote(5, 2);
+}
+
 std::vector<Script> scripts() {
     std::vector<Script> all{
-        {"append",
-         [](Owner& owner) {
-             owner.append(1, 1, 10);
-             owner.settle();
-             for (int i = 0; i < 12; ++i) owner.append(2, 1, 300);
-             owner.settle();
-             owner.append(3, 1, 1800);
-             owner.settle();
-         }},
-        {"append-big",
-         [](Owner& owner) {
-             owner.append(1, 1, 9000);
-             owner.append(1, 1, 10);
-             owner.settle();
-             owner.append(1, 1, 4000);
-             owner.append(2, 1, 20000);
-             owner.settle();
-         }},
-        {"truncate",
-         [](Owner& owner) {
-             owner.append(10, 1, 200);
-             owner.settle();
-             owner.append(6, 1, 200);  // being written when it is truncated
-             owner.truncate(9);
-             owner.append(2, 2, 100);
-             owner.pass(std::chrono::microseconds(100));
-             owner.truncate(5);
-             owner.append(1, 3, 100);
-             owner.settle();
-             owner.append(10, 3, 600);
-             owner.settle();
-             owner.truncate(5);
-             owner.append(1, 4, 2500);
-             owner.settle();
-         }},
-        {"trim",
-         [](Owner& owner) {
-             for (std::uint64_t i = 1; i <= 6; ++i) {
-                 owner.append(9, 1, 700);
-                 owner.settle();
-                 owner.snapshot(i * 9 - 4);
-             }
-             owner.append(1, 1, 9000);
-             owner.settle();
-             owner.append(9, 1, 500);
-             owner.settle();
-             owner.snapshot(60);
-             owner.settle();
-         }},
-        {"reset",
-         [](Owner& owner) {
-             owner.append(12, 1, 700);
-             owner.settle();
-             owner.append(3, 1, 700);
-             owner.install(8, 2);  // contradicts what follows index 8
-             owner.append(2, 2, 100);
-             owner.settle();
-             owner.install(40, 3);
-             owner.settle();
-             owner.pass(std::chrono::milliseconds(1));
-             owner.append(12, 3, 700);
-             owner.settle();
-         }},
-        {"records",
-         [](Owner& owner) {
-             owner.vote(1, 1);
-             owner.append(1, 1, 10);
-             owner.settle();
-             owner.vote(2, 0);
-             owner.snapshot(1);
-             owner.vote(2, 3);
-             owner.acknowledge();
-             owner.restart();
-             owner.vote(5, 2);
-         }},
+        {"append", append_script}, {"append-big", append_big_script}, {"truncate", truncate_script},
+        {"trim", trim_script},     {"reset", reset_script},           {"records", records_script},
     };
     static constexpr const char* kRandomNames[] = {"random-0", "random-1", "random-2", "random-3",
                                                    "random-4", "random-5", "random-6", "random-7",
@@ -234,8 +228,9 @@ protected:
         ASSERT_EQ(owner.start(), "");
     }
 
-    // Every kind of crash, of copies of the disk as it is.
-    void check_tails(const Promises& promises, const sim::SimDisk& disk, std::uint64_t operation) {
+    // Crashes of copies of the disk as it is: of every kind, with all `subsets`.
+    void check_tails(const Promises& promises, const sim::SimDisk& disk, std::uint64_t operation,
+                     std::uint64_t subsets = 2) {
         const auto check = [&](const sim::Tail& tail, const std::string& name) {
             SCOPED_TRACE(line(GetParam(), operation, name));
             const auto copy = disk.clone();
@@ -244,12 +239,13 @@ protected:
         };
         check({.kind = sim::Tail::Kind::kNone}, "nothing unsynced kept");
         check({.kind = sim::Tail::Kind::kAll}, "all kept");
-        for (std::uint64_t blocks = 0; blocks < disk.last_write_blocks(); ++blocks) {
+        for (std::uint64_t blocks = 0; subsets == kSubsets && blocks < disk.last_write_blocks();
+             ++blocks) {
             check({.kind = sim::Tail::Kind::kPrefix, .blocks = blocks},
                   "the last write kept up to block " + std::to_string(blocks));
         }
-        for (std::uint64_t seed = 0; seed < kSubsets && disk.unsynced_changes() > 0; ++seed) {
-            SeededRandom random(seed);
+        for (std::uint64_t seed = 0; seed < subsets && disk.unsynced_changes() > 0; ++seed) {
+            sim::Seeded random(seed);
             check({.kind = sim::Tail::Kind::kRandom, .random = &random},
                   "subset " + std::to_string(seed));
         }
@@ -282,7 +278,7 @@ TEST_P(Exhaustive, PowerIsCutAfterEachOperation) {
         const End end = run(owner);
         EXPECT_TRUE(end == End::kCut || n >= disk.operations());
         owner.end();
-        check_tails(owner.promises, disk, n);
+        check_tails(owner.promises, disk, n, kSubsets);
     });
     RecordProperty("restarts", static_cast<int>(restarts_));
 }
@@ -317,11 +313,13 @@ TEST_P(Exhaustive, TheDiskIsFullFromEachOperationOn) {
             if (!overwrites) {
                 EXPECT_TRUE(end == End::kFinished || end == End::kRefused) << last_words;
             }
+            disk.fill_after(0, false);
+            disk.set_full(false);
             if (end == End::kFinished) {
+                owner.pass(std::chrono::seconds(1));
                 EXPECT_TRUE(owner.space);
             }
             owner.end();
-            disk.set_full(false);
             check_tails(owner.promises, disk, n);
         });
     }
@@ -349,7 +347,7 @@ TEST(ManyLives, EachFindsWhatTheOnesBeforeWerePromised) {
     const std::uint64_t seeds = wanted == nullptr ? 1000 : std::stoull(wanted);
     for (std::uint64_t seed = 0; seed < seeds && !testing::Test::HasFailure(); ++seed) {
         SCOPED_TRACE("seed " + std::to_string(seed));
-        SeededRandom random(seed);
+        sim::Seeded random(seed);
         sim::SimDisk disk(seed);
         Promises promises;
         for (int life = 0; life < kLives; ++life) {

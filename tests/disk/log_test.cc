@@ -122,7 +122,7 @@ TEST_P(LogTest, EntriesOfAnySizeUpToSeveralSegments) {
     std::vector<raft::Entry> expected;
     std::uint64_t index = 0;
     for (const std::size_t bytes :
-         {0, 1, 430, 431, 507, 508, 4096, 16000, 16384, 40000, 100000, 7}) {
+         {0u, 1u, 430u, 431u, 507u, 508u, 4096u, 16000u, 16384u, 40000u, 100000u, 7u}) {
         expected.push_back(make_entry(++index, 1, bytes));
         log_->append({expected.back()});
         if (bytes % 2 == 1) settle();

@@ -1,22 +1,14 @@
 // The simulated disk forgets what it may forget, and nothing else.
-#include <random>
+#include <set>
 
 #include "tests/disk/rig.h"
+#include "tests/sim/seeded.h"
 
 namespace quorlite::test {
 namespace {
 
 using sim::SimDisk;
 using sim::Tail;
-
-class SeededRandom final : public Random {
-public:
-    explicit SeededRandom(std::uint64_t seed) : engine_(seed) {}
-    std::uint64_t next() override { return engine_(); }
-
-private:
-    std::mt19937_64 engine_;
-};
 
 class SimDiskTest : public testing::Test {
 protected:
@@ -74,7 +66,7 @@ TEST_F(SimDiskTest, TearsAndReordersAtRandom) {
         ASSERT_TRUE(file->sync().ok());
         ASSERT_TRUE(file->write(0, Bytes(1024, 2)).ok());
         ASSERT_TRUE(file->write(0, Bytes(512, 3)).ok());
-        SeededRandom random(seed);
+        sim::Seeded random(seed);
         disk.crash(random);
         const Bytes content = disk.content("f");
         seen.emplace(content[0], content[512]);

@@ -52,8 +52,8 @@ Restored restored_of(std::uint64_t term, std::vector<Entry> log, std::string_vie
 AppendRequest append_of(std::uint64_t term, std::uint64_t previous_index,
                         std::uint64_t previous_term, std::vector<Entry> entries,
                         std::uint64_t commit, std::uint64_t round) {
-    return {Term(term), Index(previous_index), Term(previous_term), Index(commit), round,
-            std::move(entries)};
+    return {Term(term), Index(previous_index), Term(previous_term), Index(commit),
+            round,      std::move(entries)};
 }
 
 // --- one core ---
@@ -86,8 +86,7 @@ Output Lone::pass(Duration duration) {
         now_ += kHeartbeat / 4;
         core_->tick(now_);
         Output output = take();
-        std::move(output.messages.begin(), output.messages.end(),
-                  std::back_inserter(all.messages));
+        std::move(output.messages.begin(), output.messages.end(), std::back_inserter(all.messages));
         if (output.hard_state) all.hard_state = output.hard_state;
         all.role_changed = all.role_changed || output.role_changed;
     }
@@ -129,14 +128,14 @@ Cluster::Cluster(std::string_view roles) {
     for (std::uint64_t id = 1; id <= roles.size(); ++id) {
         add_node(id);
         Node& node = *nodes_.at(id);
-        node.core = std::make_unique<Core>(options_of(id), restored_of(0, {}, roles), node.random,
-                                           now_);
+        node.core =
+            std::make_unique<Core>(options_of(id), restored_of(0, {}, roles), node.random, now_);
     }
     run();
 }
 
 void Cluster::add_node(std::uint64_t id) {
-    nodes_[id] = std::make_unique<Node>();
+    nodes_[id] = std::make_unique<Node>(id);
     Node& node = *nodes_.at(id);
     node.core = std::make_unique<Core>(options_of(id), Restored{}, node.random, now_);
 }
@@ -195,7 +194,7 @@ void Cluster::elect(std::uint64_t id) {
     now_ += kElectionTimeout * 2;
     core(id).tick(now_);
     run();
-    EXPECT_EQ(leader(), id);
+    EXPECT_EQ(core(id).role(), RoleName::kLeader);
 }
 
 std::uint64_t Cluster::leader() {

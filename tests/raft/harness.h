@@ -14,16 +14,19 @@
 
 #include "engine/raft/invariants.h"
 #include "engine/raft/raft.h"
+#include "tests/sim/seeded.h"
 
 namespace quorlite::raft {
 
 inline constexpr Duration kElectionTimeout = std::chrono::milliseconds(1000);
 inline constexpr Duration kHeartbeat = std::chrono::milliseconds(100);
 
-// Always the least, so that waits are exact.
+// Draws next to nothing, so that waits are the least: a multiple of one more than the election
+// timeout and than four heartbeats in nanoseconds, and so within 200 of a multiple of the other
+// bounds drawn from.
 class LeastRandom final : public Random {
 public:
-    std::uint64_t next() override { return 0; }
+    std::uint64_t next() override { return 1'000'000'001ull * 400'000'001ull; }
 };
 
 SharedBytes payload(std::string_view text);
@@ -31,7 +34,7 @@ Entry command(std::uint64_t index, std::uint64_t term, std::string_view text = "
 Entry configured(std::uint64_t index, std::uint64_t term, const Configuration& configuration);
 // Commands with these terms at index 1, 2, ...
 std::vector<Entry> log_of(std::vector<std::uint64_t> terms);
-// Ids 1.. in this order; a digit per server: 'v', 's' or '-' (spare).
+// Ids 1.. in this order; a letter per server: 'v', 's' or '-' (spare).
 Configuration members(std::string_view roles);
 Options options_of(std::uint64_t self);
 
@@ -99,7 +102,9 @@ public:
 
 private:
     struct Node {
-        LeastRandom random;
+        explicit Node(std::uint64_t id) : random(id) {}
+
+        sim::Seeded random;
         std::unique_ptr<Core> core;
         Invariants invariants;
         std::vector<Entry> applied;

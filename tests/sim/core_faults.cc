@@ -43,7 +43,10 @@ void World::pause(Node& on) {
     ++counts_.pauses;
     note("pause", on.id);
     on.paused_until = now_ + random_.between(Duration(0), options_.election_timeout * 4);
-    after_on(on, Duration(0), [this, &on] { read_at(on); });
+    on.deferred.push_back([this, &on] {
+        if (on.up) read_at(on);
+    });
+    after(on.paused_until - now_, [this, &on] { wake(on); });
 }
 
 void World::partition() {
@@ -51,9 +54,15 @@ void World::partition() {
     Node& of = victim();
     if (options_.false_gone && random_.chance(0.5)) tell_gone(of, 0.8);
     switch (random_.below(6)) {
-        case 0: isolate(of, true, true); break;
-        case 1: isolate(of, true, false); break;
-        case 2: isolate(of, false, true); break;
+        case 0:
+            isolate(of, true, true);
+            break;
+        case 1:
+            isolate(of, true, false);
+            break;
+        case 2:
+            isolate(of, false, true);
+            break;
         case 3: {  // two halves
             std::vector<bool> side;
             for (std::size_t i = 0; i < nodes_.size(); ++i) side.push_back(random_.chance(0.5));
@@ -87,8 +96,8 @@ void World::partition() {
     }
 }
 
-// Two faults that together test a promise: a follower that no longer hears the leader asks for votes
-// again and again, while another follower, which does hear it, crashes and is back at once.
+// Two faults that together test a promise: a follower that no longer hears the leader asks for
+// votes again and again, while another follower, which does hear it, crashes and is back at once.
 void World::tempt() {
     const std::vector<Node*> found = leaders();
     if (found.empty()) return;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -93,6 +94,7 @@ struct Node {
     bool up = false;
     std::uint64_t incarnation = 0;
     TimePoint paused_until;
+    std::vector<std::function<void()>> deferred;  // until then
     std::unique_ptr<raft::Core> core;
     raft::Invariants invariants;
     Machine machine;
@@ -102,8 +104,8 @@ struct Node {
     std::deque<raft::Entry> unapplied;
     bool applying = false;
     std::optional<raft::SnapshotRequest> installing;
-    bool settling = false;      // the output is to be taken soon
-    TimePoint tick_due;         // the next tick that is scheduled
+    bool settling = false;  // the output is to be taken soon
+    TimePoint tick_due;     // the next tick that is scheduled
     raft::RoleName role = raft::RoleName::kFollower;
     Term role_term;
     std::vector<PendingAck> acks;

@@ -33,7 +33,8 @@ CoreOptions::CoreOptions(Seeded& random) {
     append_bytes_max = draw<std::size_t>(random, {1, 300, 2000, 1 << 20});
     window_bytes_max = draw<std::size_t>(random, {1, 1000, 10'000, 8 << 20});
     // Without order on the links every gap resends a window: not more than a hundred messages.
-    window_bytes_max = std::min(window_bytes_max, 100 * std::max<std::size_t>(append_bytes_max, 64));
+    window_bytes_max =
+        std::min(window_bytes_max, 100 * std::max<std::size_t>(append_bytes_max, 64));
     cache_bytes_max = draw<std::size_t>(random, {0, 1000, 10'000, 16 << 20});
     unapplied_bytes_max = draw<std::size_t>(random, {2000, 100'000, 64 << 20});
     duration = election_timeout * draw<int>(random, {40, 60, 80, 160});
@@ -88,11 +89,12 @@ std::string CoreOptions::describe() const {
          << " apply_most=" << ms(apply_most) << " batching=" << batching
          << " eager_ticks=" << eager_ticks << " flush_every=" << flush_every
          << " keep_entries=" << keep_entries << "\n  delay_most=" << ms(delay_most)
-         << " in_order=" << in_order << " loss=" << loss << " duplication=" << duplication << " straggler=" << straggler
-         << " fault_interval=" << ms(fault_interval) << " crashes=" << crashes
-         << " crashes_in_output=" << crashes_in_output << " partitions=" << partitions
-         << " pauses=" << pauses << " true_gone=" << true_gone << " false_gone=" << false_gone
-         << " memberships=" << memberships << " transfers=" << transfers << " damage=" << damage
+         << " in_order=" << in_order << " loss=" << loss << " duplication=" << duplication
+         << " straggler=" << straggler << " fault_interval=" << ms(fault_interval)
+         << " crashes=" << crashes << " crashes_in_output=" << crashes_in_output
+         << " partitions=" << partitions << " pauses=" << pauses << " true_gone=" << true_gone
+         << " false_gone=" << false_gone << " memberships=" << memberships
+         << " transfers=" << transfers << " damage=" << damage
          << " unreadable_log=" << unreadable_log << "\n  write_interval=" << ms(write_interval)
          << " batch_most=" << batch_most << " payload_bytes_most=" << payload_bytes_most
          << " read_interval=" << ms(read_interval);

@@ -29,12 +29,12 @@ struct CoreOptions {
     double drift_max;     // clock rates are within 1 +- this
     Duration disk_least;  // one write of the log
     Duration disk_most;
-    double slow_disk;      // the part of writes that take much longer
-    Duration notice_most;  // from a write being durable to the node learning of it
-    Duration apply_most;   // from delivery to having applied
-    double batching;       // the part of inputs after which the output is not taken at once
-    bool eager_ticks;      // tick often, rather than at next_deadline()
-    std::uint64_t flush_every;  // entries between two checkpoints of the state machine
+    double slow_disk;            // the part of writes that take much longer
+    Duration notice_most;        // from a write being durable to the node learning of it
+    Duration apply_most;         // from delivery to having applied
+    double batching;             // the part of inputs after which the output is not taken at once
+    bool eager_ticks;            // tick often, rather than at next_deadline()
+    std::uint64_t flush_every;   // entries between two checkpoints of the state machine
     std::uint64_t keep_entries;  // of the log, behind the checkpoint
 
     // The network.

@@ -5,9 +5,15 @@
 namespace quorlite::sim {
 namespace {
 
-std::string text(NodeId id) { return "node " + std::to_string(id.value()); }
-std::string text(Index index) { return "index " + std::to_string(index.value()); }
-std::string text(Term term) { return "term " + std::to_string(term.value()); }
+std::string text(NodeId id) {
+    return "node " + std::to_string(id.value());
+}
+std::string text(Index index) {
+    return "index " + std::to_string(index.value());
+}
+std::string text(Term term) {
+    return "term " + std::to_string(term.value());
+}
 
 std::uint64_t mix(std::uint64_t hash, std::uint64_t value) {
     hash = (hash ^ value) * 0x9fb21c651e98df25;

@@ -22,8 +22,8 @@ public:
     void elected(const raft::Core& core);
     // I3: the same index and term means the same entry, and the same before it.
     void appended(NodeId node, const raft::Entry& entry, Term previous_term);
-    // I4: nobody delivers different entries at an index. I6: consecutive configurations differ in one
-    // voter at most.
+    // I4: nobody delivers different entries at an index. I6: consecutive configurations differ in
+    // one voter at most.
     void delivered(NodeId node, Term node_term, const raft::Entry& entry);
     // A snapshot stands for exactly the entries that were delivered up to its index.
     void stands_for(Index index, Term term, std::uint64_t chain);

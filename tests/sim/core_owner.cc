@@ -1,4 +1,5 @@
-// The owner of a core, as engine/replica is: durability in the right order, and what a crash leaves of it.
+// The owner of a core, as engine/replica is: durability in the right order, and what a crash leaves
+// of it.
 
 #include <algorithm>
 
@@ -186,8 +187,8 @@ void World::carry_out(Node& on) {
 }
 
 void World::schedule_tick(Node& on) {
-    const Duration wait = options_.eager_ticks ? options_.heartbeat / 4
-                                               : on.core->next_deadline() - local(on);
+    const Duration wait =
+        options_.eager_ticks ? options_.heartbeat / 4 : on.core->next_deadline() - local(on);
     const TimePoint due = now_ + std::max(global(on, wait), Duration(1000));
     if (on.tick_due > now_ && on.tick_due <= due) return;
     on.tick_due = due;
@@ -210,7 +211,8 @@ void World::write(Node& on, std::optional<Index> cut, std::vector<raft::Entry> e
     Write next{.number = order_++, .cut = cut, .entries = std::move(entries)};
     if (cut) on.written.cut(*cut);
     for (const raft::Entry& entry : next.entries) {
-        // An entry that was cut and is written again: its first write must not be reported any more.
+        // An entry that was cut and is written again: its first write must not be reported any
+        // more.
         for (Write& earlier : on.writes) {
             if (earlier.contains(entry)) earlier.told = false;
         }
@@ -243,9 +245,9 @@ void World::write_done(Node& on, Write& done) {
     done.on_disk = true;
     after_on(on, random_.between(Duration(0), options_.notice_most),
              [this, &on, number = done.number] {
-                 const auto found = std::find_if(
-                     on.writes.begin(), on.writes.end(),
-                     [number](const Write& each) { return each.number == number; });
+                 const auto found =
+                     std::find_if(on.writes.begin(), on.writes.end(),
+                                  [number](const Write& each) { return each.number == number; });
                  const Write finished = std::move(*found);
                  on.writes.erase(found);
                  if (!finished.told || finished.entries.empty()) return;
@@ -285,7 +287,8 @@ void World::apply(Node& on) {
         on.applying = false;
         for (const raft::Entry& entry : on.unapplied) {
             if (entry.index <= on.machine.applied) continue;  // a snapshot overtook it
-            if (entry.index != on.machine.applied.next()) oracle_.fail("I4: a gap in what is applied");
+            if (entry.index != on.machine.applied.next())
+                oracle_.fail("I4: a gap in what is applied");
             on.machine.chain = chained(on.machine.chain, entry);
             on.machine.applied = entry.index;
             on.machine.term = entry.term;
@@ -294,8 +297,7 @@ void World::apply(Node& on) {
         note("applied", on.id, on.machine.applied.value(), on.machine.chain);
         on.core->applied(on.machine.applied);
         acknowledge(on);
-        const std::uint64_t behind =
-            on.machine.applied.value() - on.checkpoint.point.index.value();
+        const std::uint64_t behind = on.machine.applied.value() - on.checkpoint.point.index.value();
         if (behind >= options_.flush_every) checkpoint(on);
         input(on);
     });

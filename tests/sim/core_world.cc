@@ -21,7 +21,7 @@ World::World(std::uint64_t seed, bool trace)
         const NodeId id(i + 1);
         nodes_.push_back(std::make_unique<Node>(id, random_.next()));
         if (i >= members) continue;
-        const raft::Role role = i < options_.voters ? raft::Role::kVoter
+        const raft::Role role = i < options_.voters                       ? raft::Role::kVoter
                                 : i < options_.voters + options_.standbys ? raft::Role::kStandby
                                                                           : raft::Role::kSpare;
         first.servers.push_back({id, "h:" + std::to_string(id.value()), role});
@@ -51,10 +51,18 @@ void World::after_on(Node& on, Duration delay, Action action) {
     after(delay, [this, &on, incarnation = on.incarnation, action = std::move(action)]() mutable {
         if (!on.up || on.incarnation != incarnation) return;
         if (on.paused_until > now_) {
-            return after_on(on, on.paused_until - now_, std::move(action));
+            on.deferred.push_back([this, &on, incarnation, action = std::move(action)]() mutable {
+                if (on.up && on.incarnation == incarnation) action();
+            });
+            return;
         }
         action();
     });
+}
+
+void World::wake(Node& on) {
+    if (on.paused_until > now_) return;  // paused again
+    for (Action& action : std::exchange(on.deferred, {})) action();
 }
 
 void World::run_until(TimePoint end, const std::function<bool()>& done) {
@@ -94,11 +102,11 @@ void World::note(const char* what, NodeId id, std::uint64_t a, std::uint64_t b) 
     mix(a);
     mix(b);
     if (!trace_) return;
-    std::printf("%12.3fms  node %llu  %s %llu %llu\n",
-                std::chrono::duration<double, std::milli>(now_.time_since_epoch()).count() -
-                    3'600'000,
-                static_cast<unsigned long long>(id.value()), what,
-                static_cast<unsigned long long>(a), static_cast<unsigned long long>(b));
+    std::printf(
+        "%12.3fms  node %llu  %s %llu %llu\n",
+        std::chrono::duration<double, std::milli>(now_.time_since_epoch()).count() - 3'600'000,
+        static_cast<unsigned long long>(id.value()), what, static_cast<unsigned long long>(a),
+        static_cast<unsigned long long>(b));
 }
 
 std::vector<Node*> World::leaders() {
@@ -139,7 +147,7 @@ void World::deliver(const raft::Envelope& envelope) {
     Node& to = node(envelope.to);
     if (!to.up || cut_[envelope.from.value() - 1][envelope.to.value() - 1]) return;
     if (to.paused_until > now_) {
-        return after_on(to, to.paused_until - now_, [this, envelope] { deliver(envelope); });
+        return after_on(to, Duration(0), [this, envelope] { deliver(envelope); });
     }
     const Term term = std::visit([](const auto& body) { return body.term; }, envelope.message);
     note("message", to.id, envelope.from.value() << 8 | envelope.message.index(), term.value());
@@ -174,22 +182,24 @@ void World::heal() {
     note("heal", NodeId());
     faults_ = false;
     for (auto& row : cut_) row.assign(row.size(), false);
+    for (auto& row : link_last_) row.assign(row.size(), now_);  // nothing waits for a straggler
     healed_at_ = now_;
     for (auto& each : nodes_) {
         each->paused_until = now_;
+        wake(*each);
         if (!each->up) start(*each);
     }
 }
 
-// I11: with everything healed a write commits, and all members get to hold the same state. Slow links
-// may take long, but must get on. Elections are over soon: two election timeouts by the slowest clock,
-// for the voters' promises and for the wait of the one that can win, and as much again for a split vote.
+// I11: with everything healed a write commits, and all members get to hold the same state. Slow
+// links may take long, but must get on. Elections are over soon: two election timeouts by the
+// slowest clock, for the voters' promises and for the wait of the one that can win, and as much
+// again for a split vote.
 void World::check_liveness() {
     std::uint64_t progress = 0;
     for (int round = 0; round < 1000 && !oracle_.failed(); ++round) {
-        run_until(now_ + options_.election_timeout * 10, [this] {
-            return healed_write_ && converged();
-        });
+        run_until(now_ + options_.election_timeout * 10,
+                  [this] { return healed_write_ && converged(); });
         std::uint64_t reached = 0;
         for (auto& each : nodes_) {
             reached += each->machine.applied.value() + each->core->durable_index().value();
@@ -203,8 +213,10 @@ void World::check_liveness() {
     counts_.recovery = static_cast<double>((last_election_ - healed_at_).count()) /
                        static_cast<double>(options_.election_timeout.count());
     const double bound = 5 / (1 - options_.drift_max);
-    // A leader whose own removal is under way may lead for long, and then there is one more election.
-    if (counts_.recovery > bound && !options_.memberships) oracle_.fail("I11: elections went on after healing");
+    // A leader whose own removal is under way may lead for long, and then there is one more
+    // election.
+    if (counts_.recovery > bound && !options_.memberships)
+        oracle_.fail("I11: elections went on after healing");
 }
 
 bool World::converged() {
@@ -248,9 +260,8 @@ std::string World::describe(const Node& of) const {
          << " leader " << core.leader().value() << " first " << core.first_index().value()
          << " last " << core.last_index().value() << " of term "
          << core.term_at(core.last_index())->value() << " commit " << core.commit_index().value()
-         << " durable " << core.durable_index().value() << " applied "
-         << of.machine.applied.value() << " barrier " << core.vote_barrier().value()
-         << " configuration";
+         << " durable " << core.durable_index().value() << " applied " << of.machine.applied.value()
+         << " barrier " << core.vote_barrier().value() << " configuration";
     for (const raft::Server& server : core.configuration().servers) {
         text << " " << server.id.value() << ":" << static_cast<int>(server.role);
     }
@@ -262,6 +273,8 @@ std::string World::describe(const Node& of) const {
     return text.str();
 }
 
-Outcome run_core(std::uint64_t seed, bool trace) { return World(seed, trace).run(); }
+Outcome run_core(std::uint64_t seed, bool trace) {
+    return World(seed, trace).run();
+}
 
 }  // namespace quorlite::sim

@@ -1,8 +1,10 @@
-// The core simulation: a cluster of consensus cores, their machines, network and clients, in one thread.
+// The core simulation: a cluster of consensus cores, their machines, network and clients, in one
+// thread.
 //
-// World owns the global time and the queue of events. Nodes see only their own clocks. Each input to a
-// core is followed by its invariants and the oracle; the first contradiction ends the run. A run has two
-// phases: with faults, and then healed, when a write must commit soon and all nodes must converge.
+// World owns the global time and the queue of events. Nodes see only their own clocks. Each input
+// to a core is followed by its invariants and the oracle; the first contradiction ends the run. A
+// run has two phases: with faults, and then healed, when a write must commit soon and all nodes
+// must converge.
 #pragma once
 
 #include <cstdio>
@@ -33,6 +35,7 @@ private:
     // --- core_world.cc: time, events, network ---
     void after(Duration delay, Action action);
     void after_on(Node& node, Duration delay, Action action);
+    void wake(Node& node);
     void run_until(TimePoint end, const std::function<bool()>& done);
     TimePoint local(const Node& node) const;
     Duration global(const Node& node, Duration local_duration) const;
@@ -96,7 +99,7 @@ private:
     std::uint64_t order_ = 0;
     std::vector<Event> events_;
     std::vector<std::unique_ptr<Node>> nodes_;
-    std::vector<std::vector<bool>> cut_;            // [from][to]: nothing passes
+    std::vector<std::vector<bool>> cut_;             // [from][to]: nothing passes
     std::vector<std::vector<TimePoint>> link_last_;  // the last delivery, for links in order
     Oracle oracle_;
     bool faults_ = true;

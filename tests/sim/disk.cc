@@ -378,7 +378,7 @@ void SimDisk::change(Inode& inode, Change change) {
 void SimDisk::leave_part(Inode& inode, std::uint64_t offset, ByteView bytes) {
     for (std::uint64_t at = 0; at < bytes.size(); at += kDiskBlock) {
         const std::uint64_t end = std::min<std::uint64_t>(at + kDiskBlock, bytes.size());
-        if (offset + end > inode.content.size() || random_() % 2 == 0) continue;
+        if (offset + end > inode.content.size() || random_.below(2) == 0) continue;
         const ByteView block = bytes.subspan(at, end - at);
         change(
             inode,
@@ -407,7 +407,7 @@ void SimDisk::start_write(InodePointer inode, const std::string& name, std::uint
                     .bytes = Bytes(buffer.view().begin(), buffer.view().end()),
                     .in_flight = true});
     const std::uint64_t span = static_cast<std::uint64_t>((latency_max - latency_min).count()) + 1;
-    const Duration latency = latency_min + Duration(static_cast<std::int64_t>(random_() % span));
+    const Duration latency = latency_min + Duration(static_cast<std::int64_t>(random_.below(span)));
     executor_->after(latency,
                      [this, inode, name, number = changes_, life = life_, done = std::move(done)] {
                          if (life == life_ && !off_) finish_write(inode, number, name, done);

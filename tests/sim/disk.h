@@ -20,7 +20,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <random>
 #include <set>
 #include <string>
 #include <vector>
@@ -28,6 +27,7 @@
 #include "engine/base/clock.h"
 #include "engine/base/disk.h"
 #include "engine/base/executor.h"
+#include "tests/sim/seeded.h"
 
 namespace quorlite::sim {
 
@@ -151,7 +151,7 @@ private:
     std::uint64_t last_write() const;
     std::set<InodePointer> inodes() const;
 
-    std::mt19937_64 random_;
+    Seeded random_;
     Executor* executor_ = nullptr;
     std::uint64_t life_ = 0;  // handles and completions of an earlier one are dead
     bool off_ = false;

@@ -1,7 +1,7 @@
 // The layers of the simulator: each runs a whole cluster in one thread, decided by a seed alone.
 //
-// A layer draws everything from the seed: which faults exist, how large the cluster is, how long things
-// take. The same seed gives the same run, and so the same trace hash.
+// A layer draws everything from the seed: which faults exist, how large the cluster is, how long
+// things take. The same seed gives the same run, and so the same trace hash.
 #pragma once
 
 #include <cstdint>
@@ -30,7 +30,8 @@ struct Layer {
 
 std::span<const Layer> layers();
 
-Outcome run_core(std::uint64_t seed, bool trace);  // consensus alone, with invariants after each step
+Outcome run_core(std::uint64_t seed,
+                 bool trace);  // consensus alone, with invariants after each step
 Outcome run_node(std::uint64_t seed, bool trace);  // whole nodes, see node/run.cc
 
 }  // namespace quorlite::sim

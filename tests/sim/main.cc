@@ -1,7 +1,7 @@
 // quorlite-sim: runs the simulator by seed.
 //
-//   quorlite-sim --layer core --seed N [--trace]     one run, with what was drawn and its trace hash
-//   quorlite-sim --layer core --seeds FROM:COUNT     many; stops at the first that fails
+//   quorlite-sim --layer core --seed N [--trace]     one run, with what was drawn and its trace
+//   hash quorlite-sim --layer core --seeds FROM:COUNT     many; stops at the first that fails
 //   quorlite-sim --file tests/sim/seeds.txt          the regression seeds: lines "LAYER SEED"
 //   quorlite-sim --twice ...                         each seed twice: the trace hashes must agree
 //   quorlite-sim --mutant NAME ...                   with a deliberate fault (mutants build only)
@@ -63,8 +63,8 @@ void prepare_reproduction(const Layer& layer, std::uint64_t seed, const Argument
     std::snprintf(reproduction, sizeof reproduction,
                   "reproduce: quorlite-sim --layer %.*s --seed %llu%s%s\n",
                   static_cast<int>(layer.name.size()), layer.name.data(),
-                  static_cast<unsigned long long>(seed), arguments.mutant.empty() ? "" : " --mutant ",
-                  arguments.mutant.c_str());
+                  static_cast<unsigned long long>(seed),
+                  arguments.mutant.empty() ? "" : " --mutant ", arguments.mutant.c_str());
 }
 
 const Layer* find_layer(std::string_view name) {
@@ -85,7 +85,8 @@ bool run_one(const Layer& layer, std::uint64_t seed, const Arguments& arguments,
     hours += outcome.simulated_seconds / 3600;
     if (arguments.twice && outcome.passed()) {
         const Outcome again = layer.run(seed, false);
-        if (again.trace_hash != outcome.trace_hash) outcome.failure = "the same seed ran differently";
+        if (again.trace_hash != outcome.trace_hash)
+            outcome.failure = "the same seed ran differently";
     }
     if (!outcome.passed()) {
         std::printf("FAILED: %s\n%s", outcome.failure.c_str(), reproduction);
@@ -132,31 +133,43 @@ bool select(const std::string& name) {
     return active_mutant != Mutant::kNone;
 }
 
-// In a child process, because a mutant may also be found by a check that ends it. The seed that found
-// the mutant; nothing if none of `most` did.
+// The first seed from `from` to `last` that fails with this mutant alive. In a child process,
+// because a mutant may also be found by a check that ends it, or by never coming to an end.
+std::optional<std::uint64_t> first_failure(Mutant mutant, const Layer& layer, std::uint64_t from,
+                                           std::uint64_t last) {
+    constexpr unsigned kSecondsPerSeedMax = 300;
+    int pipe_ends[2];
+    if (::pipe(pipe_ends) != 0) std::abort();
+    const pid_t child = ::fork();
+    if (child == 0) {
+        active_mutant = mutant;
+        if (std::freopen("/dev/null", "w", stderr) == nullptr) std::abort();
+        for (std::uint64_t seed = from; seed <= last; ++seed) {
+            ::alarm(kSecondsPerSeedMax);
+            [[maybe_unused]] const auto told = ::write(pipe_ends[1], &seed, sizeof seed);
+            if (!layer.run(seed, false).passed()) std::_Exit(1);
+        }
+        std::_Exit(0);
+    }
+    ::close(pipe_ends[1]);
+    std::uint64_t reached = from;
+    while (::read(pipe_ends[0], &reached, sizeof reached) == sizeof reached) continue;
+    ::close(pipe_ends[0]);
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return std::nullopt;
+    return reached;
+}
+
+// The seed that found the mutant. One that fails without it as well has found something else.
 std::optional<std::uint64_t> hunt_one(const MutantInfo& info, const Layer& layer,
                                       std::uint64_t most) {
-    for (std::uint64_t seed = 1; seed <= most;) {
-        int pipe_ends[2];
-        if (::pipe(pipe_ends) != 0) std::abort();
-        const pid_t child = ::fork();
-        if (child == 0) {
-            active_mutant = info.mutant;
-            std::freopen("/dev/null", "w", stderr);
-            for (; seed <= most; ++seed) {
-                [[maybe_unused]] const auto told = ::write(pipe_ends[1], &seed, sizeof seed);
-                if (!layer.run(seed, false).passed()) std::_Exit(1);
-            }
-            std::_Exit(0);
-        }
-        ::close(pipe_ends[1]);
-        std::uint64_t last = seed;
-        while (::read(pipe_ends[0], &last, sizeof last) == sizeof last) continue;
-        ::close(pipe_ends[0]);
-        int status = 0;
-        ::waitpid(child, &status, 0);
-        if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return std::nullopt;
-        return last;
+    for (std::uint64_t from = 1; from <= most; ++from) {
+        const auto found = first_failure(info.mutant, layer, from, most);
+        if (!found || !first_failure(Mutant::kNone, layer, *found, *found)) return found;
+        std::fprintf(stderr, "seed %llu fails without a mutant\n",
+                     static_cast<unsigned long long>(*found));
+        from = *found;
     }
     return std::nullopt;
 }
@@ -180,7 +193,9 @@ int hunt(const Arguments& arguments) {
 
 #else
 
-bool select(const std::string&) { return false; }
+bool select(const std::string&) {
+    return false;
+}
 
 int hunt(const Arguments&) {
     std::fprintf(stderr, "built without QUORLITE_MUTANTS\n");
@@ -202,7 +217,9 @@ std::optional<Arguments> parse(int count, char** values) {
     Arguments arguments;
     for (int i = 1; i < count; ++i) {
         const std::string name = values[i];
-        const auto flag = [&](const char* wanted, bool& to) { return name == wanted && (to = true); };
+        const auto flag = [&](const char* wanted, bool& to) {
+            return name == wanted && (to = true);
+        };
         if (flag("--trace", arguments.trace) || flag("--twice", arguments.twice) ||
             flag("--hunt", arguments.hunt) || flag("--list-mutants", arguments.list_mutants)) {
             continue;
@@ -260,4 +277,6 @@ int run_main(int count, char** values) {
 }  // namespace
 }  // namespace quorlite::sim
 
-int main(int count, char** values) { return quorlite::sim::run_main(count, values); }
+int main(int count, char** values) {
+    return quorlite::sim::run_main(count, values);
+}

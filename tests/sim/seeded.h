@@ -39,9 +39,8 @@ public:
         return least + below(most - least + 1);
     }
     Duration between(Duration least, Duration most) {
-        return Duration(static_cast<Duration::rep>(
-            between(static_cast<std::uint64_t>(least.count()),
-                    static_cast<std::uint64_t>(most.count()))));
+        return Duration(static_cast<Duration::rep>(between(
+            static_cast<std::uint64_t>(least.count()), static_cast<std::uint64_t>(most.count()))));
     }
     template <class Choices>
     auto one_of(const Choices& choices) {

@@ -245,11 +245,11 @@ void Cluster::crash(NodeId id) {
 
 // The others find the connection refused, if they can reach the machine at all.
 void Cluster::tell_peers(NodeId gone) {
-    for (auto& [id, node] : nodes_) {
+    for (const NodeId id : ids()) {
         if (id == gone || !network.connected(id, gone)) continue;
         const Duration delay =
             world_.random.between(std::chrono::microseconds(100), std::chrono::milliseconds(60));
-        world_.schedule(world_.now() + delay, [this, id = id, gone] {
+        world_.schedule(world_.now() + delay, [this, id, gone] {
             if (running(id) && !running(gone)) {
                 run_on(id, [&] { replica(id).peer_gone(gone); });
             }
