@@ -205,8 +205,10 @@ raft::Restored Replica::State::restore(disk::RecoveredLog recovered) {
     }
     // A snapshot was installed, and the crash came before the log was emptied: its entries belong
     // to a history that the snapshot replaced.
+    const Term snapshot_term = restored.snapshot.term;
     const bool outdated =
-        !recovered.entries.empty() && recovered.entries.front().term < restored.snapshot.term;
+        (recovered.term_at_snapshot && recovered.term_at_snapshot != snapshot_term) ||
+        (!recovered.entries.empty() && recovered.entries.front().term < snapshot_term);
     if (outdated) {
         log->reset(restored.snapshot.index);
         recovered.entries.clear();
