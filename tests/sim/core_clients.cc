@@ -23,7 +23,7 @@ void World::client_write() {
 }
 
 void World::write_at(Node& on) {
-    if (on.acks.size() >= kWritesMax) return;
+    if (on.acks.size() >= kWritesMax || (faults_ && now_ < quiet_until_)) return;
     // Writers are held back, but some had begun before.
     if ((on.core->transferring() || on.core->backlogged()) && !random_.chance(0.1)) return;
     const bool small = options_.append_bytes_max < 1000;

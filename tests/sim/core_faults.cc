@@ -98,14 +98,16 @@ void World::partition() {
 
 // Two faults that together test a promise: a follower that no longer hears the leader asks for
 // votes again and again, while another follower, which does hear it, crashes and is back at once.
+// Nobody writes meanwhile, or the one that asks could not win with its log.
 void World::tempt() {
     const std::vector<Node*> found = leaders();
     if (found.empty()) return;
     const std::size_t leader = found.front()->id.value() - 1;
     const std::size_t asking = random_.below(nodes_.size());
     Node& tempted = *nodes_[random_.below(nodes_.size())];
-    if (asking == leader || &tempted == found.front()) return;
+    if (asking == leader || &tempted == found.front() || tempted.id == NodeId(asking + 1)) return;
     cut_[leader][asking] = cut_[asking][leader] = true;
+    quiet_until_ = now_ + options_.election_timeout * 4;
     const Duration until_crash =
         random_.between(options_.election_timeout, options_.election_timeout * 3);
     after(until_crash, [this, &tempted] {

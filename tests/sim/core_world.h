@@ -104,6 +104,7 @@ private:
     Oracle oracle_;
     bool faults_ = true;
     NodeId promoting_;
+    TimePoint quiet_until_;  // clients do not write before
     std::uint64_t next_command_ = 1;
     std::uint64_t hash_ = 0xcbf29ce484222325;
     Index healed_write_;  // acknowledged after healing
