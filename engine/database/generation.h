@@ -93,6 +93,10 @@ struct Client : std::enable_shared_from_this<Client> {
     // What the last write met; for the connection, which must clear them.
     bool captured = false;
     bool transaction_too_large = false;
+    // The statement that runs must end: the next page that it reads is an error, once, so that it
+    // can still undo what it did. For operations that SQLite itself does not interrupt.
+    std::atomic<bool> stop{false};
+    bool stepping = false;  // a statement runs
     std::atomic<bool> taken_by_other{
         false};  // another connection's take_capture() gave out its own
 };
