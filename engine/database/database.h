@@ -225,7 +225,7 @@ public:
     virtual std::uint64_t received(std::size_t file) const = 0;
     virtual Status write(std::size_t file, std::uint64_t offset, ByteView bytes) = 0;  // any thread
     virtual Status sync() = 0;  // blocking: for a helper thread; before finish()
-    // What the source said after its last read. On the loop, before finish_install().
+    // What a source said after one of its reads; the highest counts. On the loop.
     virtual void set_consistent_from(Index index) = 0;
 };
 
