@@ -278,6 +278,9 @@ public:
     virtual Status finish_install(SnapshotInstaller& installer) = 0;
 
     virtual std::size_t memory_bytes() const = 0;  // frames and pages held
+    // Much more was applied than flushed, and a flush is under way, or waits for room: what would
+    // be applied next should wait for it, or memory grows without bound.
+    virtual bool behind() const = 0;
     // Runs on the loop when flushed_index() advanced.
     std::function<void()> on_flushed;
     // The disk is full (false) or has space again (true); flushing pauses meanwhile.

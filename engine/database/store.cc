@@ -70,6 +70,7 @@ public:
     Status finish_install(SnapshotInstaller& installer) override;
 
     std::size_t memory_bytes() const override;
+    bool behind() const override;
 
 private:
     // DatabaseHost
@@ -259,9 +260,12 @@ void DiskStore::flush_if_due() {
     if (active_pages_ * kPageSize >= options_.flush_bytes) start_flush();
 }
 
+bool DiskStore::behind() const {
+    return flush_ && active_pages_ * kPageSize >= kFlushesBehindMax * options_.flush_bytes;
+}
+
 bool DiskStore::must_wait() const {
-    return flush_ && !disk_full_ &&
-           active_pages_ * kPageSize >= kFlushesBehindMax * options_.flush_bytes;
+    return behind() && !disk_full_;  // then writers are refused
 }
 
 void DiskStore::arm_timer(Duration delay) {
