@@ -73,6 +73,8 @@ private:
     static int progress(void* self);
     Generation& generation() const { return *client_->generation; }
     Result<bool> run(sqlite3_stmt* statement);
+    void begin_work();
+    void end_work();
     void hide_committed();
     void note_busy_timeout(const char* value);
 
@@ -121,24 +123,7 @@ public:
 
     Result<bool> step() override { return connection_.step(statement_); }
     Result<bool> step_committed() override { return connection_.step_committed(statement_); }
-    wire::ValueType type(int column) const override {
-        return static_cast<wire::ValueType>(sqlite3_column_type(statement_, column));
-    }
-    std::int64_t integer(int column) const override {
-        return sqlite3_column_int64(statement_, column);
-    }
-    double real(int column) const override { return sqlite3_column_double(statement_, column); }
-    std::string_view text(int column) const override {
-        const auto* const text = sqlite3_column_text(statement_, column);
-        if (text == nullptr) return {};
-        const auto size = static_cast<std::size_t>(sqlite3_column_bytes(statement_, column));
-        return {reinterpret_cast<const char*>(text), size};
-    }
-    ByteView blob(int column) const override {
-        const void* const blob = sqlite3_column_blob(statement_, column);
-        const auto size = static_cast<std::size_t>(sqlite3_column_bytes(statement_, column));
-        return {static_cast<const std::uint8_t*>(blob), blob == nullptr ? 0 : size};
-    }
+    wire::Value value(int column) const override;
 
 private:
     int bind_text(int parameter, std::string_view text) {
@@ -155,11 +140,29 @@ private:
     sqlite3_stmt* const statement_;
 };
 
-static_assert(SQLITE_INTEGER == static_cast<int>(wire::ValueType::kInteger));
-static_assert(SQLITE_FLOAT == static_cast<int>(wire::ValueType::kFloat));
-static_assert(SQLITE_TEXT == static_cast<int>(wire::ValueType::kText));
-static_assert(SQLITE_BLOB == static_cast<int>(wire::ValueType::kBlob));
-static_assert(SQLITE_NULL == static_cast<int>(wire::ValueType::kNull));
+// A connection without a mutex may use a column's value as it is, which saves asking for its type,
+// its content and its size one by one.
+wire::Value SqliteStatement::value(int column) const {
+    sqlite3_value* const value = sqlite3_column_value(statement_, column);
+    switch (sqlite3_value_type(value)) {
+        case SQLITE_INTEGER:
+            return std::int64_t{sqlite3_value_int64(value)};
+        case SQLITE_FLOAT:
+            return sqlite3_value_double(value);
+        case SQLITE_TEXT: {
+            const auto* const text = reinterpret_cast<const char*>(sqlite3_value_text(value));
+            if (text == nullptr) return std::string_view();
+            return std::string_view(text, static_cast<std::size_t>(sqlite3_value_bytes(value)));
+        }
+        case SQLITE_BLOB: {
+            const auto* const blob = static_cast<const std::uint8_t*>(sqlite3_value_blob(value));
+            if (blob == nullptr) return ByteView();
+            return ByteView(blob, static_cast<std::size_t>(sqlite3_value_bytes(value)));
+        }
+        default:
+            return wire::Null();
+    }
+}
 
 DeclaredType SqliteStatement::declared_type(int column) const {
     const char* const declared = sqlite3_column_decltype(statement_, column);
@@ -206,6 +209,7 @@ SqliteConnection::~SqliteConnection() {
         sqlite3_set_authorizer(db_, nullptr, nullptr);
         sqlite3_close_v2(db_);
     }
+    end_work();
     if (context_.on_closed) context_.on_closed(*this);
 }
 
@@ -252,28 +256,35 @@ Result<Connection::Prepared> SqliteConnection::prepare(std::string_view sql) {
 }
 
 Result<bool> SqliteConnection::step(sqlite3_stmt* statement) {
-    generation().stepping(1);
+    begin_work();
     // What it goes on with keeps its snapshot; what reads no table has none.
     if (!in_transaction() && sqlite3_stmt_busy(statement) == 0) client_->read_committed = false;
-    Result<bool> row = run(statement);
-    generation().stepping(-1);
-    return row;
+    return run(statement);
 }
 
 // A failure may be due to the prefix, as when a table is not there yet: it is never reported, but
 // the statement runs again at the newest.
 Result<bool> SqliteConnection::step_committed(sqlite3_stmt* statement) {
     if (in_transaction() || sqlite3_stmt_busy(statement) != 0) return step(statement);
-    generation().stepping(1);
+    begin_work();
     shows_committed_ = generation().show_committed(*client_);
     const bool shown = shows_committed_;
     client_->read_committed = shown;
     Result<bool> row = run(statement);
     hide_committed();
-    generation().stepping(-1);
     if (!shown || row.ok() || row.error().code == code::kInterrupted) return row;
     sqlite3_reset(statement);
     return step(statement);
+}
+
+void SqliteConnection::begin_work() {
+    if (at_work_.load(std::memory_order_relaxed)) return;
+    at_work_.store(true, std::memory_order_relaxed);
+    generation().count_at_work(1);
+}
+
+void SqliteConnection::end_work() {
+    if (at_work_.exchange(false, std::memory_order_relaxed)) generation().count_at_work(-1);
 }
 
 void SqliteConnection::hide_committed() {
@@ -282,7 +293,6 @@ void SqliteConnection::hide_committed() {
 
 Result<bool> SqliteConnection::run(sqlite3_stmt* statement) {
     if (!current()) return leadership_lost();
-    at_work_.store(true, std::memory_order_relaxed);
     client_->taken_by_other.store(false, std::memory_order_relaxed);
     denial_ = {};
     int result = SQLITE_INTERRUPT;
@@ -344,7 +354,7 @@ void SqliteConnection::set_deadline(std::optional<TimePoint> deadline) {
 }
 
 std::optional<Capture> SqliteConnection::take_capture() {
-    at_work_.store(false, std::memory_order_relaxed);
+    end_work();
     return generation().take_capture(*client_);
 }
 

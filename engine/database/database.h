@@ -94,12 +94,8 @@ public:
     // quorum has committed, where that can be had, so that its answer need not wait for the
     // commits that are under way. Connection::read_committed() tells.
     virtual Result<bool> step_committed() = 0;
-    // The current row, borrowed until the next step() or reset().
-    virtual wire::ValueType type(int column) const = 0;  // by storage: 1 to 5
-    virtual std::int64_t integer(int column) const = 0;
-    virtual double real(int column) const = 0;
-    virtual std::string_view text(int column) const = 0;
-    virtual ByteView blob(int column) const = 0;
+    // Of the current row; one of SQLite's five types, borrowed until the next step() or reset().
+    virtual wire::Value value(int column) const = 0;
 };
 
 // A transaction that SQLite has committed on this leader, ready for the log.
@@ -285,6 +281,7 @@ public:
     virtual Status finish_install(SnapshotInstaller& installer) = 0;
 
     virtual std::size_t memory_bytes() const = 0;  // frames and pages held
+    virtual bool write_lock_held() const = 0;      // of any database
     // Runs on the loop when flushed_index() advanced.
     std::function<void()> on_flushed;
     // The disk is full (false) or has space again (true); flushing pauses meanwhile.

@@ -317,10 +317,10 @@ bool Generation::can_begin_at(const WalIndexHeader& header) const {
 
 bool Generation::show_committed(const Client& client) {
     QUORLITE_CHECK(shown_to_ == nullptr);
-    if (stepping_.load(std::memory_order_acquire) != 1) return false;
+    if (at_work_.load(std::memory_order_acquire) != 1) return false;
     const std::lock_guard lock(mutex_);
     if (retired()) return false;
-    // With nothing under way the newest is committed, and with no other step it stays so.
+    // With nothing under way the newest is committed, and with no one else at work it stays so.
     if (!records_.empty()) {
         if (!committed_header_ || !can_begin_at(*committed_header_)) return false;
         replaced_header_ = newest_header();

@@ -133,8 +133,9 @@ public:
     std::size_t transaction_bytes_max() const { return limits_.transaction_frames_max * kPageSize; }
     // True if SQLite has shown to others all that was captured. For the writer, after its step.
     bool published() const;
-    // A step of a statement runs, on any thread, until stepping(-1).
-    void stepping(int change) { stepping_.fetch_add(change, std::memory_order_acq_rel); }
+    // One connection more or less that is at work, perhaps on another thread: from its first step
+    // until the loop has taken what it captured.
+    void count_at_work(int change) { at_work_.fetch_add(change, std::memory_order_acq_rel); }
 
     // --- the loop ---
     void add_client(const std::shared_ptr<Client>& client);
@@ -142,8 +143,8 @@ public:
     void proposed(Index index);
     void committed(Index index);
     bool has_uncommitted() const;
-    // Until hide_committed(), transactions that `client` begins see the committed prefix. Only
-    // from inside the one step that runs now. False: it cannot be had, and nothing has changed.
+    // Until hide_committed(), transactions that `client` begins see the committed prefix. To be
+    // called by a connection at work. False: it cannot be had, and nothing has changed.
     bool show_committed(const Client& client);
     void hide_committed();
 
@@ -237,7 +238,7 @@ private:
 
     std::optional<WalIndexHeader> committed_header_;  // of the last record that was committed
 
-    std::atomic<int> stepping_{0};
+    std::atomic<int> at_work_{0};
     // The loop's, while it shows the committed prefix.
     const Client* shown_to_ = nullptr;
     std::optional<WalIndexHeader> replaced_header_;

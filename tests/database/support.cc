@@ -30,11 +30,11 @@ std::string real_text(double value) {
 }
 
 std::string column_text(const Statement& statement, int column) {
-    const wire::ValueType type = statement.type(column);
-    if (type == wire::ValueType::kInteger) return std::to_string(statement.integer(column));
-    if (type == wire::ValueType::kFloat) return real_text(statement.real(column));
-    if (type == wire::ValueType::kText) return std::string(statement.text(column));
-    if (type == wire::ValueType::kBlob) return blob_text(statement.blob(column));
+    const wire::Value value = statement.value(column);
+    if (const auto* number = std::get_if<std::int64_t>(&value)) return std::to_string(*number);
+    if (const auto* real = std::get_if<double>(&value)) return real_text(*real);
+    if (const auto* text = std::get_if<std::string_view>(&value)) return std::string(*text);
+    if (const auto* blob = std::get_if<ByteView>(&value)) return blob_text(*blob);
     return "NULL";
 }
 

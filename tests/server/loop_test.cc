@@ -168,6 +168,23 @@ TEST_F(LoopTest, KeepsTheLoopWhenAllHelpersAreOut) {
     EXPECT_EQ(ended, 3);
 }
 
+// With no limit to it every wait but the first is spent awake, if that is wanted.
+TEST_F(LoopTest, SpendsWaitsAwakeWhereThatIsWorthIt) {
+    for (const bool worth : {true, false}) {
+        LoopOptions options;
+        options.awake_max = 1h;
+        loop = std::make_unique<Loop>(clock, options);
+        loop->stays_awake = [worth] { return worth; };
+        loop->start();
+        std::promise<void> timer;
+        loop->run([&] { loop->after(1ms, [&] { timer.set_value(); }); });
+        timer.get_future().wait();
+        for (int i = 0; i < 100; ++i) loop->run([] {});
+        loop->stop();
+        EXPECT_EQ(loop->counters().awake > 0, worth && std::thread::hardware_concurrency() > 1);
+    }
+}
+
 TEST_F(LoopTest, StopWaitsForEverything) {
     start();
     std::atomic<int> ended = 0;
