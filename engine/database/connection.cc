@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <charconv>
+#include <utility>
 
 #include "engine/base/check.h"
 #include "engine/database/authorizer.h"
@@ -50,6 +51,9 @@ public:
     bool proposed_by_other() const override {
         return client_->taken_by_other.load(std::memory_order_relaxed);
     }
+    bool read_committed() const override {
+        return client_->read_committed.load(std::memory_order_relaxed);
+    }
     bool current() const override { return !generation().retired(); }
     std::optional<Duration> busy_timeout() const override { return busy_timeout_; }
     Database& database() override { return context_.database; }
@@ -59,6 +63,7 @@ public:
 
     // For its statements.
     Result<bool> step(sqlite3_stmt* statement);
+    Result<bool> step_committed(sqlite3_stmt* statement);
     void reset(sqlite3_stmt* statement);
     Error error(int result);
 
@@ -67,12 +72,15 @@ private:
                          const char*);
     static int progress(void* self);
     Generation& generation() const { return *client_->generation; }
+    Result<bool> run(sqlite3_stmt* statement);
+    void hide_committed();
     void note_busy_timeout(const char* value);
 
     ConnectionContext context_;
     const std::shared_ptr<Client> client_;
     sqlite3* db_ = nullptr;
-    bool stepping_ = false;  // inside Statement::step()
+    bool stepping_ = false;         // inside Statement::step()
+    bool shows_committed_ = false;  // to what this connection begins now
     std::atomic<bool> at_work_{
         false};  // from a step until take_capture(): another thread may hold a row
     std::atomic<bool> evicted_{false};
@@ -112,6 +120,7 @@ public:
     Status bind(int parameter, const wire::Value& value) override;
 
     Result<bool> step() override { return connection_.step(statement_); }
+    Result<bool> step_committed() override { return connection_.step_committed(statement_); }
     wire::ValueType type(int column) const override {
         return static_cast<wire::ValueType>(sqlite3_column_type(statement_, column));
     }
@@ -227,6 +236,7 @@ Result<Connection::Prepared> SqliteConnection::prepare(std::string_view sql) {
         return Error{SQLITE_TOOBIG, "string or blob too big"};
     }
     denial_ = {};
+    client_->read_committed = false;  // the schema is read as it is now
     if (sql.empty()) return Prepared{};
     sqlite3_stmt* statement = nullptr;
     const char* tail = nullptr;
@@ -242,6 +252,35 @@ Result<Connection::Prepared> SqliteConnection::prepare(std::string_view sql) {
 }
 
 Result<bool> SqliteConnection::step(sqlite3_stmt* statement) {
+    generation().stepping(1);
+    // What it goes on with keeps its snapshot; what reads no table has none.
+    if (!in_transaction() && sqlite3_stmt_busy(statement) == 0) client_->read_committed = false;
+    Result<bool> row = run(statement);
+    generation().stepping(-1);
+    return row;
+}
+
+// A failure may be due to the prefix, as when a table is not there yet: it is never reported, but
+// the statement runs again at the newest.
+Result<bool> SqliteConnection::step_committed(sqlite3_stmt* statement) {
+    if (in_transaction() || sqlite3_stmt_busy(statement) != 0) return step(statement);
+    generation().stepping(1);
+    shows_committed_ = generation().show_committed(*client_);
+    const bool shown = shows_committed_;
+    client_->read_committed = shown;
+    Result<bool> row = run(statement);
+    hide_committed();
+    generation().stepping(-1);
+    if (!shown || row.ok() || row.error().code == code::kInterrupted) return row;
+    sqlite3_reset(statement);
+    return step(statement);
+}
+
+void SqliteConnection::hide_committed() {
+    if (std::exchange(shows_committed_, false)) generation().hide_committed();
+}
+
+Result<bool> SqliteConnection::run(sqlite3_stmt* statement) {
     if (!current()) return leadership_lost();
     at_work_.store(true, std::memory_order_relaxed);
     client_->taken_by_other.store(false, std::memory_order_relaxed);
@@ -341,6 +380,7 @@ void SqliteConnection::note_busy_timeout(const char* value) {
 
 int SqliteConnection::progress(void* self) {
     auto& connection = *static_cast<SqliteConnection*>(self);
+    connection.hide_committed();  // others may begin to read while the loop is given away
     if (connection.stepping_) connection.context_.executor.may_yield();
     if (!connection.current() || connection.evicted_.load(std::memory_order_relaxed)) return 1;
     const std::int64_t deadline = connection.deadline_.load(std::memory_order_relaxed);

@@ -90,6 +90,10 @@ public:
     // Executor::step() it may give the loop away. After an error, or false, the statement is reset
     // by the caller.
     virtual Result<bool> step() = 0;
+    // The same for the first step of a reading statement outside a transaction: it reads what the
+    // quorum has committed, where that can be had, so that its answer need not wait for the
+    // commits that are under way. Connection::read_committed() tells.
+    virtual Result<bool> step_committed() = 0;
     // The current row, borrowed until the next step() or reset().
     virtual wire::ValueType type(int column) const = 0;  // by storage: 1 to 5
     virtual std::int64_t integer(int column) const = 0;
@@ -137,6 +141,9 @@ public:
     // A transaction of the last step() was taken by another connection's take_capture(): it is
     // proposed, at or before newest_proposed(), though take_capture() says nothing.
     virtual bool proposed_by_other() const = 0;
+    // The snapshot that the last step() began, or went on with, holds only what the quorum has
+    // committed.
+    virtual bool read_committed() const = 0;
 
     // False once the node lost leadership: whatever this connection says is void.
     virtual bool current() const = 0;

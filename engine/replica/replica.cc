@@ -657,13 +657,14 @@ Index Replica::propose_capture(database::Connection& connection) {
     auto capture = connection.take_capture();
     if (!connection.current() || !state_->is_leading()) return kNeverProposed;
     database::Database& database = connection.database();
-    if (!capture) return database.newest_proposed();
-    const Result<Index> proposed =
-        state_->core->propose(state_->now(), std::move(capture->commands));
-    QUORLITE_CHECK(proposed.ok());  // a leader takes what its databases have committed already
-    database.proposed(*proposed);
-    state_->schedule_pump();
-    return *proposed;
+    if (capture) {
+        const Result<Index> proposed =
+            state_->core->propose(state_->now(), std::move(capture->commands));
+        QUORLITE_CHECK(proposed.ok());  // a leader takes what its databases have committed already
+        database.proposed(*proposed);
+        state_->schedule_pump();
+    }
+    return connection.read_committed() ? state_->applied : database.newest_proposed();
 }
 
 void Replica::when_committed(Index index, Done done) {

@@ -103,7 +103,7 @@ public:
     std::uint64_t leadership_epoch() const;
 
     // Proposes what `connection` captured, if anything, and returns the index to wait for: that of
-    // the capture, or else of the newest transaction this connection could have seen. To be called
+    // the newest transaction that this connection could have seen, its own included. To be called
     // after every step, before the write lock is released.
     Index propose_capture(database::Connection& connection);
     // `done` runs once, inline or later.
