@@ -8,7 +8,9 @@
 #include <utility>
 
 #include "engine/base/check.h"
+#include "engine/base/limits.h"
 #include "engine/database/authorizer.h"
+#include "engine/database/functions.h"
 
 namespace quorlite::database {
 namespace {
@@ -20,11 +22,31 @@ Error leadership_lost() {
     return Error{code::kLeadershipLost, "leadership lost"};
 }
 
+Error overloaded() {
+    return Error{SQLITE_BUSY,
+                 "too many statements run for long at the same time: try again, or run fewer"};
+}
+
 Error snapshot_too_old() {
     return Error{
         SQLITE_BUSY_SNAPSHOT,
         "the snapshot is too old: a read transaction was open for so long that the server had to "
         "end it; start it again"};
+}
+
+void set_limits(sqlite3* db) {
+    sqlite3_limit(db, SQLITE_LIMIT_LENGTH, limits::kValueBytesMax);
+    sqlite3_limit(db, SQLITE_LIMIT_SQL_LENGTH, static_cast<int>(limits::kSqlBytesMax));
+    sqlite3_limit(db, SQLITE_LIMIT_COLUMN, limits::kColumnsMax);
+    sqlite3_limit(db, SQLITE_LIMIT_EXPR_DEPTH, limits::kExpressionDepthMax);
+    sqlite3_limit(db, SQLITE_LIMIT_COMPOUND_SELECT, limits::kCompoundSelectsMax);
+    sqlite3_limit(db, SQLITE_LIMIT_VDBE_OP, limits::kStatementOperationsMax);
+    sqlite3_limit(db, SQLITE_LIMIT_FUNCTION_ARG, limits::kFunctionArgumentsMax);
+    sqlite3_limit(db, SQLITE_LIMIT_ATTACHED, limits::kTemporaryDatabasesMax);
+    sqlite3_limit(db, SQLITE_LIMIT_LIKE_PATTERN_LENGTH, limits::kLikePatternBytesMax);
+    sqlite3_limit(db, SQLITE_LIMIT_VARIABLE_NUMBER, limits::kParametersMax);
+    sqlite3_limit(db, SQLITE_LIMIT_TRIGGER_DEPTH, limits::kTriggerDepthMax);
+    sqlite3_limit(db, SQLITE_LIMIT_WORKER_THREADS, 0);
 }
 
 class SqliteStatement;
@@ -45,7 +67,10 @@ public:
     std::int64_t changes() const override { return sqlite3_changes64(db_); }
     std::int64_t total_changes() const override { return sqlite3_total_changes64(db_); }
     void roll_back() override;
-    void interrupt() override { sqlite3_interrupt(db_); }
+    void interrupt() override {
+        client_->stop.store(true, std::memory_order_relaxed);
+        sqlite3_interrupt(db_);
+    }
     void set_deadline(std::optional<TimePoint> deadline) override;
     std::optional<Capture> take_capture() override;
     bool proposed_by_other() const override {
@@ -75,14 +100,12 @@ private:
     Result<bool> run(sqlite3_stmt* statement);
     void begin_work();
     void end_work();
-    void hide_committed();
     void note_busy_timeout(const char* value);
 
     ConnectionContext context_;
     const std::shared_ptr<Client> client_;
     sqlite3* db_ = nullptr;
-    bool stepping_ = false;         // inside Statement::step()
-    bool shows_committed_ = false;  // to what this connection begins now
+    bool overloaded_ = false;  // the executor wants the statement to end
     std::atomic<bool> at_work_{
         false};  // from a step until take_capture(): another thread may hold a row
     std::atomic<bool> evicted_{false};
@@ -225,6 +248,9 @@ Status SqliteConnection::open() {
     sqlite3_db_config(db_, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
     sqlite3_db_config(db_, SQLITE_DBCONFIG_ENABLE_FKEY, 1, nullptr);
     sqlite3_wal_autocheckpoint(db_, 0);
+    set_limits(db_);
+    const int replaced = replace_functions(db_);
+    if (replaced != SQLITE_OK) return error(replaced);
     const std::string settings = "PRAGMA synchronous=OFF; PRAGMA cache_size=-" +
                                  std::to_string(context_.page_cache_bytes / 1024);
     const int set = sqlite3_exec(db_, settings.c_str(), nullptr, nullptr, nullptr);
@@ -267,11 +293,10 @@ Result<bool> SqliteConnection::step(sqlite3_stmt* statement) {
 Result<bool> SqliteConnection::step_committed(sqlite3_stmt* statement) {
     if (in_transaction() || sqlite3_stmt_busy(statement) != 0) return step(statement);
     begin_work();
-    shows_committed_ = generation().show_committed(*client_);
-    const bool shown = shows_committed_;
+    const bool shown = generation().show_committed(*client_);
     client_->read_committed = shown;
     Result<bool> row = run(statement);
-    hide_committed();
+    generation().hide_committed();
     if (!shown || row.ok() || row.error().code == code::kInterrupted) return row;
     sqlite3_reset(statement);
     return step(statement);
@@ -287,19 +312,17 @@ void SqliteConnection::end_work() {
     if (at_work_.exchange(false, std::memory_order_relaxed)) generation().count_at_work(-1);
 }
 
-void SqliteConnection::hide_committed() {
-    if (std::exchange(shows_committed_, false)) generation().hide_committed();
-}
-
 Result<bool> SqliteConnection::run(sqlite3_stmt* statement) {
     if (!current()) return leadership_lost();
     client_->taken_by_other.store(false, std::memory_order_relaxed);
     denial_ = {};
     int result = SQLITE_INTERRUPT;
     if (!evicted_.load(std::memory_order_acquire)) {
-        stepping_ = true;
+        // An interruption may have come when the statement before had already ended.
+        if (sqlite3_stmt_busy(statement) == 0) client_->stop.store(false);
+        client_->stepping = true;
         result = sqlite3_step(statement);
-        stepping_ = false;
+        client_->stepping = false;
     }
     if (client_->captured) {
         client_->captured = false;
@@ -332,6 +355,7 @@ Error SqliteConnection::error(int result) {
         found = Error{result, sqlite3_errstr(result)};  // misuse leaves no trace in the connection
     }
     if (!current()) return leadership_lost();
+    if (std::exchange(overloaded_, false)) return overloaded();
     if (!denial_.empty()) found = {SQLITE_AUTH, "not authorized: " + std::string(denial_)};
     if (client_->transaction_too_large) {
         client_->transaction_too_large = false;
@@ -390,8 +414,10 @@ void SqliteConnection::note_busy_timeout(const char* value) {
 
 int SqliteConnection::progress(void* self) {
     auto& connection = *static_cast<SqliteConnection*>(self);
-    connection.hide_committed();  // others may begin to read while the loop is given away
-    if (connection.stepping_) connection.context_.executor.may_yield();
+    if (connection.client_->stepping && !connection.context_.executor.may_yield()) {
+        connection.overloaded_ = true;
+        return 1;
+    }
     if (!connection.current() || connection.evicted_.load(std::memory_order_relaxed)) return 1;
     const std::int64_t deadline = connection.deadline_.load(std::memory_order_relaxed);
     if (deadline == kNoDeadline) return 0;

@@ -17,8 +17,8 @@
 // A reader that need not see the newest may begin at the committed prefix: while it begins,
 // show_committed() puts the wal-index header of the newest committed transaction in the place of
 // the newest one. The frames and hash tables are the same; SQLite ignores what lies beyond its
-// header. Errors are never due to that: a statement that fails at the prefix runs again at the
-// newest.
+// header. Whoever else begins meanwhile, because the reader's thread lost the loop, never uses that
+// header: SQLite compares it again once it has its lock, and taking a lock ends the showing.
 //
 // Threads: frames, wal-index and locks serve any thread; so does capture, for the one writer.
 // Everything under "the loop" is for the loop.
@@ -103,6 +103,10 @@ struct Client : std::enable_shared_from_this<Client> {
     // What the last write met; for the connection, which must clear them.
     bool captured = false;
     bool transaction_too_large = false;
+    // The statement that runs must end: the next page that it reads is an error, once, so that it
+    // can still undo what it did. For operations that SQLite itself does not interrupt.
+    std::atomic<bool> stop{false};
+    bool stepping = false;  // a statement runs
     std::atomic<bool> taken_by_other{
         false};  // another connection's take_capture() gave out its own
     // Its read transaction began while show_committed() was in force for it.
@@ -143,10 +147,10 @@ public:
     void proposed(Index index);
     void committed(Index index);
     bool has_uncommitted() const;
-    // Until hide_committed(), transactions that `client` begins see the committed prefix. To be
-    // called by a connection at work. False: it cannot be had, and nothing has changed.
+    // Transactions that `client` begins see the committed prefix, until anyone takes a lock or
+    // calls hide_committed(). For a connection at work. False: it cannot be had.
     bool show_committed(const Client& client);
-    void hide_committed();
+    void hide_committed();  // any thread
 
     // Moves the WAL into the page store if all of it is committed, no one writes, and no reader
     // needs it.
@@ -197,8 +201,9 @@ private:
     std::uint32_t wal_index_word(std::size_t offset) const;
     void set_wal_index_word(std::size_t offset, std::uint32_t value);
     bool can_begin_at(const WalIndexHeader& header) const;
-    WalIndexHeader newest_header() const;
-    void set_newest_header(const WalIndexHeader& header);
+    WalIndexHeader shown_header() const;
+    void show_header(const WalIndexHeader& header);
+    void end_showing();
     std::size_t frames_captured() const;
     bool pins(int mark, std::uint32_t newest) const;
     bool take_read_marks(std::uint32_t newest);
@@ -239,11 +244,10 @@ private:
     std::optional<WalIndexHeader> committed_header_;  // of the last record that was committed
 
     std::atomic<int> at_work_{0};
-    // The loop's, while it shows the committed prefix.
-    const Client* shown_to_ = nullptr;
-    std::optional<WalIndexHeader> replaced_header_;
 
-    mutable std::mutex locks_mutex_;  // guards what follows
+    mutable std::mutex locks_mutex_;               // guards what follows
+    const Client* shown_to_ = nullptr;             // the committed prefix
+    std::optional<WalIndexHeader> newest_header_;  // that is not in its place meanwhile
     std::array<std::uint32_t, kWalLocks> shared_{};
     std::array<const Client*, kWalLocks> exclusive_{};
     std::condition_variable unlocked_;

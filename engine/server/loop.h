@@ -6,9 +6,11 @@
 // Asio's state behind.
 //
 // step(work, done) runs `work` on the holder. When may_yield() finds the time budget spent, the
-// loop is given to a thread that stands by, or to a new one, and `work` goes on without it. When
-// `work` has ended its thread waits for the loop, gets it at the end of the holder's current task,
-// and runs `done`. So
+// loop is given to a thread that stands by, or to a new one, and `work` goes on without it. Work
+// that does not call may_yield(), for some single operations take long, loses the loop a few
+// milliseconds later all the same: it touches nothing that belongs to the loop, so it can be taken
+// away at any moment, and a thread that watches does so. When `work` has ended its thread waits for
+// the loop, gets it at the end of the holder's current task, and runs `done`. So
 //
 //     step() always returns holding the loop, after `done` ran; but other tasks may have run
 //     meanwhile.
@@ -34,6 +36,7 @@ namespace quorlite::server {
 
 struct LoopOptions {
     Duration step_budget = std::chrono::milliseconds(1);
+    Duration kept_max = std::chrono::milliseconds(100);  // of a step that nobody could relieve
     std::size_t helper_threads_max = 0;  // statements beside the loop; 0: limits::kHelperThreadsMax
     std::size_t background_threads_max = 4;
     // The longest wait to be spent awake; see Loop::stays_awake.
@@ -56,7 +59,7 @@ public:
     void cancel(TimerId timer) override;
     void background(Task work, Task done) override;
     void step(Task work, Task done) override;
-    void may_yield() override;
+    bool may_yield() override;
 
     // True on the thread that holds the loop.
     bool held() const;
