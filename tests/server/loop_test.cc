@@ -208,10 +208,9 @@ TEST_F(LoopTest, SpendsWaitsAwakeWhereThatIsWorthIt) {
         loop = std::make_unique<Loop>(clock, options);
         loop->stays_awake = [worth] { return worth; };
         loop->start();
-        std::promise<void> timer;
-        loop->run([&] { loop->after(1ms, [&] { timer.set_value(); }); });
-        timer.get_future().wait();
-        for (int i = 0; i < 100; ++i) loop->run([] {});
+        std::promise<void> over;
+        loop->run([&] { loop->after(1ms, [&] { loop->after(1ms, [&] { over.set_value(); }); }); });
+        over.get_future().wait();
         loop->stop();
         EXPECT_EQ(loop->counters().awake > 0, worth && std::thread::hardware_concurrency() > 1);
     }
