@@ -22,6 +22,10 @@ Error leadership_lost() {
     return Error{code::kLeadershipLost, "leadership lost"};
 }
 
+Error interrupted() {
+    return Error{code::kInterrupted, "interrupted"};
+}
+
 Error overloaded() {
     return Error{SQLITE_BUSY,
                  "too many statements run for long at the same time: try again, or run fewer"};
@@ -76,6 +80,10 @@ public:
     bool proposed_by_other() const override {
         return client_->taken_by_other.load(std::memory_order_relaxed);
     }
+    void prefer_committed() override;
+    bool read_committed() const override {
+        return client_->read_committed.load(std::memory_order_relaxed);
+    }
     bool current() const override { return !generation().retired(); }
     std::optional<Duration> busy_timeout() const override { return busy_timeout_; }
     Database& database() override { return context_.database; }
@@ -93,12 +101,16 @@ private:
                          const char*);
     static int progress(void* self);
     Generation& generation() const { return *client_->generation; }
+    Result<bool> run(sqlite3_stmt* statement);
+    void begin_work();
+    void end_work();
     void note_busy_timeout(const char* value);
 
     ConnectionContext context_;
     const std::shared_ptr<Client> client_;
     sqlite3* db_ = nullptr;
-    bool overloaded_ = false;  // the executor wants the statement to end
+    bool overloaded_ = false;       // the executor wants the statement to end
+    bool shows_committed_ = false;  // to what the next step begins
     std::atomic<bool> at_work_{
         false};  // from a step until take_capture(): another thread may hold a row
     std::atomic<bool> evicted_{false};
@@ -138,24 +150,7 @@ public:
     Status bind(int parameter, const wire::Value& value) override;
 
     Result<bool> step() override { return connection_.step(statement_); }
-    wire::ValueType type(int column) const override {
-        return static_cast<wire::ValueType>(sqlite3_column_type(statement_, column));
-    }
-    std::int64_t integer(int column) const override {
-        return sqlite3_column_int64(statement_, column);
-    }
-    double real(int column) const override { return sqlite3_column_double(statement_, column); }
-    std::string_view text(int column) const override {
-        const auto* const text = sqlite3_column_text(statement_, column);
-        if (text == nullptr) return {};
-        const auto size = static_cast<std::size_t>(sqlite3_column_bytes(statement_, column));
-        return {reinterpret_cast<const char*>(text), size};
-    }
-    ByteView blob(int column) const override {
-        const void* const blob = sqlite3_column_blob(statement_, column);
-        const auto size = static_cast<std::size_t>(sqlite3_column_bytes(statement_, column));
-        return {static_cast<const std::uint8_t*>(blob), blob == nullptr ? 0 : size};
-    }
+    wire::Value value(int column) const override;
 
 private:
     int bind_text(int parameter, std::string_view text) {
@@ -172,11 +167,29 @@ private:
     sqlite3_stmt* const statement_;
 };
 
-static_assert(SQLITE_INTEGER == static_cast<int>(wire::ValueType::kInteger));
-static_assert(SQLITE_FLOAT == static_cast<int>(wire::ValueType::kFloat));
-static_assert(SQLITE_TEXT == static_cast<int>(wire::ValueType::kText));
-static_assert(SQLITE_BLOB == static_cast<int>(wire::ValueType::kBlob));
-static_assert(SQLITE_NULL == static_cast<int>(wire::ValueType::kNull));
+// A connection without a mutex may use a column's value as it is, which saves asking for its type,
+// its content and its size one by one.
+wire::Value SqliteStatement::value(int column) const {
+    sqlite3_value* const value = sqlite3_column_value(statement_, column);
+    switch (sqlite3_value_type(value)) {
+        case SQLITE_INTEGER:
+            return std::int64_t{sqlite3_value_int64(value)};
+        case SQLITE_FLOAT:
+            return sqlite3_value_double(value);
+        case SQLITE_TEXT: {
+            const auto* const text = reinterpret_cast<const char*>(sqlite3_value_text(value));
+            if (text == nullptr) return std::string_view();
+            return std::string_view(text, static_cast<std::size_t>(sqlite3_value_bytes(value)));
+        }
+        case SQLITE_BLOB: {
+            const auto* const blob = static_cast<const std::uint8_t*>(sqlite3_value_blob(value));
+            if (blob == nullptr) return ByteView();
+            return ByteView(blob, static_cast<std::size_t>(sqlite3_value_bytes(value)));
+        }
+        default:
+            return wire::Null();
+    }
+}
 
 DeclaredType SqliteStatement::declared_type(int column) const {
     const char* const declared = sqlite3_column_decltype(statement_, column);
@@ -223,6 +236,7 @@ SqliteConnection::~SqliteConnection() {
         sqlite3_set_authorizer(db_, nullptr, nullptr);
         sqlite3_close_v2(db_);
     }
+    end_work();
     if (context_.on_closed) context_.on_closed(*this);
 }
 
@@ -256,6 +270,7 @@ Result<Connection::Prepared> SqliteConnection::prepare(std::string_view sql) {
         return Error{SQLITE_TOOBIG, "string or blob too big"};
     }
     denial_ = {};
+    client_->read_committed = false;  // the schema is read as it is now
     if (sql.empty()) return Prepared{};
     sqlite3_stmt* statement = nullptr;
     const char* tail = nullptr;
@@ -270,9 +285,40 @@ Result<Connection::Prepared> SqliteConnection::prepare(std::string_view sql) {
     return prepared;
 }
 
+// A failure may be due to the prefix, as when a table is not there yet: it is never reported, but
+// the statement runs again at the newest.
 Result<bool> SqliteConnection::step(sqlite3_stmt* statement) {
-    if (!current()) return leadership_lost();
+    begin_work();
+    const bool shown = std::exchange(shows_committed_, false);
+    // What it goes on with keeps its snapshot; what reads no table has none.
+    if (!in_transaction() && sqlite3_stmt_busy(statement) == 0) client_->read_committed = shown;
+    Result<bool> row = run(statement);
+    if (!shown) return row;
+    generation().hide_committed();
+    if (row.ok() || row.error().code == code::kInterrupted) return row;
+    sqlite3_reset(statement);
+    client_->read_committed = false;
+    return run(statement);
+}
+
+void SqliteConnection::prefer_committed() {
+    begin_work();
+    if (!in_transaction()) shows_committed_ = generation().show_committed(*client_);
+}
+
+void SqliteConnection::begin_work() {
+    if (at_work_.load(std::memory_order_relaxed)) return;
     at_work_.store(true, std::memory_order_relaxed);
+    generation().count_at_work(1);
+}
+
+void SqliteConnection::end_work() {
+    if (std::exchange(shows_committed_, false)) generation().hide_committed();
+    if (at_work_.exchange(false, std::memory_order_relaxed)) generation().count_at_work(-1);
+}
+
+Result<bool> SqliteConnection::run(sqlite3_stmt* statement) {
+    if (!current()) return leadership_lost();
     client_->taken_by_other.store(false, std::memory_order_relaxed);
     denial_ = {};
     int result = SQLITE_INTERRUPT;
@@ -288,12 +334,14 @@ Result<bool> SqliteConnection::step(sqlite3_stmt* statement) {
         // The command is on its way to the log, and cannot be called back.
         if (!generation().published()) fatal("SQLite ran out of memory in the middle of a commit");
     }
+    const bool stopped = std::exchange(client_->stopped, false);
     if (result == SQLITE_ROW) return true;
     if (result == SQLITE_DONE) return false;
     if (evicted_.exchange(false)) {
         roll_back();
         return snapshot_too_old();
     }
+    if (stopped && current()) return interrupted();
     return error(result);
 }
 
@@ -337,7 +385,7 @@ void SqliteConnection::set_deadline(std::optional<TimePoint> deadline) {
 }
 
 std::optional<Capture> SqliteConnection::take_capture() {
-    at_work_.store(false, std::memory_order_relaxed);
+    end_work();
     return generation().take_capture(*client_);
 }
 

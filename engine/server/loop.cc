@@ -163,12 +163,14 @@ struct Loop::State {
 
     // Only on the loop.
     Task at_round_end;
+    std::function<bool()> stays_awake;
     TaskQueue queue;
     std::map<std::pair<TimePoint, std::uint64_t>, Task> timers;
     std::unordered_map<std::uint64_t, TimePoint> timer_deadlines;
     std::uint64_t last_timer = 0;
     asio::steady_timer alarm;
     TimePoint alarm_at = TimePoint::max();
+    bool waits_are_short = false;
 
     // Tasks from other threads.
     std::mutex posted_mutex;
@@ -202,6 +204,7 @@ struct Loop::State {
     std::atomic<std::size_t> background_jobs{0};
     std::atomic<std::uint64_t> hand_overs{0};
     std::atomic<std::uint64_t> kept{0};
+    std::atomic<std::uint64_t> awake_waits{0};
 
     BackgroundPool pool;
 
@@ -212,6 +215,7 @@ struct Loop::State {
 
     void serve(Holder& self);
     void round();
+    void wait();
     void take_posted();
     bool quiet();
     bool pass_on(Holder& self);
@@ -233,6 +237,7 @@ struct Loop::State {
 
 Loop::Loop(const Clock& clock, LoopOptions options) {
     if (options.helper_threads_max == 0) options.helper_threads_max = limits::kHelperThreadsMax;
+    if (std::thread::hardware_concurrency() < 2) options.awake_max = Duration::zero();
     state_ = std::make_unique<State>(clock, options);
 }
 
@@ -245,6 +250,7 @@ void Loop::start() {
     const std::lock_guard lock(state_->roles_mutex);
     QUORLITE_CHECK(state_->holders.empty());
     state_->at_round_end = round_ended;
+    state_->stays_awake = stays_awake;
     state_->add_holder();
     state_->give_to_next();
     state_->watch_thread = std::thread([state = state_.get()] { state->watch(); });
@@ -283,7 +289,7 @@ bool Loop::held() const {
 }
 
 Loop::Counters Loop::counters() const {
-    return {state_->hand_overs.load(), state_->kept.load()};
+    return {state_->hand_overs.load(), state_->kept.load(), state_->awake_waits.load()};
 }
 
 // ---- Tasks ----
@@ -437,11 +443,27 @@ void Loop::State::serve(Holder& self) {
     }
 }
 
+void Loop::State::wait() {
+    const TimePoint since = clock.now();
+    bool happened = false;
+    const bool awake = waits_are_short && stays_awake && stays_awake();
+    while (awake && !happened && clock.now() - since < options.awake_max) {
+        happened = context.poll_one() != 0;
+        if (!happened) std::this_thread::yield();
+    }
+    if (happened) {
+        ++awake_waits;
+    } else {
+        context.run_one();
+    }
+    waits_are_short = clock.now() - since < options.awake_max;
+}
+
 // Handles what has happened, waiting for something if need be.
 void Loop::State::round() {
     // Each of these is set before the context is woken, so none can be missed by going to sleep.
     const bool busy = !queue.empty() || has_posted.load() || wanted.load();
-    if (!busy) context.run_one();
+    if (!busy) wait();
     for (int events = 0; events < kEventsPerRoundMax && context.poll_one() != 0; ++events) {
     }
     take_posted();

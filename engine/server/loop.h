@@ -39,6 +39,8 @@ struct LoopOptions {
     Duration kept_max = std::chrono::milliseconds(100);  // of a step that nobody could relieve
     std::size_t helper_threads_max = 0;  // statements beside the loop; 0: limits::kHelperThreadsMax
     std::size_t background_threads_max = 4;
+    // The longest wait to be spent awake; see Loop::stays_awake.
+    Duration awake_max = std::chrono::microseconds(50);
 };
 
 class Loop final : public Executor {
@@ -72,11 +74,17 @@ public:
     // what was gathered meanwhile should leave now. To be set before start().
     Task round_ended;
 
+    // A thread that sleeps is woken some 25 microseconds late. So if the last wait was short, and
+    // this says that what comes next is worth it, the next one is spent awake for a while. Never
+    // where there is only one core. To be set before start().
+    std::function<bool()> stays_awake;
+
     asio::io_context& context();
 
     struct Counters {
         std::uint64_t hand_overs = 0;  // steps that overstayed
         std::uint64_t kept = 0;        // steps that overstayed and found no thread to take the loop
+        std::uint64_t awake = 0;       // waits that ended while they were spent awake
     };
     Counters counters() const;
 

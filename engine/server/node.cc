@@ -431,6 +431,11 @@ Node::~Node() = default;
 Node::Started Node::start(NodeOptions options) {
     if (auto error = check(options)) return std::move(*error);
     auto impl = std::make_unique<Impl>(std::move(options));
+    // Clients that ask one thing after the other are answered sooner. A wait for the disk or the
+    // peers is long anyway, and they may need the core.
+    impl->loop.stays_awake = [&replica = impl->replica] {
+        return replica && replica->awaits_clients();
+    };
     impl->loop.round_ended = [peers = &impl->peers] { peers->flush(); };
     impl->loop.start();
     std::optional<NodeError> error;

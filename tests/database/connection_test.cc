@@ -212,19 +212,18 @@ TEST_F(ConnectionTest, BindsAndReturnsEveryType) {
     EXPECT_OK(statement.bind(8, wire::Boolean{7}));
     EXPECT_EQ(statement.bind(9, std::int64_t{1}).error().code, 25);
     ASSERT_TRUE(*statement.step());
-    EXPECT_EQ(statement.integer(0), -5);
-    EXPECT_EQ(statement.real(1), 2.5);
-    EXPECT_EQ(statement.type(2), wire::ValueType::kText);
-    EXPECT_EQ(statement.text(2), "");
-    EXPECT_EQ(statement.blob(3).size(), 3u);
-    EXPECT_EQ(statement.type(4), wire::ValueType::kBlob);
-    EXPECT_EQ(statement.type(5), wire::ValueType::kNull);
-    EXPECT_EQ(statement.text(6), "2020-01-01");
-    EXPECT_EQ(statement.integer(7), 1);
+    EXPECT_TRUE(wire::identical(statement.value(0), std::int64_t{-5}));
+    EXPECT_TRUE(wire::identical(statement.value(1), 2.5));
+    EXPECT_TRUE(wire::identical(statement.value(2), std::string_view()));
+    EXPECT_EQ(std::get<ByteView>(statement.value(3)).size(), 3u);
+    EXPECT_EQ(std::get<ByteView>(statement.value(4)).size(), 0u);
+    EXPECT_TRUE(wire::identical(statement.value(5), wire::Null()));
+    EXPECT_TRUE(wire::identical(statement.value(6), std::string_view("2020-01-01")));
+    EXPECT_TRUE(wire::identical(statement.value(7), std::int64_t{1}));
     statement.reset();
     statement.clear_bindings();
     ASSERT_TRUE(*statement.step());
-    EXPECT_EQ(statement.type(0), wire::ValueType::kNull);
+    EXPECT_TRUE(wire::identical(statement.value(0), wire::Null()));
 }
 
 TEST_F(ConnectionTest, PreparesOneStatementAndSaysWhereTheRestBegins) {
