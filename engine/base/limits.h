@@ -48,6 +48,9 @@ inline constexpr int kLikePatternBytesMax = 1'000;
 inline constexpr int kParametersMax = 250'000;
 inline constexpr int kTriggerDepthMax = 1'000;
 inline constexpr int kTemporaryDatabasesMax = 10;
+inline constexpr std::size_t kPageCacheBytesMin = 40u << 10;  // of one connection
+inline constexpr std::size_t kMemoryBytesMax = 1u << 30;      // of SQLite, a quarter for its caches
+inline constexpr std::size_t kTemporaryBytesMax = 1u << 30;   // of all temporary files
 
 // Execution.
 inline constexpr std::size_t kHelperThreadsMax = 64;  // statements that overstayed, at one time

@@ -2,6 +2,7 @@
 
 #include <sqlite3.h>
 
+#include <algorithm>
 #include <array>
 
 namespace quorlite::database {
@@ -49,6 +50,13 @@ std::string_view pragma_refusal(const char* name, const char* value) {
 }
 
 }  // namespace
+
+bool is_ignored_pragma(const char* name, const char* value) {
+    constexpr std::array kNames = {"cache_size", "default_cache_size", "cache_spill", "temp_store"};
+    return value != nullptr && std::any_of(kNames.begin(), kNames.end(), [&](const char* ignored) {
+               return sqlite3_stricmp(name, ignored) == 0;
+           });
+}
 
 std::string_view refusal_of(const SqlAction& action) {
     switch (action.code) {

@@ -17,4 +17,8 @@ struct SqlAction {
 // Why the action is refused; empty if it is allowed.
 std::string_view refusal_of(const SqlAction& action);
 
+// PRAGMAs that would tune what the server decides on. Programs set them by habit, so that is
+// accepted, and has no effect. `value` is null if they only ask.
+bool is_ignored_pragma(const char* name, const char* value);
+
 }  // namespace quorlite::database

@@ -11,6 +11,7 @@
 #include "engine/base/limits.h"
 #include "engine/database/authorizer.h"
 #include "engine/database/functions.h"
+#include "engine/database/temporary.h"
 
 namespace quorlite::database {
 namespace {
@@ -90,6 +91,7 @@ public:
 
     void evict() override;
     const std::shared_ptr<Client>& client() const override { return client_; }
+    void limit_page_cache(std::size_t bytes) override;
 
     // For its statements.
     Result<bool> step(sqlite3_stmt* statement);
@@ -105,6 +107,7 @@ private:
     void begin_work();
     void end_work();
     void note_busy_timeout(const char* value);
+    int set_page_cache();
 
     ConnectionContext context_;
     const std::shared_ptr<Client> client_;
@@ -116,7 +119,9 @@ private:
     std::atomic<bool> evicted_{false};
     std::atomic<std::int64_t> deadline_{kNoDeadline};
     std::optional<Duration> busy_timeout_;
-    std::string_view denial_;  // why the authorizer refused
+    bool trusted_ = false;              // what is compiled is our own
+    std::size_t page_cache_bytes_ = 0;  // as set; context_ has what it should be
+    std::string_view denial_;           // why the authorizer refused
 };
 
 class SqliteStatement final : public Statement {
@@ -234,7 +239,7 @@ SqliteConnection::~SqliteConnection() {
         roll_back();
         sqlite3_progress_handler(db_, 0, nullptr, nullptr);
         sqlite3_set_authorizer(db_, nullptr, nullptr);
-        sqlite3_close_v2(db_);
+        sqlite3_close_v2(std::exchange(db_, nullptr));
     }
     end_work();
     if (context_.on_closed) context_.on_closed(*this);
@@ -255,9 +260,8 @@ Status SqliteConnection::open() {
     set_limits(db_);
     const int replaced = replace_functions(db_);
     if (replaced != SQLITE_OK) return error(replaced);
-    const std::string settings = "PRAGMA synchronous=OFF; PRAGMA cache_size=-" +
-                                 std::to_string(context_.page_cache_bytes / 1024);
-    const int set = sqlite3_exec(db_, settings.c_str(), nullptr, nullptr, nullptr);
+    int set = sqlite3_exec(db_, "PRAGMA synchronous=OFF", nullptr, nullptr, nullptr);
+    if (set == SQLITE_OK) set = set_page_cache();
     if (set != SQLITE_OK) return error(set);
     sqlite3_set_authorizer(db_, authorize, this);
     sqlite3_progress_handler(db_, kProgressOperations, progress, this);
@@ -315,6 +319,25 @@ void SqliteConnection::begin_work() {
 void SqliteConnection::end_work() {
     if (std::exchange(shows_committed_, false)) generation().hide_committed();
     if (at_work_.exchange(false, std::memory_order_relaxed)) generation().count_at_work(-1);
+    if (page_cache_bytes_ != context_.page_cache_bytes && db_ != nullptr) set_page_cache();
+}
+
+void SqliteConnection::limit_page_cache(std::size_t bytes) {
+    context_.page_cache_bytes = bytes;
+    if (!at_work_.load(std::memory_order_relaxed)) set_page_cache();
+}
+
+// If it fails it is tried again when the connection has worked next.
+int SqliteConnection::set_page_cache() {
+    const std::string sql =
+        "PRAGMA cache_size=-" + std::to_string(context_.page_cache_bytes / 1024);
+    trusted_ = true;  // clients cannot set it
+    const int set = sqlite3_exec(db_, sql.c_str(), nullptr, nullptr, nullptr);
+    trusted_ = false;
+    if (set != SQLITE_OK) return set;
+    if (context_.page_cache_bytes < page_cache_bytes_) sqlite3_db_release_memory(db_);
+    page_cache_bytes_ = context_.page_cache_bytes;
+    return SQLITE_OK;
 }
 
 Result<bool> SqliteConnection::run(sqlite3_stmt* statement) {
@@ -363,6 +386,13 @@ Error SqliteConnection::error(int result) {
     }
     if (!current()) return leadership_lost();
     if (std::exchange(overloaded_, false)) return overloaded();
+    if ((result & 0xff) == SQLITE_NOMEM) {
+        found.message =
+            "out of memory: the values of all statements are too large to be held together";
+    }
+    if (TemporarySpace::take_exhausted() && (result & 0xff) == SQLITE_FULL) {
+        found.message = "temporary files are too large: sort or materialise less, or add an index";
+    }
     if (!denial_.empty()) found = {SQLITE_AUTH, "not authorized: " + std::string(denial_)};
     if (client_->transaction_too_large) {
         client_->transaction_too_large = false;
@@ -401,11 +431,13 @@ void SqliteConnection::evict() {
 int SqliteConnection::authorize(void* self, int code, const char* first, const char* second,
                                 const char*, const char*) {
     auto& connection = *static_cast<SqliteConnection*>(self);
+    if (connection.trusted_) return SQLITE_OK;
     const std::string_view refusal = refusal_of({code, first, second});
     if (!refusal.empty()) {
         connection.denial_ = refusal;
         return SQLITE_DENY;
     }
+    if (code == SQLITE_PRAGMA && is_ignored_pragma(first, second)) return SQLITE_IGNORE;
     // SQLite carries this PRAGMA out while it compiles it, so it is noted here.
     if (code == SQLITE_PRAGMA && second != nullptr && sqlite3_stricmp(first, "busy_timeout") == 0) {
         connection.note_busy_timeout(second);

@@ -16,6 +16,8 @@ public:
     // Ends its read transaction. What it runs, or would run next, fails with SQLITE_BUSY_SNAPSHOT.
     virtual void evict() = 0;
     virtual const std::shared_ptr<Client>& client() const = 0;
+    // Its page cache gives up what is above this: at once, or when the connection is at rest.
+    virtual void limit_page_cache(std::size_t bytes) = 0;
 };
 
 struct ConnectionContext {

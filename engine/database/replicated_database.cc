@@ -57,13 +57,16 @@ Generation& ReplicatedDatabase::generation() {
 
 Result<std::unique_ptr<Connection>> ReplicatedDatabase::connect() {
     generation();
-    ConnectionContext context{
-        *this,
-        host_.vfs(),
-        host_.executor(),
-        host_.clock(),
-        host_.options().page_cache_bytes,
-        [this](PinningConnection& closed) { std::erase(connections_, &closed); }};
+    host_.count_connection(1);
+    ConnectionContext context{*this,
+                              host_.vfs(),
+                              host_.executor(),
+                              host_.clock(),
+                              host_.page_cache_bytes(),
+                              [this](PinningConnection& closed) {
+                                  std::erase(connections_, &closed);
+                                  host_.count_connection(-1);
+                              }};
     auto connection = open_connection(std::move(context), generation_);
     if (!connection) return std::move(connection).error();
     connections_.push_back(connection->get());
@@ -192,6 +195,10 @@ void ReplicatedDatabase::continue_writers() {
 
 void ReplicatedDatabase::release_idle_memory() {
     if (generation_ && !writers_.taken()) generation_->release_moved();
+}
+
+void ReplicatedDatabase::limit_page_caches(std::size_t bytes) {
+    for (PinningConnection* const connection : connections_) connection->limit_page_cache(bytes);
 }
 
 std::string ReplicatedDatabase::pinned_by() const {

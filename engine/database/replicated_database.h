@@ -37,6 +37,8 @@ public:
     virtual void note_pages(ReplicatedDatabase& database) = 0;  // the active layer has changed
     // The active layers are much larger than they should be: writers wait for the flush.
     virtual bool must_wait() const = 0;
+    virtual std::size_t page_cache_bytes() const = 0;  // of each connection, now
+    virtual void count_connection(int change) = 0;     // one more, or one less
 
 protected:
     ~DatabaseHost() = default;
@@ -81,6 +83,7 @@ public:
     // Moves the WAL as soon as it can be done, however small it is.
     void move_soon();
     void release_idle_memory();
+    void limit_page_caches(std::size_t bytes);
     void continue_writers();
     bool write_lock_held() const { return writers_.taken(); }
     void refuse_writers(std::optional<Error> error) { writers_.refuse(std::move(error)); }

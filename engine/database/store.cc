@@ -1,12 +1,15 @@
 // The store: all databases of a node, their flushes, the manifest, and snapshots. See database.h.
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <deque>
 
 #include "engine/base/check.h"
+#include "engine/base/limits.h"
 #include "engine/database/command.h"
 #include "engine/database/flush.h"
 #include "engine/database/manifest.h"
+#include "engine/database/memory.h"
 #include "engine/database/replicated_database.h"
 #include "engine/database/snapshot.h"
 #include "engine/database/vfs.h"
@@ -17,6 +20,7 @@ namespace {
 constexpr Duration kFullRetry = std::chrono::seconds(1);
 // Active pages beyond this many flushes' worth: writers wait until the flush under way is done.
 constexpr std::size_t kFlushesBehindMax = 4;
+constexpr std::size_t kPageCachesPart = 4;  // this fraction of SQLite's memory is for page caches
 
 std::string_view unusable_name(std::string_view name) {
     if (name.empty()) return "a database needs a name";
@@ -43,7 +47,8 @@ public:
           executor_(executor),
           clock_(clock),
           options_(options),
-          vfs_(clock, random),
+          share_(options.memory_bytes_max),
+          vfs_(clock, random, options.temporary_bytes_max),
           manifest_(std::move(manifest)) {}
     ~DiskStore() override { executor_.cancel(timer_); }
     Status load();
@@ -82,6 +87,8 @@ private:
     void note_proposed(ReplicatedDatabase& database, Index index) override;
     void note_pages(ReplicatedDatabase& database) override;
     bool must_wait() const override;
+    std::size_t page_cache_bytes() const override { return page_cache_bytes_; }
+    void count_connection(int change) override;
 
     ReplicatedDatabase* find_database(std::string_view name);
     ReplicatedDatabase& make_database(std::string_view name);
@@ -89,6 +96,7 @@ private:
     Status open_base(const ManifestEntry& entry);
     void remove_later(std::vector<std::string> files);
 
+    std::size_t page_cache_share() const;
     void arm_timer(Duration delay);
     void flush_interval_over();
     void flush_if_due();
@@ -101,6 +109,7 @@ private:
     Executor& executor_;
     Clock& clock_;
     const Options options_;
+    const MemoryShare share_;
     Vfs vfs_;
     const std::shared_ptr<ManifestFile> manifest_;
     std::map<std::string, std::unique_ptr<ReplicatedDatabase>, std::less<>> databases_;
@@ -112,6 +121,8 @@ private:
     Index log_durable_;
     std::uint64_t next_number_ = 1;
     std::size_t active_pages_ = 0;  // of all databases
+    std::size_t connections_ = 0;
+    std::size_t page_cache_bytes_ = page_cache_share();  // of each connection
     std::shared_ptr<FlushJob> flush_;
     bool flush_running_ = false;  // otherwise it waits for the log, or for disk space
     bool disk_full_ = false;
@@ -206,6 +217,22 @@ std::vector<std::string> DiskStore::names() const {
         if (database->committed_once()) names.push_back(name);
     }
     return names;
+}
+
+// Powers of two, so that not every connection that comes or goes changes all of them.
+std::size_t DiskStore::page_cache_share() const {
+    const std::size_t caches = options_.memory_bytes_max / kPageCachesPart;
+    const std::size_t share = std::bit_floor(caches / std::max<std::size_t>(connections_, 1));
+    const std::size_t least = std::min(limits::kPageCacheBytesMin, options_.page_cache_bytes);
+    return std::clamp(share, least, options_.page_cache_bytes);
+}
+
+void DiskStore::count_connection(int change) {
+    connections_ += static_cast<std::size_t>(change);
+    const std::size_t share = page_cache_share();
+    if (share == page_cache_bytes_) return;
+    page_cache_bytes_ = share;
+    for (const auto& [name, database] : databases_) database->limit_page_caches(share);
 }
 
 // --- the log ---

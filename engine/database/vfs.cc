@@ -9,12 +9,16 @@
 #include <thread>
 
 #include "engine/base/check.h"
+#include "engine/database/memory.h"
+#include "engine/database/temporary.h"
 
 namespace quorlite::database {
 
 struct Vfs::State {
+    explicit State(std::size_t temporary_bytes_max) : temporary(temporary_bytes_max) {}
+
     sqlite3_vfs vfs{};
-    sqlite3_vfs* system = nullptr;  // for files without a name
+    TemporarySpace temporary;  // for files without a name
     std::string name;
     const Clock* clock = nullptr;
 
@@ -224,7 +228,7 @@ Vfs::State* state_of(sqlite3_vfs* vfs);
 int open_file(sqlite3_vfs* vfs, const char* name, sqlite3_file* file, int flags, int* flags_out) {
     file->pMethods = nullptr;
     Vfs::State& state = *state_of(vfs);
-    if (name == nullptr) return state.system->xOpen(state.system, name, file, flags, flags_out);
+    if (name == nullptr) return state.temporary.open(file, flags, flags_out);
     std::string_view file_name(name);
     const bool wal = (flags & SQLITE_OPEN_WAL) != 0;
     if (wal && file_name.ends_with(kWalSuffix)) file_name.remove_suffix(kWalSuffix.size());
@@ -302,24 +306,24 @@ void configure_sqlite() {
     std::call_once(once, [] {
         sqlite3_config(SQLITE_CONFIG_MULTITHREAD);
         sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+        sqlite3_config(SQLITE_CONFIG_MALLOC, &memory_methods());
         QUORLITE_CHECK(sqlite3_initialize() == SQLITE_OK);
     });
 }
 
 }  // namespace
 
-Vfs::Vfs(const Clock& clock, Random& random) : state_(std::make_unique<State>()) {
+Vfs::Vfs(const Clock& clock, Random& random, std::size_t temporary_bytes_max) {
     configure_sqlite();
+    state_ = std::make_unique<State>(temporary_bytes_max);
     static std::atomic<std::uint64_t> last{0};
     state_->name = "quorlite-" + std::to_string(++last);
     state_->clock = &clock;
     state_->random_state = random.next();
-    state_->system = sqlite3_vfs_find(nullptr);
-    QUORLITE_CHECK(state_->system != nullptr);
 
     sqlite3_vfs& vfs = state_->vfs;
     vfs.iVersion = 2;
-    vfs.szOsFile = std::max(static_cast<int>(sizeof(VfsFile)), state_->system->szOsFile);
+    vfs.szOsFile = std::max(static_cast<int>(sizeof(VfsFile)), state_->temporary.file_bytes());
     vfs.mxPathname = kPathBytesMax;
     vfs.zName = state_->name.c_str();
     vfs.pAppData = state_.get();

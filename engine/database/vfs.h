@@ -4,7 +4,8 @@
 // Every connection opens a "file" named by its client number; behind it is the generation that was
 // current then. SQLite opens three things by that name: the database (pages below the WAL), the WAL
 // (frames) and the wal-index (shared memory). Nothing else can be opened by name, whatever SQL
-// says; files without a name (temporary tables, sorters, VACUUM) are the operating system's.
+// says; files without a name (temporary tables, sorters, VACUUM) are the operating system's,
+// within a limit.
 //
 // The database file is never written: SQLite's checkpoint is not used, and the journal mode cannot
 // change.
@@ -20,7 +21,7 @@ namespace quorlite::database {
 
 class Vfs {
 public:
-    Vfs(const Clock& clock, Random& random);
+    Vfs(const Clock& clock, Random& random, std::size_t temporary_bytes_max);
     Vfs(const Vfs&) = delete;
     Vfs& operator=(const Vfs&) = delete;
     ~Vfs();  // precondition: all connections are closed

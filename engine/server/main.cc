@@ -92,7 +92,12 @@ void add_tuning(CLI::App& app, NodeOptions& options) {
     app.add_option("--connections", options.connections_max, "Clients at the same time")
         ->capture_default_str()
         ->check(CLI::PositiveNumber);
-    add_size(app, "--page-cache", options.page_cache_bytes, "Memory for pages, per client");
+    add_size(app, "--page-cache", options.page_cache_bytes,
+             "Memory for pages, per client; less if there are many");
+    add_size(app, "--memory-max", options.memory_bytes_max,
+             "Memory for pages and values, of all clients");
+    add_size(app, "--temporary-max", options.temporary_bytes_max,
+             "Size of all temporary files, in TMPDIR");
     add_size(app, "--transaction-max", options.transaction_bytes_max, "Size of one transaction");
     add_size(app, "--flush-size", options.flush_bytes, "Changed pages that start a flush");
     add_size(app, "--log-tail", options.log_tail_bytes, "Log kept for nodes that fall behind");

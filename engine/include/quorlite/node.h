@@ -68,7 +68,10 @@ struct NodeOptions {
     std::chrono::milliseconds write_timeout{10'000};  // how long a write waits for a quorum
     std::chrono::milliseconds join_timeout{60'000};
     std::size_t connections_max = 10'000;     // clients
-    std::size_t page_cache_bytes = 2u << 20;  // per client's database
+    std::size_t page_cache_bytes = 2u << 20;  // per client's database; less if there are many
+    // Of SQLite: page caches, a quarter of it at most, and the values that statements work on.
+    std::size_t memory_bytes_max = 1u << 30;
+    std::size_t temporary_bytes_max = 1u << 30;  // of all temporary files, in TMPDIR
     std::size_t transaction_bytes_max = 256u << 20;
     std::size_t flush_bytes = 16u << 20;     // changed pages that start a flush to the files
     std::size_t log_tail_bytes = 64u << 20;  // log kept for nodes that fall behind

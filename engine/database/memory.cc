@@ -1,0 +1,89 @@
+#include "engine/database/memory.h"
+
+#include <malloc.h>
+#include <sqlite3.h>
+
+#include <atomic>
+#include <cstdlib>
+
+namespace quorlite::database {
+namespace {
+
+constexpr std::int64_t kLargeBytes = 64 << 10;
+// What a thread took and gave back is summed up here before all others see it.
+constexpr std::int64_t kUnreportedBytesMax = 64 << 10;
+
+std::atomic<std::int64_t> used{0};
+std::atomic<std::int64_t> limit{0};
+thread_local std::int64_t unreported = 0;
+
+std::int64_t size_of(void* piece) {
+    return static_cast<std::int64_t>(::malloc_usable_size(piece));
+}
+
+void count(std::int64_t bytes) {
+    unreported += bytes;
+    if (unreported < kUnreportedBytesMax && unreported > -kUnreportedBytesMax) return;
+    used.fetch_add(unreported, std::memory_order_relaxed);
+    unreported = 0;
+}
+
+bool refused(std::int64_t more) {
+    return more >= kLargeBytes && used.load(std::memory_order_relaxed) + unreported + more >
+                                      limit.load(std::memory_order_relaxed);
+}
+
+void* take(int size) {
+    if (refused(size)) return nullptr;
+    void* const piece = std::malloc(static_cast<std::size_t>(size));
+    if (piece != nullptr) count(size_of(piece));
+    return piece;
+}
+
+void give_back(void* piece) {
+    if (piece == nullptr) return;
+    count(-size_of(piece));
+    std::free(piece);
+}
+
+void* resize(void* piece, int size) {
+    const std::int64_t before = size_of(piece);
+    if (refused(size - before)) return nullptr;
+    void* const moved = std::realloc(piece, static_cast<std::size_t>(size));
+    if (moved != nullptr) count(size_of(moved) - before);
+    return moved;
+}
+
+int size_as_int(void* piece) {
+    return piece == nullptr ? 0 : static_cast<int>(size_of(piece));
+}
+int round_up(int size) {
+    return (size + 7) & ~7;
+}
+int begin(void*) {
+    return SQLITE_OK;
+}
+void end(void*) {}
+
+}  // namespace
+
+MemoryShare::MemoryShare(std::size_t bytes) : bytes_(bytes) {
+    limit += static_cast<std::int64_t>(bytes_);
+}
+
+MemoryShare::~MemoryShare() {
+    limit -= static_cast<std::int64_t>(bytes_);
+}
+
+std::size_t sqlite_memory_bytes() {
+    const std::int64_t bytes = used.load(std::memory_order_relaxed) + unreported;
+    return bytes > 0 ? static_cast<std::size_t>(bytes) : 0;
+}
+
+const sqlite3_mem_methods& memory_methods() {
+    static constexpr sqlite3_mem_methods kMethods = {take,     give_back, resize, size_as_int,
+                                                     round_up, begin,     end,    nullptr};
+    return kMethods;
+}
+
+}  // namespace quorlite::database

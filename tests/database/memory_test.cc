@@ -1,0 +1,122 @@
+// What SQLite may hold: page caches in sum, values, temporary files.
+#include "engine/database/memory.h"
+
+#include <gmock/gmock.h>
+
+#include "tests/database/support.h"
+
+namespace quorlite::database {
+namespace {
+
+constexpr std::size_t kMiB = 1u << 20;
+
+class MemoryTest : public testing::Test {
+protected:
+    static Options bounded() {
+        Options options;
+        options.memory_bytes_max = 64 * kMiB;
+        options.temporary_bytes_max = 4 * kMiB;
+        return options;
+    }
+
+    MemoryTest() {
+        EXPECT_OK(node_.open());
+        writer_ = std::make_unique<Writer>(node_, log_);
+        EXPECT_OK(writer_->run("CREATE TABLE t(id INTEGER PRIMARY KEY, x)"));
+        EXPECT_OK(
+            writer_->run("WITH RECURSIVE g(a) AS (SELECT 1 UNION ALL SELECT a+1 FROM g LIMIT "
+                         "2000) INSERT INTO t SELECT a, randomblob(3000) FROM g"));
+        writer_->commit();
+        node_.flush();
+        before_ = sqlite_memory_bytes();
+    }
+    std::size_t more() const {
+        const std::size_t now = sqlite_memory_bytes();
+        return now > before_ ? now - before_ : 0;
+    }
+    Connection& connection() { return writer_->connection(); }
+
+    Node node_{1, bounded()};
+    Log log_;
+    std::unique_ptr<Writer> writer_;
+    std::size_t before_ = 0;
+};
+
+constexpr const char* kReadAll = "SELECT sum(length(x)) FROM t";
+
+TEST_F(MemoryTest, PageCachesOfManyConnectionsStayBelowTheirLimit) {
+    std::vector<std::unique_ptr<Connection>> connections;
+    for (int i = 0; i < 200; ++i) {
+        connections.push_back(node_.connect());
+        EXPECT_OK(execute(*connections.back(), kReadAll));
+        connections.back()->take_capture();
+    }
+    // A quarter is for pages; what else a connection has is small.
+    EXPECT_LT(more(), 16 * kMiB + connections.size() * (64u << 10));
+    EXPECT_GT(more(), 4 * kMiB);
+    // One that works meanwhile gives its cache up when it is at rest.
+    connections.resize(2);
+    EXPECT_OK(execute(*connections.front(), kReadAll));
+    for (int i = 0; i < 200; ++i) connections.push_back(node_.connect());
+    const std::size_t at_work = more();
+    connections.front()->take_capture();
+    EXPECT_LT(more() + kMiB, at_work);
+    // With few of them each has its full cache again.
+    connections.resize(1);
+    const std::size_t small = sqlite_memory_bytes();
+    for (int i = 0; i < 2; ++i) {
+        EXPECT_OK(execute(*connections.front(), kReadAll));
+        connections.front()->take_capture();
+    }
+    EXPECT_GT(sqlite_memory_bytes(), small + kMiB);
+}
+
+TEST_F(MemoryTest, ClientsCannotRaiseTheirCaches) {
+    for (const char* const sql :
+         {"PRAGMA cache_size=-1000000", "PRAGMA main.cache_size=100000",
+          "PRAGMA default_cache_size=100000", "PRAGMA cache_spill=0", "PRAGMA temp_store=MEMORY"}) {
+        EXPECT_OK(execute(connection(), sql));
+    }
+    EXPECT_EQ(writer_->must_query("PRAGMA cache_size"), "-2048\n");
+    EXPECT_EQ(writer_->must_query("PRAGMA temp_store"), "0\n");
+    EXPECT_OK(execute(connection(), kReadAll));
+    EXPECT_LT(more(), 3 * kMiB);
+}
+
+TEST_F(MemoryTest, ValuesThatAreTooLargeTogetherAreAnError) {
+    std::string sql = "SELECT randomblob(10000000)";
+    for (int i = 0; i < 20; ++i) sql += ", randomblob(10000000)";
+    const Status status = execute(connection(), sql);
+    ASSERT_FALSE(status.ok());
+    EXPECT_EQ(status.error().code, 7);
+    EXPECT_THAT(status.error().message, testing::HasSubstr("too large to be held together"));
+    EXPECT_LT(more(), 2 * kMiB);
+    EXPECT_OK(execute(connection(), "SELECT randomblob(10000000)"));
+    EXPECT_EQ(writer_->must_query("PRAGMA integrity_check"), "ok\n");
+}
+
+TEST_F(MemoryTest, AWriteThatNeedsTooMuchMemoryIsUndone) {
+    const auto checksum = node_.checksum();
+    EXPECT_FALSE(writer_->run("UPDATE t SET x = randomblob(60000000) || 'x'").ok());
+    EXPECT_EQ(node_.checksum(), checksum);
+    EXPECT_OK(writer_->run("UPDATE t SET x = 1"));
+}
+
+TEST_F(MemoryTest, TemporaryFilesAreBounded) {
+    const char* const sort = "SELECT x FROM t ORDER BY x DESC LIMIT -1 OFFSET 1999";
+    for (const char* const sql : {sort, "CREATE TEMP TABLE copy AS SELECT * FROM t"}) {
+        const Status status = execute(connection(), sql);
+        ASSERT_FALSE(status.ok()) << sql;
+        EXPECT_EQ(status.error().code, 13) << sql;
+        EXPECT_THAT(status.error().message, testing::HasSubstr("temporary files are too large"));
+    }
+    EXPECT_LT(more(), 4 * kMiB);
+    // What failed gives its space back; temporary tables, when their connection closes.
+    writer_->reconnect();
+    for (int i = 0; i < 3; ++i) {
+        EXPECT_OK(execute(connection(), "SELECT x FROM t WHERE id < 900 ORDER BY x"));
+    }
+}
+
+}  // namespace
+}  // namespace quorlite::database
