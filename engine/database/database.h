@@ -228,7 +228,7 @@ public:
     virtual std::uint64_t received(std::size_t file) const = 0;
     virtual Status write(std::size_t file, std::uint64_t offset, ByteView bytes) = 0;  // any thread
     virtual Status sync() = 0;  // blocking: for a helper thread; before finish()
-    // What the source said after its last read. On the loop, before finish_install().
+    // What a source said after one of its reads; the highest counts. On the loop.
     virtual void set_consistent_from(Index index) = 0;
 };
 
@@ -282,6 +282,9 @@ public:
 
     virtual std::size_t memory_bytes() const = 0;  // frames and pages held
     virtual bool write_lock_held() const = 0;      // of any database
+    // Much more was applied than flushed, and a flush is under way, or waits for room: what would
+    // be applied next should wait for it, or memory grows without bound.
+    virtual bool behind() const = 0;
     // Runs on the loop when flushed_index() advanced.
     std::function<void()> on_flushed;
     // The disk is full (false) or has space again (true); flushing pauses meanwhile.
