@@ -77,6 +77,7 @@ public:
     std::size_t memory_bytes() const override;
     bool behind() const override;
     bool write_lock_held() const override;
+    bool behind() const override;
 
 private:
     // DatabaseHost
