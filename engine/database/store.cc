@@ -77,7 +77,6 @@ public:
     std::size_t memory_bytes() const override;
     bool behind() const override;
     bool write_lock_held() const override;
-    bool behind() const override;
 
 private:
     // DatabaseHost
