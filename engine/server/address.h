@@ -33,4 +33,10 @@ inline std::optional<HostPort> parse_address(std::string_view text) {
     return HostPort{std::string(host), std::string(port)};
 }
 
+// The address stands for every interface of a machine: one can listen there, but not connect to it.
+inline bool is_any_host(std::string_view address) {
+    const std::optional<HostPort> parts = parse_address(address);
+    return parts && (parts->host == "0.0.0.0" || parts->host == "::");
+}
+
 }  // namespace quorlite::server

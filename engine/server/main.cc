@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <charconv>
 #include <cstdio>
 #include <map>
 #include <optional>
@@ -61,6 +62,20 @@ void add_time(CLI::App& app, const char* name, std::chrono::milliseconds& value,
         ->type_name("TIME");
 }
 
+// A whole number from 1 on; CLI11 itself takes one that is too large for the largest.
+const CLI::Validator& count() {
+    static const CLI::Validator validator(
+        [](std::string& text) {
+            std::uint64_t number = 0;
+            const char* const end = text.data() + text.size();
+            const auto [parsed, error] = std::from_chars(text.data(), end, number);
+            if (error == std::errc() && parsed == end && number > 0) return std::string();
+            return "'" + text + "' is not a whole number from 1 to 18446744073709551615";
+        },
+        "COUNT");
+    return validator;
+}
+
 void add_size(CLI::App& app, const char* name, std::size_t& value, const char* help) {
     app.add_option(name, value, help)->transform(CLI::AsSizeValue(false))->capture_default_str();
 }
@@ -79,7 +94,7 @@ void add_identity(CLI::App& app, NodeOptions& options) {
         ->type_name("HOST:PORT,...");
     app.add_option("--id", options.id,
                    "The node's number, for a new node; chosen by itself if left out")
-        ->check(CLI::PositiveNumber);
+        ->check(count());
 }
 
 void add_tuning(CLI::App& app, NodeOptions& options) {
@@ -91,7 +106,7 @@ void add_tuning(CLI::App& app, NodeOptions& options) {
     add_time(app, "--join-timeout", options.join_timeout, "How long to try to join");
     app.add_option("--connections", options.connections_max, "Clients at the same time")
         ->capture_default_str()
-        ->check(CLI::PositiveNumber);
+        ->check(count());
     add_size(app, "--page-cache", options.page_cache_bytes,
              "Memory for pages, per client; less if there are many");
     add_size(app, "--memory-max", options.memory_bytes_max,
@@ -182,6 +197,7 @@ int main(int argc, char** argv) {
         "Exit status: 0 stopped as asked; 64 an option makes no sense; 70 broken (a disk write\n"
         "failed); 71 the directory cannot be used; 72 the port cannot be had; 73 the cluster does\n"
         "not take the node in; 74 the cluster has removed the node.");
+    app.allow_config_extras(CLI::config_extras_mode::error);
     app.set_config("--config", "", "A file with the same options, one `name = value` per line");
     add_identity(app, options);
     add_tuning(app, options);

@@ -1,5 +1,6 @@
 #include "quorlite/node.h"
 
+#include <algorithm>
 #include <condition_variable>
 #include <future>
 #include <mutex>
@@ -25,6 +26,7 @@ constexpr Duration kReadyInterval = std::chrono::milliseconds(5);
 constexpr std::chrono::milliseconds kPollInterval{2};
 constexpr std::chrono::milliseconds kFinishMax{1'500};
 constexpr int kHandoverAttempts = 3;
+constexpr std::size_t kSizeMax = std::size_t{1} << 40;  // of what is given as a size, in bytes
 // How long a node that was leader goes on answering "not leader" before it closes: a client that
 // hears it knows that nothing was done, one that only sees its connection close does not.
 constexpr std::chrono::milliseconds kFarewell{300};
@@ -60,31 +62,68 @@ std::string role_name(raft::RoleName role) {
     return "follower";
 }
 
-std::optional<NodeError> check(const NodeOptions& options) {
-    const auto wrong = [](std::string message) {
-        return NodeError{Kind::kOptions, std::move(message)};
-    };
-    const auto bad_address = [&](const std::string& address) {
-        return wrong("'" + address + "' is not of the form HOST:PORT");
-    };
-    if (options.directory.empty()) return wrong("a node needs a directory: give one with --dir");
-    if (!options.address.empty() && !server::parse_address(options.address)) {
-        return bad_address(options.address);
-    }
-    if (!options.listen.empty() && !server::parse_address(options.listen)) {
-        return bad_address(options.listen);
-    }
-    for (const std::string& address : options.join) {
-        if (!server::parse_address(address)) return bad_address(address);
-    }
-    if (options.join.size() > limits::kSeedsMax) {
-        return wrong("--join takes at most " + std::to_string(limits::kSeedsMax) +
-                     " addresses: a few members are enough, they know the others");
+NodeError wrong(std::string message) {
+    return NodeError{Kind::kOptions, std::move(message)};
+}
+
+std::optional<NodeError> check_address(const std::string& address) {
+    if (server::parse_address(address)) return std::nullopt;
+    return wrong("'" + address + "' is not of the form HOST:PORT; IPv6: [ADDRESS]:PORT");
+}
+
+std::optional<NodeError> check_addresses(const NodeOptions& options) {
+    std::vector<std::string> given = options.join;
+    if (!options.address.empty()) given.push_back(options.address);
+    if (!options.listen.empty()) given.push_back(options.listen);
+    for (const std::string& address : given) {
+        if (auto error = check_address(address)) return error;
     }
     if (options.address.size() > limits::kAddressBytesMax) {
         return wrong("the address is longer than " + std::to_string(limits::kAddressBytesMax) +
                      " bytes: use a shorter name");
     }
+    if (server::is_any_host(options.address)) {
+        return wrong("nobody can reach a node at " + options.address +
+                     ": give --address the name of this machine, and --listen this");
+    }
+    if (options.join.size() > limits::kSeedsMax) {
+        return wrong("--join takes at most " + std::to_string(limits::kSeedsMax) +
+                     " addresses: a few members are enough, they know the others");
+    }
+    const bool only_itself = std::all_of(options.join.begin(), options.join.end(),
+                                         [&](const auto& seed) { return seed == options.address; });
+    if (!options.join.empty() && only_itself) {
+        return wrong("--join names only the node itself: name another, or leave it out");
+    }
+    return std::nullopt;
+}
+
+std::optional<NodeError> check_sizes(const NodeOptions& options) {
+    struct Size {
+        const char* name;
+        std::size_t value;
+        std::size_t least;
+    };
+    for (const Size& size : {
+             Size{"--page-cache", options.page_cache_bytes, 32u << 10},
+             Size{"--memory-max", options.memory_bytes_max, 16u << 20},
+             Size{"--temporary-max", options.temporary_bytes_max, 1u << 20},
+             Size{"--transaction-max", options.transaction_bytes_max, 64u << 10},
+             Size{"--flush-size", options.flush_bytes, 64u << 10},
+             Size{"--log-tail", options.log_tail_bytes, 64u << 10},
+         }) {
+        if (size.value >= size.least && size.value <= kSizeMax) continue;
+        return wrong(std::string(size.name) + " is " + std::to_string(size.value) +
+                     " bytes: it must be from " + std::to_string(size.least) + " to " +
+                     std::to_string(kSizeMax));
+    }
+    return std::nullopt;
+}
+
+std::optional<NodeError> check(const NodeOptions& options) {
+    if (options.directory.empty()) return wrong("a node needs a directory: give one with --dir");
+    if (auto error = check_addresses(options)) return error;
+    if (auto error = check_sizes(options)) return error;
     if (options.heartbeat.count() <= 0 || options.heartbeat * 4 > options.election_timeout) {
         return wrong(
             "the election timeout must be at least four times the heartbeat: raise "

@@ -146,7 +146,56 @@ TEST_F(ErrorsTest, OptionsThatMakeNoSense) {
     expect(64, {"--heartbeat"},
            {"--dir", dir, "--address", "h:1", "--heartbeat", "1s", "--election-timeout", "2s"});
     expect(64, {"--disk"}, {"--dir", dir, "--address", "h:1", "--disk", "floppy"});
-    expect(64, {"--id"}, {"--dir", dir, "--address", "h:1", "--id", "-3"});
+    expect(64, {"--id", "'-3' is not a whole number"},
+           {"--dir", dir, "--address", "h:1", "--id", "-3"});
+    expect(64, {"--id", "is not a whole number"},
+           {"--dir", dir, "--address", "h:1", "--id", "99999999999999999999"});
+    expect(64, {"--connections", "'many' is not a whole number"},
+           {"--dir", dir, "--address", "h:1", "--connections", "many"});
+}
+
+TEST_F(ErrorsTest, AddressesThatNobodyCanReach) {
+    const std::string dir = path("node");
+    expect(64, {"'::1:9001' is not of the form", "[ADDRESS]:PORT"},
+           {"--dir", dir, "--address", "::1:9001"});
+    for (const char* const address : {"0.0.0.0:9001", "[::]:9001"}) {
+        expect(64, {"nobody can reach", address, "--listen"}, {"--dir", dir, "--address", address});
+    }
+    expect(64, {"--join names only the node itself"},
+           {"--dir", dir, "--address", "h:1", "--join", "h:1"});
+}
+
+TEST_F(ErrorsTest, SizesThatMakeNoSense) {
+    for (const char* const option : {"--page-cache", "--memory-max", "--temporary-max",
+                                     "--transaction-max", "--flush-size", "--log-tail"}) {
+        for (const char* const size : {"0", "10EB"}) {
+            expect(64, {option, "it must be from"},
+                   {"--dir", path("node"), "--address", "h:1", option, size});
+        }
+    }
+}
+
+TEST_F(ErrorsTest, ConfigurationFilesThatMakeNoSense) {
+    const std::string file = path("node.conf");
+    const auto expect_refused = [&](const char* line, const char* text) {
+        std::ofstream(file) << "dir = \"" << path("node") << "\"\n" << line << "\n";
+        expect(64, {text}, {"--config", file});
+    };
+    expect_refused("adress = \"h:1\"", "adress");
+    expect_refused("address = \"here\"", "'here' is not of the form");
+    expect_refused("connections = many", "--connections");
+    expect_refused("busy-timeout = 5parsecs", "--busy-timeout");
+    expect(64, {path("missing.conf")}, {"--config", path("missing.conf")});
+    expect(64, {root.string()}, {"--config", root.string()});
+}
+
+TEST_F(ErrorsTest, NamesAndIpv6AreAddresses) {
+    const std::string port = free_address().substr(std::string("127.0.0.1").size());
+    for (const std::string& address : {"localhost" + port, "[::1]" + port}) {
+        made_directory("node" + std::to_string(address.size()), address);
+    }
+    expect(72, {"cannot listen at nohost.invalid"},
+           {"--dir", path("unknown"), "--address", "nohost.invalid:9001"});
 }
 
 TEST_F(ErrorsTest, ANewNodeWithoutAnAddress) {
@@ -260,7 +309,7 @@ TEST_F(ErrorsTest, AJoinWithAnIdOrAddressThatIsTaken) {
             "1"});
     expect(73, {"the address " + first_address + " belongs to node 1"},
            {"--dir", path("third"), "--address", first_address, "--listen", free_address(),
-            "--join", first_address});
+            "--join", "localhost" + first_address.substr(first_address.find(':'))});
 }
 
 TEST_F(ErrorsTest, ASecondSignalEndsAtOnce) {
