@@ -393,6 +393,12 @@ Error SqliteConnection::error(int result) {
     if (TemporarySpace::take_exhausted() && (result & 0xff) == SQLITE_FULL) {
         found.message = "temporary files are too large: sort or materialise less, or add an index";
     }
+    if (found.code == SQLITE_IOERR_READ && current()) found.message = generation().read_error();
+    if (found.code == SQLITE_CORRUPT) {
+        found.message +=
+            ": if other nodes do not say so, this node's copy is damaged: remove it from "
+            "the cluster and let it join anew with an empty directory";
+    }
     if (!denial_.empty()) found = {SQLITE_AUTH, "not authorized: " + std::string(denial_)};
     if (client_->transaction_too_large) {
         client_->transaction_too_large = false;

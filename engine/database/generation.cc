@@ -70,13 +70,22 @@ int Generation::read_main(std::uint64_t offset, std::span<std::uint8_t> into) co
         return SQLITE_IOERR_SHORT_READ;
     }
     const auto number = static_cast<PageNumber>(page);
-    if (into.size() == kPageSize) {
-        return pages_->read(number, into.first<kPageSize>()) ? SQLITE_OK : SQLITE_IOERR_READ;
-    }
     std::array<std::uint8_t, kPageSize> whole;
-    if (!pages_->read(number, whole)) return SQLITE_IOERR_READ;
+    const bool is_page = into.size() == kPageSize;
+    const Status read = pages_->read(number, is_page ? into.first<kPageSize>() : PageBytes(whole));
+    if (!read) {
+        const std::lock_guard lock(read_error_mutex_);
+        read_error_ = read.error().message;
+        return SQLITE_IOERR_READ;
+    }
+    if (is_page) return SQLITE_OK;
     std::memcpy(into.data(), whole.data() + within, into.size());
     return SQLITE_OK;
+}
+
+std::string Generation::read_error() const {
+    const std::lock_guard lock(read_error_mutex_);
+    return read_error_;
 }
 
 std::uint64_t Generation::main_size() const {

@@ -126,6 +126,7 @@ public:
 
     // --- the VFS; results are SQLite's codes ---
     int read_main(std::uint64_t offset, std::span<std::uint8_t> into) const;
+    std::string read_error() const;  // why a page of the file could last not be read
     std::uint64_t main_size() const;
     int read_wal(std::uint64_t offset, std::span<std::uint8_t> into) const;
     int write_wal(Client& client, std::uint64_t offset, ByteView bytes);
@@ -256,6 +257,9 @@ private:
     std::condition_variable unlocked_;
     std::vector<std::weak_ptr<Client>> clients_;
     std::size_t sweep_at_ = 0;  // clients that call for forgetting those that are gone
+
+    mutable std::mutex read_error_mutex_;
+    mutable std::string read_error_;
 
     mutable std::mutex regions_mutex_;
     struct alignas(16) Region {

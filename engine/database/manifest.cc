@@ -142,7 +142,10 @@ Status ManifestFile::load() {
         if (!file) return file.error();
         slots_[slot] = std::move(*file);
         const auto bytes = read_whole(*slots_[slot]);
-        if (!bytes) return bytes.error();
+        if (!bytes) {
+            unreadable = bytes.error();
+            continue;
+        }
         std::uint64_t sequence = 0;
         auto manifest = decode_manifest(*bytes, &sequence);
         if (!manifest) {

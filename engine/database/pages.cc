@@ -70,7 +70,13 @@ Status Base::read(PageNumber page, PageBytes into) const {
         return {};
     }
     auto got = file->read(std::uint64_t{page - 1} * kPageSize, into);
-    if (!got) return std::move(got).error();
+    if (!got) {
+        Error error = std::move(got).error();
+        error.message +=
+            ": if the disk does not recover, remove this node from the cluster and let "
+            "it join anew with an empty directory";
+        return error;
+    }
     // A file torn by a crash can be short until the log has been applied again.
     std::memset(into.data() + *got, 0, kPageSize - *got);
     return {};

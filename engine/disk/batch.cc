@@ -130,6 +130,7 @@ void look_beyond(ByteView image, std::uint64_t segment, std::uint64_t from, std:
         if (!header || header->sequence <= sequence) continue;
         if (!scan.later) scan.later.emplace();
         scan.later->add(*header);
+        scan.written_end = std::max(scan.written_end, at + header->bytes());
     }
 }
 
@@ -244,6 +245,7 @@ SegmentScan scan_segment(ByteView image, std::uint64_t segment) {
         scan.batches.push_back({*header, *std::move(entries)});
         last = &scan.batches.back().header;
     }
+    scan.written_end = scan.end;
     // The batch that belongs at the end may have been torn there. Any later one was begun only when
     // that was durable.
     if (last != nullptr) {

@@ -81,6 +81,7 @@ struct SegmentScan {
     // Headers beyond the end that can have been written only after what belongs at the end was
     // durable: the segment is damaged there.
     std::optional<Traces> later;
+    std::uint64_t written_end = 0;  // of everything in the segment that was found
 };
 
 // Scans `image`, the bytes of segment number `segment`.

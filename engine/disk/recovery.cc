@@ -12,12 +12,16 @@ constexpr const char* kBarrierName = "log/barrier";
 constexpr std::size_t kBarrierSlotBytes = 4096;
 constexpr int kAsideMax = 9;  // files kept for one segment; the last is replaced
 constexpr const char* kUnfinishedName = "log/unfinished";
+constexpr std::size_t kReadAgainBytes = 4096;  // pieces of a segment that cannot be read as a whole
 
 struct Found {
     Segment segment;
     SegmentScan scan;
     bool aside = false;   // holds evidence of damage: to be kept under another name
     bool joined = false;  // part of the log
+    // What could not be read, from the first to the last such byte.
+    std::uint64_t unreadable_begin = 0;
+    std::uint64_t unreadable_end = 0;
 
     bool blank() const { return scan.batches.empty() && !scan.torn_head && !scan.later; }
     const BatchHeader& head() const { return scan.batches.front().header; }
@@ -71,6 +75,8 @@ public:
 
 private:
     Status find();
+    Status read_segment(Found& found);
+    Status require_readable_end() const;
     void join();
     void join_one(Found& found);
     bool try_join(Found& found);
@@ -115,6 +121,7 @@ Result<RecoveredDisk> Recovery::run(Index acknowledged) {
         }
     }
     if (status) status = find();
+    if (status) status = require_readable_end();
     if (status) {
         join();
         replay();
@@ -144,12 +151,56 @@ Status Recovery::find() {
         if (!synced) return synced;
         const auto size = (*file)->size();
         if (!size) return size.error();
-        Bytes image(*size - *size % kDiskBlock);
-        const auto count = (*file)->read(0, image);
-        if (!count) return count.error();
-        found_.push_back({.segment = {number, image.size(), *std::move(file)},
-                          .scan = scan_segment(ByteView(image).first(*count), number)});
+        found_.push_back(
+            {.segment = {number, *size - *size % kDiskBlock, *std::move(file)}, .scan = {}});
+        Status read = read_segment(found_.back());
+        if (!read) return read;
         result_.next_number = std::max(result_.next_number, number + 1);
+    }
+    return {};
+}
+
+// Blocks that cannot be read are taken for zeros, and so for damage.
+Status Recovery::read_segment(Found& found) {
+    const Segment& segment = found.segment;
+    Bytes image(segment.bytes);
+    auto count = segment.file->read(0, image);
+    if (!count && count.error().code != code::kIo) return count.error();
+    if (!count) {
+        std::fill(image.begin(), image.end(), std::uint8_t{0});
+        for (std::uint64_t at = 0; at < image.size(); at += kReadAgainBytes) {
+            const std::size_t size = std::min<std::size_t>(kReadAgainBytes, image.size() - at);
+            const auto piece = std::span(image).subspan(at, size);
+            if (segment.file->read(at, piece)) continue;
+            std::fill(piece.begin(), piece.end(), std::uint8_t{0});
+            if (found.unreadable_end == 0) found.unreadable_begin = at;
+            found.unreadable_end = at + size;
+        }
+        count = image.size();
+    }
+    found.scan = scan_segment(ByteView(image).first(*count), segment.number);
+    return {};
+}
+
+// A torn end is what a crash leaves, and was never acknowledged. What cannot be read there may have
+// been, and nothing says up to which index.
+Status Recovery::require_readable_end() const {
+    std::uint64_t last = 0;  // segment with anything in it
+    for (const Found& found : found_) {
+        if (!found.blank()) last = found.segment.number;
+    }
+    for (const Found& found : found_) {
+        if (found.unreadable_end == 0) continue;
+        const std::uint64_t number = found.segment.number;
+        const bool at_end = number == last && found.unreadable_end > found.scan.written_end;
+        const bool next_head = number == last + 1 && found.unreadable_begin == 0;
+        if (!at_end && !next_head) continue;
+        return Error{.code = code::kCorrupt,
+                     .message = segment_name(number) + " cannot be read at byte " +
+                                std::to_string(found.unreadable_begin) +
+                                ", where the log ends: what is lost there may have been "
+                                "acknowledged. If the disk does not recover, remove this node from "
+                                "the cluster and let it join anew with an empty directory"};
     }
     return {};
 }
@@ -379,7 +430,8 @@ Status Recovery::tidy_one(Found& found, std::uint64_t& expected) {
         result_.sealed = found.aside;
         return {};
     }
-    if (found.blank() && (expected == 0 || found.segment.number == expected)) {
+    const bool usable = found.blank() && found.unreadable_end == 0;
+    if (usable && (expected == 0 || found.segment.number == expected)) {
         expected = found.segment.number + 1;
         result_.ready.push_back(std::make_shared<Segment>(found.segment));
         return {};

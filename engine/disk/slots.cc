@@ -80,10 +80,14 @@ Status SlotFile::create(Disk& disk, const std::string& name, std::size_t slot_by
 
 Status SlotFile::load() {
     bool found = false;
+    Status unreadable;
     for (std::size_t i = 0; i < kSlots; ++i) {
         Bytes bytes(slot_bytes_);
         auto count = file_->read(i * slot_bytes_, bytes);
-        if (!count) return std::move(count).error();
+        if (!count) {  // as good as damaged: the other slot counts, and this one is written again
+            unreadable = std::move(count).error();
+            continue;
+        }
         const auto slot = decode_slot(ByteView(bytes).first(*count));
         if (!slot || (found && slot->sequence <= sequence_)) continue;
         found = true;
@@ -93,6 +97,7 @@ Status SlotFile::load() {
         if (slot->sequence > 0) content_.emplace(slot->content.begin(), slot->content.end());
     }
     if (found) return {};
+    if (!unreadable) return unreadable;
     return Error{
         .code = code::kCorrupt,
         .message = "the record \"" + name_ +

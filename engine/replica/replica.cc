@@ -21,6 +21,7 @@ constexpr Index kNeverProposed{std::numeric_limits<std::uint64_t>::max()};
 
 constexpr Duration kTickMax = std::chrono::milliseconds(100);
 constexpr Duration kTickMin = std::chrono::milliseconds(1);
+constexpr Duration kAcknowledgedInterval = std::chrono::seconds(10);
 constexpr Duration kPromotionMax = std::chrono::seconds(50);  // as the real server
 
 Error not_leader() {
@@ -76,6 +77,7 @@ struct Replica::State {
     void tick();
     void tick_promotion();
     void tick_transfer();
+    void note_acknowledged();
 
     // --- snapshots and the log's tail ---
     void offer_snapshot(NodeId peer);
@@ -100,7 +102,7 @@ struct Replica::State {
     Seams seams;
     disk::Identity identity;
 
-    std::unique_ptr<disk::Records> records;
+    std::shared_ptr<disk::Records> records;
     std::unique_ptr<disk::Log> log;
     std::unique_ptr<database::Store> store;
     std::unique_ptr<raft::Core> core;
@@ -141,6 +143,10 @@ struct Replica::State {
     std::uint64_t weight = 0;
     bool disk_has_space = true;
     bool saving_mark = false;
+    // What the record `acknowledged` says, or will, and when it may be written next.
+    Index acknowledged_noted;
+    bool saving_acknowledged = false;
+    TimePoint acknowledged_due;
     bool pump_scheduled = false;
     bool was_member = false;
     TimerId tick_timer = TimerId::kNone;
@@ -256,6 +262,8 @@ Status Replica::State::open() {
         take_held();
     };
     store->log_durable(log->durable_index());
+    acknowledged_noted = records->acknowledged();
+    acknowledged_due = now() + kAcknowledgedInterval;
     pump();
     schedule_tick();
     return {};
@@ -449,6 +457,7 @@ void Replica::State::tick() {
     core->tick(now());
     tick_promotion();
     tick_transfer();
+    note_acknowledged();
     writes.expire(now(), no_quorum(options.write_timeout));
     reads.expire(now(), no_quorum(options.write_timeout));
     sender->release_silent(now());
@@ -475,6 +484,24 @@ void Replica::State::tick_promotion() {
 void Replica::State::tick_transfer() {
     if (!transfer_done || core->transferring() || !is_leading()) return;
     std::exchange(transfer_done, nullptr)(Error{code::kError, "leadership transfer failed"});
+}
+
+// Damage to the end of the log looks like a write that a crash tore, and that nobody was told of.
+// The record of what is committed tells them apart; it is written now and then.
+void Replica::State::note_acknowledged() {
+    const Index index = std::min(core->commit_index(), core->durable_index());
+    if (saving_acknowledged || index <= acknowledged_noted || now() < acknowledged_due) return;
+    acknowledged_noted = index;
+    acknowledged_due = now() + kAcknowledgedInterval;
+    saving_acknowledged = true;
+    auto saved = std::make_shared<Status>();
+    seams.executor.background(
+        [records = records, index, saved] { *saved = records->save_acknowledged(index); },
+        [this, saved, guard = std::weak_ptr(alive)] {
+            if (guard.expired()) return;
+            saving_acknowledged = false;
+            if (!saved->ok()) fatal("the record cannot be saved: " + saved->error().message);
+        });
 }
 
 // --- snapshots and the log's tail

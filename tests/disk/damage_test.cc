@@ -177,6 +177,65 @@ TEST_F(DamageTest, AnySectorOfTheLog) {
     }
 }
 
+// Unlike a torn write it cannot be what a crash left: nothing is lost without being told.
+TEST_F(DamageTest, ABlockThatCannotBeRead) {
+    untraceable_ = 0;
+    int refused = 0;
+    int survived = 0;
+    for (const std::string& name : segments()) {
+        const std::uint64_t size = disk_.content(name).size();
+        for (std::uint64_t at = 0; at < size && !HasFailure(); at += kDiskBlock) {
+            SCOPED_TRACE(name + " unreadable at byte " + std::to_string(at));
+            const auto copy = disk_.clone();
+            copy->crash({});
+            copy->make_unreadable(name, at);
+            const auto tried = copy->clone();
+            tried->attach(executor_);
+            const auto opened =
+                Log::open(*tried, executor_, kTinySegments, Index(110), Index(), recovered_);
+            executor_.clear();
+            if (opened.ok()) {
+                ++survived;
+                check(*copy);
+                continue;
+            }
+            ++refused;
+            EXPECT_NE(opened.error().message.find(name + " cannot be read"), std::string::npos);
+            EXPECT_NE(opened.error().message.find("join anew"), std::string::npos);
+        }
+    }
+    EXPECT_GT(survived, 10);
+    EXPECT_GT(refused, 0);
+}
+
+TEST_F(DamageTest, ARecordThatCannotBeReadInOneCopyIsReadFromTheOther) {
+    for (const std::string name : {"vote", "snapshot", "acknowledged", "identity", "log/barrier"}) {
+        const std::uint64_t size = disk_.content(name).size();
+        for (const std::uint64_t at : {std::uint64_t{0}, size / 2}) {
+            const auto copy = disk_.clone();
+            copy->crash({});
+            copy->make_unreadable(name, at);
+            copy->attach(executor_);
+            const auto records = disk::Records::open(*copy);
+            ASSERT_TRUE(records.ok()) << records.error().message;
+            EXPECT_EQ(records.value()->hard_state(),
+                      (raft::HardState{.term = Term(3), .vote = NodeId(2)}));
+            open(*copy, Index());
+            EXPECT_TRUE(same(recovered_.entries, truth_));
+        }
+        const auto copy = disk_.clone();
+        copy->crash({});
+        copy->make_unreadable(name, 0);
+        copy->make_unreadable(name, size / 2);
+        copy->attach(executor_);
+        const bool is_barrier = name.starts_with("log/");
+        const auto records = disk::Records::open(*copy);
+        EXPECT_EQ(records.ok(), is_barrier);
+        if (is_barrier) continue;
+        EXPECT_NE(records.error().message.find(name), std::string::npos);
+    }
+}
+
 TEST_F(DamageTest, ALostSegment) {
     untraceable_ = kLastSegmentEntries;
     const auto names = segments();

@@ -83,7 +83,7 @@ class Load:
         self.cluster.until(lambda: self.acknowledged >= goal, timeout, f"{more} more writes")
 
     def longest_silence_ms(self, since):
-        times = sorted(t for writer in self.writers for t in writer.acknowledged.values() if t >= since)
+        times = sorted(t for writer in self.writers for t in list(writer.acknowledged.values()) if t >= since)
         return 1000 * max((b - a for a, b in zip([since] + times, times)), default=1e6)
 
     def stop_and_check(self, errors_allowed=False, doubts_allowed=True):

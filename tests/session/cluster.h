@@ -52,6 +52,7 @@ public:
     void isolate(std::size_t id) { isolated_.insert(NodeId(id)); }
     void heal() { isolated_.clear(); }
 
+    sim::SimDisk& disk(std::size_t id = 1) { return nodes_.at(id - 1)->disk; }
     // From now on every job that node `id` does in the background takes so long.
     void slow_down(std::size_t id, Duration delay) { nodes_.at(id - 1)->executor.delay = delay; }
 

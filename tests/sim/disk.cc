@@ -34,8 +34,9 @@ struct SimDisk::Change {
 struct SimDisk::Inode {
     std::uint64_t number = 0;  // for an order that does not depend on addresses
     Bytes durable;
-    Bytes content;               // durable, with all changes
-    std::deque<Change> changes;  // the first is not durable
+    Bytes content;                       // durable, with all changes
+    std::deque<Change> changes;          // the first is not durable
+    std::set<std::uint64_t> unreadable;  // blocks
 
     // Changes that are durable, and have nothing before them that is not, are part of the content.
     void settle() {
@@ -72,6 +73,10 @@ public:
         Status status = begin(DiskOperation::Kind::kRead, offset, into.size());
         if (!status) return std::move(status).error();
         disk_.finished();
+        const auto bad = inode_->unreadable.lower_bound(offset / kDiskBlock);
+        if (bad != inode_->unreadable.end() && *bad * kDiskBlock < offset + into.size()) {
+            return error(code::kIo, "read " + name_);
+        }
         const Bytes& content = inode_->content;
         if (offset >= content.size()) return std::size_t{0};
         const std::size_t count = std::min<std::size_t>(into.size(), content.size() - offset);
@@ -286,6 +291,10 @@ bool SimDisk::flip(const std::string& name, std::uint64_t offset, std::uint8_t m
     return true;
 }
 
+void SimDisk::make_unreadable(const std::string& name, std::uint64_t offset) {
+    names_.at(name)->unreadable.insert(offset / kDiskBlock);
+}
+
 std::vector<std::string> SimDisk::files() const {
     std::vector<std::string> names;
     for (const auto& [name, inode] : names_) names.push_back(name);
@@ -370,6 +379,9 @@ void SimDisk::apply(const Change& change, Bytes& content) {
 
 void SimDisk::change(Inode& inode, Change change) {
     change.number = ++changes_;
+    for (std::uint64_t at = 0; at + kDiskBlock <= change.bytes.size(); at += kDiskBlock) {
+        inode.unreadable.erase((change.offset + at) / kDiskBlock);
+    }
     apply(change, inode.content);
     inode.changes.push_back(std::move(change));
     inode.settle();

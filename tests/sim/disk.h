@@ -103,6 +103,8 @@ public:
     void cut_after(std::uint64_t operation);
     // Damages one durable byte. False if the file is shorter.
     bool flip(const std::string& name, std::uint64_t offset, std::uint8_t mask);
+    // The block that holds this byte cannot be read before it is written again.
+    void make_unreadable(const std::string& name, std::uint64_t offset);
 
     // Runs before each read: for what is to happen in the middle of something.
     std::function<void()> on_read;
