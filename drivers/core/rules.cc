@@ -41,7 +41,7 @@ Judgement outcome_unknown(error_info error, const Situation& situation) {
     }
     Judgement judgement{Remedy::kNone, std::move(error), true, situation.in_transaction};
     judgement.error.verdict = verdict::in_doubt;
-    judgement.error.may_retry = situation.idempotent;
+    judgement.error.may_retry = true;  // by somebody who knows that twice does no harm
     return judgement;
 }
 

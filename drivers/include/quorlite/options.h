@@ -42,7 +42,7 @@ struct options {
 };
 
 struct call_options {
-    std::optional<std::chrono::milliseconds> timeout;  // instead of options::timeout
+    std::optional<std::chrono::milliseconds> timeout = {};  // instead of options::timeout
     // Executing the statement (or the transaction) twice does no harm: retry also in doubt.
     bool idempotent = false;
 };
