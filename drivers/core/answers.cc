@@ -198,10 +198,13 @@ void Connection::hold(const OperationPtr& operation, Piece piece, Time now) {
         changed_.push_back(operation);
         return;
     }
-    const error_info error{error_kind::usage, code::kTooBig,
+    const error_info error{error_kind::usage,
+                           code::kTooBig,
                            "more rows than may be held in memory: read them before the connection "
                            "is used for something else, or raise rows_held_bytes_max",
-                           address(), verdict::not_committed, false};
+                           address(),
+                           verdict::not_committed,
+                           false};
     const bool outstanding = !expected_.empty() && expected_.front().operation == operation;
     if (outstanding) return drop_in_flight(operation, error, now);
     operation->pieces.clear();
@@ -226,8 +229,8 @@ void Connection::take_failure(const OperationPtr& operation, const wire::Failure
 
 // An INTERRUPT stopped it. Inside a transaction a write that is stopped takes the rest with it.
 void Connection::take_stopped(const OperationPtr& operation) {
-    error_info error = judge_abandoned(false, error_kind::cancelled, "interrupted",
-                                       operation->situation());
+    error_info error =
+        judge_abandoned(false, error_kind::cancelled, "interrupted", operation->situation());
     error.node = address();
     if (operation->in_transaction && operation->standing != Effect::kRead) {
         lose_transaction(error);
@@ -275,9 +278,9 @@ bool Connection::read_dump(Time now) {
         if ((*header)->type != static_cast<std::uint8_t>(wire::ResponseType::kFiles)) {
             const auto message = in.next();
             if (message && !*message) return false;
-            const auto response =
-                message ? wire::decode_response((*message)->header, (*message)->body)
-                        : Result<wire::Response>(message.error());
+            const auto response = message
+                                      ? wire::decode_response((*message)->header, (*message)->body)
+                                      : Result<wire::Response>(message.error());
             if (response) answer(*response, now);
             if (!response) lose(response.error().message, error_kind::protocol, now);
             return main_.has_value();

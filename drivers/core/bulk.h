@@ -1,8 +1,8 @@
 // Bulk: rows to be inserted, packed into as few statements as possible.
 //
-// Rows are encoded as they come, straight into the parameter tuple of an INSERT with as many rows as
-// a narrow tuple has room for; every server understands that one. A full statement is handed out as
-// an operation, ready to be started.
+// Rows are encoded as they come, straight into the parameter tuple of an INSERT with as many rows
+// as a narrow tuple has room for; every server understands that one. A full statement is handed out
+// as an operation, ready to be started.
 #pragma once
 
 #include <optional>

@@ -1,7 +1,7 @@
 // Channel: one byte stream to one node. Requests become bytes, bytes become messages.
 //
-// Knows how much of what was asked the transport has taken: a request of which even one byte is left
-// cannot have been executed, and that decides whether it may be tried again after a loss.
+// Knows how much of what was asked the transport has taken: a request of which even one byte is
+// left cannot have been executed, and that decides whether it may be tried again after a loss.
 #pragma once
 
 #include <cstdint>

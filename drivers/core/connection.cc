@@ -6,8 +6,8 @@
 
 namespace quorlite::core {
 
-Connection::Connection(Target target, const options& settings,
-                       std::shared_ptr<Directory> directory, std::uint64_t seed)
+Connection::Connection(Target target, const options& settings, std::shared_ptr<Directory> directory,
+                       std::uint64_t seed)
     : target_(std::move(target)),
       settings_(settings),
       directory_(std::move(directory)),
@@ -214,8 +214,8 @@ void Connection::lose(const std::string& reason, error_kind kind, Time now) {
     trouble_ = node + ": " + reason;
     for (const Expected& lost : std::exchange(expected_, {})) {
         if (!lost.operation || lost.operation->finished) continue;
-        Judgement judgement = judge_loss(main_->sent(lost.mark), reason, kind,
-                                         lost.operation->situation());
+        Judgement judgement =
+            judge_loss(main_->sent(lost.mark), reason, kind, lost.operation->situation());
         judgement.error.node = node;
         lose_operation(lost.operation, std::move(judgement));
     }

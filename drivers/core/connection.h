@@ -156,7 +156,7 @@ private:
     Phase phase_ = Phase::kIdle;
     Time retry_at_ = {};
     Backoff backoff_;
-    std::string trouble_;  // why there is no connection
+    std::string trouble_;    // why there is no connection
     Time give_up_ = kNever;  // on dialling one node, or on opening
     std::optional<LeaderSearch> search_;
     ChannelId next_channel_ = 1;

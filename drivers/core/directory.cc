@@ -20,7 +20,8 @@ Directory::Candidates Directory::candidates(Time now, std::uint64_t random) cons
             if (node.role == role && node.address != leader_) same.push_back(node.address);
         }
         if (!same.empty()) {
-            std::rotate(same.begin(), same.begin() + static_cast<std::ptrdiff_t>(random % same.size()),
+            std::rotate(same.begin(),
+                        same.begin() + static_cast<std::ptrdiff_t>(random % same.size()),
                         same.end());
         }
         for (std::string& address : same) {

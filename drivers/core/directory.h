@@ -2,8 +2,8 @@
 //
 // Which nodes there are, who led last, and which nodes did not answer lately. A connection that
 // finds a new leader tells the others through it, so that only one of them runs into the old one. A
-// node that failed is asked last, and while any other node may know more, not at all for a time that
-// doubles with every failure: a dead node costs nothing once it is known.
+// node that failed is asked last, and while any other node may know more, not at all for a time
+// that doubles with every failure: a dead node costs nothing once it is known.
 //
 // Thread safety: every function may be called from any thread.
 #pragma once

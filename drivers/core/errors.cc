@@ -65,4 +65,11 @@ void throw_error(error_info info) {
     throw error(std::move(info));
 }
 
+std::exception_ptr make_exception(error_info info) {
+    if (info.verdict == verdict::in_doubt) {
+        return std::make_exception_ptr(in_doubt_error(std::move(info)));
+    }
+    return std::make_exception_ptr(error(std::move(info)));
+}
+
 }  // namespace quorlite

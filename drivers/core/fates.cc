@@ -22,8 +22,8 @@ void Connection::fail_queued(const error_info& error) {
 }
 
 error_info Connection::late(const Operation& operation) const {
-    error_info error = judge_abandoned(false, error_kind::deadline, "not begun in time",
-                                       operation.situation());
+    error_info error =
+        judge_abandoned(false, error_kind::deadline, "not begun in time", operation.situation());
     if (phase_ != Phase::kReady && !trouble_.empty()) {
         error.kind = error_kind::unavailable;
         error.extended_code = code::kCannotOpen;
@@ -57,10 +57,10 @@ void Connection::expire(Time now) {
         if (each.operation && each.operation->deadline <= now) over.push_back(each.operation);
     }
     for (const OperationPtr& each : over) {
-        drop_in_flight(each,
-                       judge_abandoned(true, error_kind::deadline, "not answered in time",
-                                       each->situation()),
-                       now);
+        drop_in_flight(
+            each,
+            judge_abandoned(true, error_kind::deadline, "not answered in time", each->situation()),
+            now);
     }
     for (const OperationPtr& each : queue_) {
         next_deadline_ = std::min(next_deadline_, each->deadline);
@@ -74,8 +74,8 @@ void Connection::expire(Time now) {
 // could not be told from that of a later request.
 bool Connection::send_interrupt(const OperationPtr& operation, Time now) {
     const bool last = !expected_.empty() && expected_.back().operation == operation;
-    const bool statement = operation->kind == OperationKind::kExecute ||
-                           operation->kind == OperationKind::kQuery;
+    const bool statement =
+        operation->kind == OperationKind::kExecute || operation->kind == OperationKind::kQuery;
     if (!last || !statement || expected_.size() != 1 || operation->interrupted) return false;
     operation->interrupted = true;
     expect(wire::InterruptRequest{}, nullptr);
@@ -94,8 +94,8 @@ void Connection::abandon(const OperationPtr& operation, Time now) {
     if (operation->finished) return;
     const bool in_flight = operation->state == Operation::State::kInFlight &&
                            std::find(again_.begin(), again_.end(), operation) == again_.end();
-    error_info error = judge_abandoned(in_flight, error_kind::cancelled, "interrupted",
-                                       operation->situation());
+    error_info error =
+        judge_abandoned(in_flight, error_kind::cancelled, "interrupted", operation->situation());
     if (in_flight) {
         drop_in_flight(operation, std::move(error), now);
     } else {
@@ -118,8 +118,8 @@ void Connection::drop_in_flight(const OperationPtr& operation, error_info error,
     error.node = address();
     const bool barrier = operation->barrier();
     if (operation->in_transaction) {
-        const bool over = operation->standing == Effect::kCommit ||
-                          operation->standing == Effect::kRollback;
+        const bool over =
+            operation->standing == Effect::kCommit || operation->standing == Effect::kRollback;
         if (over) transaction_ = Transaction::kNone;
         if (!over) lose_transaction(error);
     }
@@ -143,8 +143,8 @@ void Connection::apply(const OperationPtr& operation, Judgement judgement, Time 
             judgement.error.verdict = verdict::in_doubt;
             judgement.error.may_retry = false;
         }
-        const bool over = operation->standing == Effect::kCommit ||
-                          operation->standing == Effect::kRollback;
+        const bool over =
+            operation->standing == Effect::kCommit || operation->standing == Effect::kRollback;
         if (over) transaction_ = Transaction::kNone;
         if (!over) lose_transaction(judgement.error);
     }
@@ -165,8 +165,8 @@ bool Connection::pause(const OperationPtr& operation, Time now) {
     if (!operation->backoff) {
         operation->backoff.emplace(settings_.retry_pause_min, settings_.retry_pause_max);
     }
-    operation->not_before = std::min(now + operation->backoff->next(random()),
-                                     operation->busy_until);
+    operation->not_before =
+        std::min(now + operation->backoff->next(random()), operation->busy_until);
     return true;
 }
 

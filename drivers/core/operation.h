@@ -1,8 +1,8 @@
 // Operation: one thing that a caller wants of a connection, and what became of it.
 //
 // The caller fills in the question and shares the object with the connection, which fills in the
-// answer. Until `finished`, rows (or parts of a dump) may come in pieces; the caller takes them with
-// take_piece(). What lies between is the connection's.
+// answer. Until `finished`, rows (or parts of a dump) may come in pieces; the caller takes them
+// with take_piece(). What lies between is the connection's.
 #pragma once
 
 #include <deque>
@@ -67,7 +67,8 @@ struct Operation {
     std::size_t values = 0;
     Preparing preparing = Preparing::kWhenRepeated;
     bool idempotent = false;
-    bool whole = false;  // no piece is taken before it is finished, so it may be run again until then
+    bool whole =
+        false;  // no piece is taken before it is finished, so it may be run again until then
     AdminRequest admin;
     Time deadline = kNever;
 

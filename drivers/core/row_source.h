@@ -1,5 +1,5 @@
-// row_source: what quorlite::rows reads from. Each front end has its own: the blocking one waits for
-// more, the other one has all rows already.
+// row_source: what quorlite::rows reads from. Each front end has its own: the blocking one waits
+// for more, the other one has all rows already.
 #pragma once
 
 #include "drivers/core/cursor.h"

@@ -42,8 +42,8 @@ bool Connection::send_first(Time now) {
     if (operation->busy_until == kNever) {
         operation->busy_until = later(now, settings_.busy_timeout);
     }
-    const bool statement = operation->kind == OperationKind::kExecute ||
-                           operation->kind == OperationKind::kQuery;
+    const bool statement =
+        operation->kind == OperationKind::kExecute || operation->kind == OperationKind::kQuery;
     if (statement) {
         send_statement(operation);
     } else if (operation->kind != OperationKind::kPrepare) {

@@ -181,9 +181,7 @@ public:
         if (out_.effect == Effect::kNone) out_.effect = Effect::kWrite;
         if (pragma_ && text == "=") out_.effect = Effect::kWrite;
     }
-    void finish() {
-        out_.yields_rows = out_.effect == Effect::kRead || pragma_ || returning_;
-    }
+    void finish() { out_.yields_rows = out_.effect == Effect::kRead || pragma_ || returning_; }
     // Whether a semicolon here ends the statement.
     bool ends() const { return !in_trigger_ || trigger_ended_; }
 

@@ -1,8 +1,8 @@
 // The statements that are prepared on one channel: a cache with a limit, and a memory of texts that
 // were seen once.
 //
-// The server numbers statements; the numbers die with the channel. A statement that has to make room
-// is finalized by the owner, who is told its number.
+// The server numbers statements; the numbers die with the channel. A statement that has to make
+// room is finalized by the owner, who is told its number.
 #pragma once
 
 #include <cstdint>

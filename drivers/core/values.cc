@@ -50,9 +50,9 @@ using std::chrono::year_month_day;
 
 std::size_t format_date(year_month_day date, char* into) noexcept {
     constexpr std::size_t kRoom = 40;
-    const int size = std::snprintf(into, kRoom, "%04d-%02u-%02u", static_cast<int>(date.year()),
-                                   static_cast<unsigned>(date.month()),
-                                   static_cast<unsigned>(date.day()));
+    const int size =
+        std::snprintf(into, kRoom, "%04d-%02u-%02u", static_cast<int>(date.year()),
+                      static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()));
     return static_cast<std::size_t>(size);
 }
 
@@ -65,9 +65,8 @@ std::size_t format_time(time_point time, char* into) noexcept {
         into + size, kRoom, " %02d:%02d:%02d", static_cast<int>(clock.hours().count()),
         static_cast<int>(clock.minutes().count()), static_cast<int>(clock.seconds().count())));
     if (clock.subseconds().count() != 0) {
-        size += static_cast<std::size_t>(
-            std::snprintf(into + size, kRoom - 9, ".%09lld",
-                          static_cast<long long>(clock.subseconds().count())));
+        size += static_cast<std::size_t>(std::snprintf(
+            into + size, kRoom - 9, ".%09lld", static_cast<long long>(clock.subseconds().count())));
         while (into[size - 1] == '0') --size;
     }
     size += static_cast<std::size_t>(std::snprintf(into + size, 7, "+00:00"));
@@ -156,7 +155,8 @@ bool parse_time(std::string_view text, time_point& into) noexcept {
         }
     }
     // What nanoseconds since 1970 can count.
-    if (!in.done() || year < std::chrono::year(1678) || year > std::chrono::year(2261)) return false;
+    if (!in.done() || year < std::chrono::year(1678) || year > std::chrono::year(2261))
+        return false;
     into = sys_days(date) + clock;
     return true;
 }

@@ -64,6 +64,10 @@ cluster::cluster(const cluster& other) = default;
 cluster& cluster::operator=(const cluster& other) = default;
 cluster::~cluster() = default;
 
+const std::shared_ptr<detail::cluster_state>& detail::state_of(const cluster& owner) {
+    return owner.state_;
+}
+
 connection cluster::connect_lazily(std::string_view database) {
     return {std::make_shared<detail::session>(state_, core::Target{{}, std::string(database)}), {}};
 }
@@ -73,8 +77,8 @@ result<connection> cluster::try_connect(std::string_view database) {
         error_info error;
         error.kind = error_kind::usage;
         error.extended_code = core::code::kMisuse;
-        error.message = "a database's name has 1 to " +
-                        std::to_string(wire::kDatabaseNameBytesMax) + " bytes";
+        error.message =
+            "a database's name has 1 to " + std::to_string(wire::kDatabaseNameBytesMax) + " bytes";
         return error;
     }
     connection made = connect_lazily(database);
@@ -100,8 +104,7 @@ result<node_info> cluster::try_leader() {
 
 result<void> cluster::try_add(const node_info& node) {
     // A node joins as a spare; any other role is given to it afterwards.
-    result<void> added =
-        done(ask(state_, {RequestType::kAdd, NodeId(node.id), node.address, 0}));
+    result<void> added = done(ask(state_, {RequestType::kAdd, NodeId(node.id), node.address, 0}));
     if (!added || node.role == node_role::spare) return added;
     return try_assign(node.id, node.role);
 }
@@ -141,8 +144,7 @@ result<void> cluster::try_dump(std::string_view database, const dump_sink& sink,
                                std::string_view node) {
     const auto session =
         std::make_shared<detail::session>(state_, core::Target{std::string(node), {}});
-    const OperationPtr dump =
-        core::make_admin({RequestType::kDump, {}, std::string(database), 0});
+    const OperationPtr dump = core::make_admin({RequestType::kDump, {}, std::string(database), 0});
     session->start(dump, {});
     while (true) {
         session->await_piece(dump, {});
@@ -166,12 +168,11 @@ public:
 
     result<std::vector<node_info>> load() override {
         const auto waiter = std::make_shared<Waiter>();
-        const auto look_up = sync::Resolution::begin(
-            name_ + ":" + std::to_string(port_), [waiter] {
-                const std::lock_guard lock(waiter->mutex);
-                waiter->done = true;
-                waiter->changed.notify_all();
-            });
+        const auto look_up = sync::Resolution::begin(name_ + ":" + std::to_string(port_), [waiter] {
+            const std::lock_guard lock(waiter->mutex);
+            waiter->done = true;
+            waiter->changed.notify_all();
+        });
         std::unique_lock lock(waiter->mutex);
         waiter->changed.wait_for(lock, kPatience, [&] { return waiter->done; });
         sync::Resolved resolved;

@@ -51,11 +51,10 @@ result<pool::lease> pool::try_acquire() {
         std::unique_lock lock(impl_->mutex);
         over = impl_->take_expired();
         const core::PoolQueue::Ticket ticket = impl_->queue.ask();
-        const bool granted =
-            impl_->freed.wait_for(lock, impl_->options.acquire_timeout, [&] {
-                grant = impl_->queue.grant(ticket, steady_clock::now());
-                return grant.has_value();
-            });
+        const bool granted = impl_->freed.wait_for(lock, impl_->options.acquire_timeout, [&] {
+            grant = impl_->queue.grant(ticket, steady_clock::now());
+            return grant.has_value();
+        });
         if (!granted) {
             impl_->queue.give_up(ticket);
             impl_->freed.notify_all();
@@ -71,8 +70,7 @@ result<pool::lease> pool::try_acquire() {
     // Whoever is next in the line may find another slot free.
     impl_->freed.notify_all();
     if (!borrowed) {
-        borrowed =
-            std::make_unique<connection>(impl_->owner.connect_lazily(impl_->database));
+        borrowed = std::make_unique<connection>(impl_->owner.connect_lazily(impl_->database));
     }
     lease lent(impl_, grant->slot, std::move(borrowed));
     // A ping repairs the connection if it can be repaired.

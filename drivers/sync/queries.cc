@@ -170,6 +170,10 @@ call_options queries::merged(const call_options& changed) const {
     return both;
 }
 
+const options& queries::settings() const {
+    return session_->settings();
+}
+
 std::string queries::node() const {
     return session_->node();
 }
@@ -329,31 +333,35 @@ result<void> connection::try_ping() {
 
 namespace detail {
 
-attempts::attempts(std::shared_ptr<session> own, const call_options& options)
-    : session_(std::move(own)),
-      idempotent_(options.idempotent),
-      deadline_(core::later(session_->now(),
-                            options.timeout.value_or(session_->settings().timeout))) {}
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+attempts::attempts(const options& settings, const call_options& chosen)
+    : pause_min_(settings.retry_pause_min),
+      pause_max_(settings.retry_pause_max),
+      idempotent_(chosen.idempotent),
+      deadline_(core::later(steady_clock::now(), chosen.timeout.value_or(settings.timeout))) {}
 
 call_options attempts::left() const {
-    const auto rest =
-        std::chrono::ceil<std::chrono::milliseconds>(deadline_ - session_->now());
-    return {std::max(rest, std::chrono::milliseconds(1)), false};
+    const auto rest = std::chrono::ceil<milliseconds>(deadline_ - steady_clock::now());
+    return {std::max(rest, milliseconds(1)), false};
+}
+
+std::optional<milliseconds> attempts::pause(const error_info& error) {
+    if (!core::may_rerun(error, idempotent_)) return std::nullopt;
+    const milliseconds longest = std::min(pause_max_, pause_min_ * (1 << std::min(failures_, 10u)));
+    ++failures_;
+    // Two that got into each other's way must not meet again: the clock's last digits differ.
+    const auto jitter = steady_clock::now().time_since_epoch().count() % 1000;
+    const milliseconds pause = longest / 2 + longest / 2 * jitter / 1000;
+    if (steady_clock::now() + pause >= deadline_) return std::nullopt;
+    return pause;
 }
 
 bool attempts::again(const error_info& error) {
-    if (!core::may_rerun(error, idempotent_)) return false;
-    const options& settings = session_->settings();
-    const auto longest = std::min(settings.retry_pause_max,
-                                  settings.retry_pause_min * (1 << std::min(failures_, 10u)));
-    ++failures_;
-    // Two that got into each other's way must not meet again: the clock's last digits differ.
-    const auto jitter = session_->now().time_since_epoch().count() % 1000;
-    const core::Duration pause =
-        core::Duration(longest) / 2 + core::Duration(longest) / 2 * jitter / 1000;
-    if (session_->now() + pause >= deadline_) return false;
-    std::this_thread::sleep_for(pause);
-    return true;
+    const std::optional<milliseconds> length = pause(error);
+    if (length) std::this_thread::sleep_for(*length);
+    return length.has_value();
 }
 
 }  // namespace detail

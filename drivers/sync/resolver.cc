@@ -40,8 +40,7 @@ Resolved resolve(const std::string& address, bool numeric_only) {
     hints.ai_socktype = SOCK_STREAM;
     hints.ai_flags = AI_NUMERICSERV | (numeric_only ? AI_NUMERICHOST : 0);
     addrinfo* list = nullptr;
-    const int status =
-        ::getaddrinfo(host.c_str(), address.c_str() + colon + 1, &hints, &list);
+    const int status = ::getaddrinfo(host.c_str(), address.c_str() + colon + 1, &hints, &list);
     if (status == EAI_NONAME && numeric_only) return {};
     if (status != 0) return failed(address, ::gai_strerror(status));
     Resolved resolved;

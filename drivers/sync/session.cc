@@ -113,9 +113,8 @@ void session::interrupt() noexcept {
 }
 
 session::Open* session::find(ChannelId channel) {
-    const auto found = std::find_if(channels_.begin(), channels_.end(), [&](const Open& each) {
-        return each.channel == channel;
-    });
+    const auto found = std::find_if(channels_.begin(), channels_.end(),
+                                    [&](const Open& each) { return each.channel == channel; });
     return found == channels_.end() ? nullptr : &*found;
 }
 

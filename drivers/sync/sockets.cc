@@ -145,8 +145,7 @@ private:
     }
 
     void sleep(Time until) {
-        const auto left = std::max(until == core::kNever ? std::chrono::hours(1)
-                                                         : until - now(),
+        const auto left = std::max(until == core::kNever ? std::chrono::hours(1) : until - now(),
                                    core::Duration::zero());
         const auto seconds = std::chrono::floor<std::chrono::seconds>(left);
         const timespec timeout = {static_cast<time_t>(seconds.count()),
@@ -212,8 +211,8 @@ private:
             }
             if (!each.dialling || each.resolution || each.descriptor.get() >= 0) continue;
             each.dialling = false;
-            events.push_back({each.channel, false, false,
-                              each.problem.empty() ? "no address" : each.problem});
+            events.push_back(
+                {each.channel, false, false, each.problem.empty() ? "no address" : each.problem});
         }
     }
 

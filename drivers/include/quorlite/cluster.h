@@ -52,9 +52,12 @@ struct dump_part {
     std::span<const std::byte> bytes;
 };
 
+class cluster;
+
 namespace detail {
 struct cluster_state;
-}
+QUORLITE_EXPORT const std::shared_ptr<cluster_state>& state_of(const cluster& owner);
+}  // namespace detail
 
 class QUORLITE_EXPORT cluster {
 public:
@@ -65,7 +68,9 @@ public:
     ~cluster();
 
     // A connection to a database, which is created if it is missing. Connects at once; see lazy.
-    quorlite::connection connect(std::string_view database) { return try_connect(database).value(); }
+    quorlite::connection connect(std::string_view database) {
+        return try_connect(database).value();
+    }
     result<quorlite::connection> try_connect(std::string_view database);
     // The same without connecting before the first call: cannot fail.
     quorlite::connection connect_lazily(std::string_view database);
@@ -110,6 +115,7 @@ public:
 
 private:
     friend class pool;
+    friend const std::shared_ptr<detail::cluster_state>& detail::state_of(const cluster& owner);
     std::shared_ptr<detail::cluster_state> state_;
 };
 

@@ -5,11 +5,12 @@
 // is over; whatever it reports has a verdict. A transaction is rolled back by its destructor.
 // run_transaction() runs a function in a transaction, again as a whole where that is safe.
 //
-// Errors: each call throws an error (in_doubt_error if nobody can know what became of the work); its
-// form named try_... returns the error instead. No call takes longer than its timeout.
+// Errors: each call throws an error (in_doubt_error if nobody can know what became of the work);
+// its form named try_... returns the error instead. No call takes longer than its timeout.
 //
 // Exception safety: strong for single statements that end as not_committed; after an error inside a
-// transaction that was lost (see error::may_retry) every further call fails until it is rolled back.
+// transaction that was lost (see error::may_retry) every further call fails until it is rolled
+// back.
 //
 // Lifetimes: everything made from a connection (transactions, statements, rows) keeps it open and
 // may outlive the connection object and the cluster object. Reconnecting loses what SQLite keeps
@@ -54,22 +55,25 @@ namespace detail {
 class session;
 
 template <class T>
-inline constexpr bool borrows = std::same_as<T, std::string_view> ||
-                                std::same_as<T, blob_view> || std::same_as<T, value_view>;
+inline constexpr bool borrows =
+    std::same_as<T, std::string_view> || std::same_as<T, blob_view> || std::same_as<T, value_view>;
 template <class T>
 inline constexpr bool borrows<std::optional<T>> = borrows<T>;
 
-// What is left of the time for something that takes several calls, and how they are retried.
+// What is left of the time for something that takes several calls, and when it is tried again.
 class QUORLITE_EXPORT attempts {
 public:
-    attempts(std::shared_ptr<session> session, const call_options& options);
+    attempts(const options& settings, const call_options& chosen);
     // For the calls of one attempt.
     call_options left() const;
-    // Waits a little and returns true if the whole may be tried again after this error.
+    // How long to wait before the whole is tried again after this error; nothing if it must not be.
+    std::optional<std::chrono::milliseconds> pause(const error_info& error);
+    // Waits that long. False if it must not be tried again.
     bool again(const error_info& error);
 
 private:
-    std::shared_ptr<session> session_;
+    std::chrono::milliseconds pause_min_;
+    std::chrono::milliseconds pause_max_;
     bool idempotent_;
     std::chrono::steady_clock::time_point deadline_;
     unsigned failures_ = 0;
@@ -155,8 +159,8 @@ public:
         return std::get<0>(*std::move(*row));
     }
 
-    // Compiles a statement and keeps it: where it is used often, the server need not parse it again.
-    // Statements used through the calls above are kept as well, from their second use on.
+    // Compiles a statement and keeps it: where it is used often, the server need not parse it
+    // again. Statements used through the calls above are kept as well, from their second use on.
     statement prepare(std::string_view sql);
     result<statement> try_prepare(std::string_view sql);
 
@@ -165,8 +169,8 @@ public:
     void execute_script(std::string_view sql) { try_execute_script(sql).value(); }
     result<void> try_execute_script(std::string_view sql, std::size_t* done = nullptr);
 
-    // All statements of the batch, sent without waiting for each other's answers. The results are in
-    // the order of the batch; each statement succeeds or fails by itself.
+    // All statements of the batch, sent without waiting for each other's answers. The results are
+    // in the order of the batch; each statement succeeds or fails by itself.
     std::vector<result<rows>> run(batch& statements);
 
     // The same with other call options: db.with({.idempotent = true}).execute(...).
@@ -193,13 +197,14 @@ protected:
     result<rows> try_query_whole(std::string_view sql, arguments bound);
     error_info no_row() const;
     call_options merged(const call_options& changed) const;
+    const options& settings() const;
 
     std::shared_ptr<detail::session> session_;
     call_options options_;
 };
 
-// Statements for queries::run(). Errors: those of execute(), reported by run(). Lifetimes: arguments
-// are copied. Thread safety: none.
+// Statements for queries::run(). Errors: those of execute(), reported by run(). Lifetimes:
+// arguments are copied. Thread safety: none.
 class QUORLITE_EXPORT batch {
 public:
     batch();
@@ -287,7 +292,8 @@ private:
 
 // Inserts rows as they are added, many per statement, and many statements under way at once. Errors
 // may be those of rows added earlier; after one every call fails with it, and the transaction is to
-// be rolled back. Nothing is certain before finish(). Memory is bounded by options::pipelined_bytes_max.
+// be rolled back. Nothing is certain before finish(). Memory is bounded by
+// options::pipelined_bytes_max.
 class QUORLITE_EXPORT bulk_insert {
 public:
     bulk_insert(bulk_insert&& other) noexcept;
@@ -330,7 +336,7 @@ public:
     auto run_transaction(Function&& function, const call_options& changed = {},
                          transaction_kind kind = transaction_kind::write) {
         using Value = std::invoke_result_t<Function&, transaction&>;
-        detail::attempts attempts(session_, changed);
+        detail::attempts attempts(settings(), changed);
         while (true) {
             try {
                 transaction tx = try_begin(kind, attempts.left()).value();
@@ -353,7 +359,7 @@ public:
                              transaction_kind kind = transaction_kind::write) {
         using Value = std::invoke_result_t<Function&, transaction&>;
         static_assert(detail::is_result<Value>, "the function must return a quorlite::result");
-        detail::attempts attempts(session_, changed);
+        detail::attempts attempts(settings(), changed);
         while (true) {
             Value value = attempt<Value>(function, kind, attempts.left());
             if (value.ok() || !attempts.again(value.error())) return value;

@@ -14,6 +14,7 @@
 // Thread safety: plain values; distinct objects may be used from distinct threads.
 #pragma once
 
+#include <exception>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -91,6 +92,7 @@ public:
 };
 
 [[noreturn]] QUORLITE_EXPORT void throw_error(error_info info);
+QUORLITE_EXPORT std::exception_ptr make_exception(error_info info);
 
 // A value, or why there is none.
 template <class T>

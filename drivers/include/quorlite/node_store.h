@@ -1,8 +1,8 @@
 // Where a client learns which nodes there are: a list, a file, or the DNS.
 //
 // What: a node_store is loaded when a cluster object is made, and saved whenever the cluster's own
-// list, read from the leader, turns out to be different. open_yaml_store() reads and writes the file
-// that go-dqlite's YamlNodeStore does.
+// list, read from the leader, turns out to be different. open_yaml_store() reads and writes the
+// file that go-dqlite's YamlNodeStore does.
 //
 // Errors: load() and save() return an error_info of kind store; a cluster goes on with the nodes it
 // knows if saving fails.
@@ -11,8 +11,8 @@
 //
 // Lifetimes: a cluster shares the ownership of its store.
 //
-// Thread safety: load() and save() are never called at the same time by one cluster; they may run on
-// any thread that uses it, and may block.
+// Thread safety: load() and save() are never called at the same time by one cluster; they may run
+// on any thread that uses it, and may block.
 #pragma once
 
 #include <cstdint>

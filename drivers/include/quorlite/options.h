@@ -31,9 +31,9 @@ struct options {
     // The list of nodes is read from the cluster this often, by connections in use.
     std::chrono::milliseconds refresh_interval{30'000};
 
-    std::size_t probes_max = 3;            // nodes asked for the leader at the same time
-    std::size_t statements_cached = 64;    // prepared statements kept per connection
-    std::size_t pipelined_max = 512;       // requests sent and not yet answered
+    std::size_t probes_max = 3;          // nodes asked for the leader at the same time
+    std::size_t statements_cached = 64;  // prepared statements kept per connection
+    std::size_t pipelined_max = 512;     // requests sent and not yet answered
     std::size_t pipelined_bytes_max = 1u << 20;
     // A stream of rows is read ahead up to the first; up to the second if the connection is needed
     // for something else before the rows have been read, or if a result is to be held as a whole.

@@ -31,8 +31,8 @@ namespace quorlite {
 struct pool_options {
     std::size_t size_max = 8;
     std::chrono::milliseconds acquire_timeout{30'000};
-    std::chrono::milliseconds check_after{2'000};    // idle for so long: asked before use
-    std::chrono::milliseconds idle_max{300'000};     // idle for so long: closed
+    std::chrono::milliseconds check_after{2'000};  // idle for so long: asked before use
+    std::chrono::milliseconds idle_max{300'000};   // idle for so long: closed
 };
 
 struct pool_usage {

@@ -93,7 +93,8 @@ private:
     std::size_t read(std::tuple<T...>& into, std::index_sequence<I...>) const {
         std::size_t good = 0;
         const std::size_t columns = column_count();
-        static_cast<void>(((I < columns && convert((*this)[I], std::get<I>(into)) && ++good) && ...));
+        static_cast<void>(
+            ((I < columns && convert((*this)[I], std::get<I>(into)) && ++good) && ...));
         return good;
     }
 

@@ -3,7 +3,8 @@
 // What: value_view borrows a value, value owns one. An argument is a value to be bound, by position
 // or, made by named(), by name; it is built implicitly from C++'s own types, from std::optional
 // (empty is NULL) and from dates and times. convert() is the way back. Times are bound as ISO 8601
-// text in UTC, as go-dqlite binds them, and read from that, from a date, or from seconds since 1970.
+// text in UTC, as go-dqlite binds them, and read from that, from a date, or from seconds since
+// 1970.
 //
 // Errors: convert() returns false if the value does not fit: NULL into anything but std::optional,
 // an integer out of range, text into a number. Nothing is parsed or rounded silently.

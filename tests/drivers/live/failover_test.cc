@@ -111,8 +111,8 @@ void work(const cluster& nodes, int thread, const std::atomic<bool>& over, Recor
 
 void check(connection& db, Record& record) {
     std::map<std::int64_t, int> found;
-    for (const auto& [id, times] : db.query<std::int64_t, int>(
-             "SELECT id, count(*) FROM writes GROUP BY id")) {
+    for (const auto& [id, times] :
+         db.query<std::int64_t, int>("SELECT id, count(*) FROM writes GROUP BY id")) {
         found[id] = times;
         EXPECT_EQ(times, 1) << "write " << id << " was applied twice";
     }

@@ -75,8 +75,8 @@ Process Process::start(const std::vector<std::string>& command, const std::strin
                                        0644);
     ::posix_spawn_file_actions_adddup2(&actions, 1, 2);
     Process process;
-    const int status = ::posix_spawn(&process.pid_, arguments[0], &actions, nullptr,
-                                     arguments.data(), environ);
+    const int status =
+        ::posix_spawn(&process.pid_, arguments[0], &actions, nullptr, arguments.data(), environ);
     ::posix_spawn_file_actions_destroy(&actions);
     if (status != 0) throw std::runtime_error("cannot start " + command[0]);
     return process;
@@ -139,7 +139,12 @@ void Nodes::start(std::size_t index) {
         }
     } else {
         command = {variable("DQLITE_NODE", "build/release/tests/benchmark/dqlite_node"),
-                   "--id", number, "--address", addresses_[index], "--dir", own};
+                   "--id",
+                   number,
+                   "--address",
+                   addresses_[index],
+                   "--dir",
+                   own};
     }
     started_before_[index] = true;
     processes_[index] = Process::start(command, own + ".log");

@@ -23,9 +23,9 @@ public:
 
     static Process start(const std::vector<std::string>& command, const std::string& log);
     bool running() const { return pid_ > 0; }
-    void kill();             // SIGKILL, and waits
+    void kill();  // SIGKILL, and waits
     void signal(int number);
-    int stop();              // SIGTERM, and waits; the exit status
+    int stop();  // SIGTERM, and waits; the exit status
 
 private:
     pid_t pid_ = -1;
