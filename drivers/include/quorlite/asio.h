@@ -32,8 +32,8 @@
 #include <asio/executor_work_guard.hpp>
 #include <asio/post.hpp>
 #include <asio/use_awaitable.hpp>
+#include <concepts>
 #include <exception>
-#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -51,12 +51,14 @@ namespace quorlite::async {
 class parameters {
 public:
     parameters() = default;
-    parameters(std::initializer_list<argument> list)
-        : parameters(arguments(list.begin(), list.size())) {}
+    // Not a std::initializer_list: GCC 12 cannot keep one across a co_await.
+    template <class... Bound>
+        requires(sizeof...(Bound) > 0 && (std::constructible_from<argument, const Bound&> && ...))
+    parameters(const Bound&... bound) {
+        (keep(argument(bound)), ...);
+    }
     explicit parameters(arguments list) {
-        for (const argument& each : list) {
-            kept_.push_back({std::string(each.name()), value(each.view())});
-        }
+        for (const argument& each : list) keep(each);
     }
     std::vector<argument> view() const {
         std::vector<argument> list;
@@ -72,6 +74,9 @@ private:
         std::string name;
         value bound;
     };
+    void keep(const argument& each) {
+        kept_.push_back({std::string(each.name()), value(each.view())});
+    }
     std::vector<kept> kept_;
 };
 

@@ -1,169 +1,135 @@
 // The leader is killed every three seconds under a load of counters, transfers and reads.
 //
 // Afterwards: no acknowledged write is lost, none is there twice, whatever was reported as not
-// committed is not there, and nothing that is safe to retry has ever failed. How long it runs is
-// taken from $QUORLITE_FAILOVER_SECONDS, how many threads from $QUORLITE_FAILOVER_THREADS.
+// committed is not there, and nothing that is safe to retry has ever failed. With threads through
+// the blocking front end, and with coroutines through Asio's.
 #include <gtest/gtest.h>
 
+#include <asio/co_spawn.hpp>
+#include <asio/detached.hpp>
+#include <asio/io_context.hpp>
+#include <asio/use_awaitable.hpp>
 #include <atomic>
-#include <cstdlib>
-#include <map>
-#include <mutex>
 #include <thread>
 
+#include "quorlite/asio.h"
 #include "quorlite/quorlite.h"
-#include "tests/drivers/live/processes.h"
+#include "tests/drivers/live/ledger.h"
 
 namespace quorlite {
 namespace {
 
+using asio::use_awaitable;
 using std::chrono::milliseconds;
-using std::chrono::seconds;
+using testing::kAccounts;
+using testing::kTotal;
+using testing::Ledger;
 using testing::Nodes;
 
-constexpr int kAccounts = 32;
-constexpr std::int64_t kTotal = kAccounts * 1000;
+constexpr milliseconds kPause{20};
+constexpr const char* kWrite = "INSERT INTO writes VALUES(?)";
+constexpr const char* kCount = "UPDATE counters SET n = n + 1 WHERE id = ?";
+constexpr const char* kRegister = "INSERT OR IGNORE INTO counters VALUES(?, 0)";
+constexpr const char* kBook = "INSERT OR IGNORE INTO transfers VALUES(?)";
+constexpr const char* kMove = "UPDATE accounts SET amount = amount + ? WHERE id = ?";
+constexpr const char* kSum = "SELECT sum(amount) FROM accounts";
 
-long from_environment(const char* name, long fallback) {
-    const char* const text = std::getenv(name);
-    return text ? std::strtol(text, nullptr, 10) : fallback;
-}
-
-// What the threads were told, to be compared with what is there.
-struct Record {
-    std::mutex mutex;
-    std::map<std::int64_t, verdict> writes;
-    std::map<int, std::int64_t> counted;   // acknowledged increments, by thread
-    std::map<int, std::int64_t> in_doubt;  // by thread
-    std::vector<std::string> forbidden;    // errors that should not have been
-
-    void forbid(const error& failed) {
-        const std::lock_guard lock(mutex);
-        forbidden.emplace_back(failed.what());
-    }
-};
-
-void create(connection& db) {
-    db.execute_script(
-        "CREATE TABLE writes(id INTEGER); CREATE TABLE counters(id INTEGER PRIMARY KEY, n INTEGER);"
-        "CREATE TABLE accounts(id INTEGER PRIMARY KEY, amount INTEGER);"
-        "CREATE TABLE transfers(id INTEGER PRIMARY KEY)");
-    db.run_transaction([](transaction& tx) {
-        for (int i = 0; i < kAccounts; ++i) {
-            tx.execute("INSERT INTO accounts VALUES(?, 1000)", i);
-        }
-    });
-}
-
-// An insert that must not happen twice.
-void write(connection& db, std::int64_t id, Record& record) {
-    const result<outcome> done = db.try_execute("INSERT INTO writes VALUES(?)", id);
-    const std::lock_guard lock(record.mutex);
-    record.writes[id] = done ? verdict::committed : done.error().verdict;
-}
-
-void count(connection& db, int thread, Record& record) {
-    const result<outcome> done =
-        db.try_execute("UPDATE counters SET n = n + 1 WHERE id = ?", thread);
-    const std::lock_guard lock(record.mutex);
-    if (done) ++record.counted[thread];
-    if (!done && done.error().verdict == verdict::in_doubt) ++record.in_doubt[thread];
-}
+// ---- Threads ----
 
 // Can be done again, because it looks first whether it was done.
-void transfer(connection& db, std::int64_t id, Record& record) {
+void transfer(transaction& tx, std::int64_t id) {
+    if (tx.execute(kBook, id).rows_affected == 0) return;
+    tx.execute(kMove, -1, id % kAccounts);
+    tx.execute(kMove, 1, (id + 1) % kAccounts);
+}
+
+void step(connection& db, int client, std::int64_t id, Ledger& ledger) {
+    ledger.wrote(id, db.try_execute(kWrite, id));
+    ledger.counted(client, db.try_execute(kCount, client));
     try {
-        db.run_transaction(
-            [&](transaction& tx) {
-                const auto done = tx.execute("INSERT OR IGNORE INTO transfers VALUES(?)", id);
-                if (done.rows_affected == 0) return;
-                tx.execute("UPDATE accounts SET amount = amount - 1 WHERE id = ?", id % kAccounts);
-                tx.execute("UPDATE accounts SET amount = amount + 1 WHERE id = ?",
-                           (id + 1) % kAccounts);
-            },
-            {.idempotent = true});
+        db.run_transaction([&](transaction& tx) { transfer(tx, id); }, {.idempotent = true});
+        EXPECT_EQ(db.query_value<std::int64_t>(kSum), kTotal);
     } catch (const error& failed) {
-        record.forbid(failed);
+        ledger.forbid(failed.what());
     }
 }
 
-void read(connection& db, Record& record) {
-    try {
-        const auto total = db.query_value<std::int64_t>("SELECT sum(amount) FROM accounts");
-        EXPECT_EQ(total, kTotal);
-    } catch (const error& failed) {
-        record.forbid(failed);
-    }
-}
-
-void work(const cluster& nodes, int thread, const std::atomic<bool>& over, Record& record) {
-    connection db = cluster(nodes).connect("failover");
-    db.with({.idempotent = true}).execute("INSERT OR IGNORE INTO counters VALUES(?, 0)", thread);
-    for (std::int64_t step = 0; !over; ++step) {
-        const std::int64_t id = thread * 1'000'000 + step;
-        write(db, id, record);
-        count(db, thread, record);
-        transfer(db, id, record);
-        read(db, record);
-        std::this_thread::sleep_for(milliseconds(20));
-    }
-}
-
-void check(connection& db, Record& record) {
-    std::map<std::int64_t, int> found;
-    for (const auto& [id, times] :
-         db.query<std::int64_t, int>("SELECT id, count(*) FROM writes GROUP BY id")) {
-        found[id] = times;
-        EXPECT_EQ(times, 1) << "write " << id << " was applied twice";
-    }
-    for (const auto& [id, told] : record.writes) {
-        const bool there = found.contains(id);
-        EXPECT_TRUE(there || told != verdict::committed) << "lost: " << id;
-        EXPECT_TRUE(!there || told != verdict::not_committed) << "untrue: " << id;
-    }
-    for (const auto& [thread, n] : db.query<int, std::int64_t>("SELECT id, n FROM counters")) {
-        EXPECT_GE(n, record.counted[thread]);
-        EXPECT_LE(n, record.counted[thread] + record.in_doubt[thread]);
-    }
-    read(db, record);
-    for (const std::string& each : record.forbidden) ADD_FAILURE() << each;
-}
-
-TEST(Failover, NothingIsLostDoubledOrUntrue) {
-    const long run_seconds = from_environment("QUORLITE_FAILOVER_SECONDS", 12);
-    const long threads = from_environment("QUORLITE_FAILOVER_THREADS", 16);
+TEST(Failover, Threads) {
     Nodes nodes("failover");
-    const cluster cluster(nodes.addresses());
-    connection db = quorlite::cluster(cluster).connect("failover");
-    create(db);
-    Record record;
+    cluster cluster(nodes.addresses());
+    connection db = cluster.connect("failover");
+    testing::create_tables(db);
+    Ledger ledger;
     std::atomic<bool> over = false;
-    std::vector<std::thread> workers;
-    for (int i = 0; i < threads; ++i) {
-        workers.emplace_back([&, i] { work(cluster, i, over, record); });
+    std::vector<std::thread> threads;
+    for (int client = 0; client < testing::clients(); ++client) {
+        threads.emplace_back([&, client] {
+            connection own = cluster.connect("failover");
+            own.with({.idempotent = true}).execute(kRegister, client);
+            for (std::int64_t id = client * 1'000'000; !over; ++id) {
+                step(own, client, id, ledger);
+                std::this_thread::sleep_for(kPause);
+            }
+        });
     }
-    const auto end = std::chrono::steady_clock::now() + seconds(run_seconds);
-    int kills = 0;
-    while (std::chrono::steady_clock::now() + seconds(3) < end) {
-        std::this_thread::sleep_for(seconds(2));
-        const std::size_t victim = nodes.leader();
-        nodes.process(victim).kill();
-        ++kills;
-        std::this_thread::sleep_for(seconds(1));
-        nodes.start(victim);
-    }
+    testing::kill_leaders(nodes);
     over = true;
-    for (std::thread& each : workers) each.join();
-    check(db, record);
-    std::int64_t committed = 0;
-    std::int64_t in_doubt = 0;
-    for (const auto& [id, told] : record.writes) {
-        committed += told == verdict::committed;
-        in_doubt += told == verdict::in_doubt;
+    for (std::thread& each : threads) each.join();
+    ledger.check(db);
+}
+
+// ---- Coroutines ----
+
+asio::awaitable<void> transfer(async::connection& db, std::int64_t id) {
+    const outcome booked = co_await db.execute(kBook, {id}, use_awaitable);
+    if (booked.rows_affected == 0) co_return;
+    co_await db.execute(kMove, {-1, id % kAccounts}, use_awaitable);
+    co_await db.execute(kMove, {1, (id + 1) % kAccounts}, use_awaitable);
+}
+
+asio::awaitable<void> step(async::connection& db, int client, std::int64_t id, Ledger& ledger) {
+    ledger.wrote(id, co_await db.try_execute(kWrite, {id}, use_awaitable));
+    ledger.counted(client, co_await db.try_execute(kCount, {client}, use_awaitable));
+    try {
+        const auto body = [id](async::connection& own) { return transfer(own, id); };
+        co_await async::run_transaction(db, body, {.idempotent = true});
+        rows sum = co_await db.query(kSum, {}, use_awaitable);
+        EXPECT_TRUE(sum.next());
+        EXPECT_EQ(sum.get<std::int64_t>(0), kTotal);
+    } catch (const error& failed) {
+        ledger.forbid(failed.what());
     }
-    std::printf("%d leaders killed, %ld writes committed, %ld in doubt, %zu in all\n", kills,
-                committed, in_doubt, record.writes.size());
-    EXPECT_GT(committed, 0);
+}
+
+asio::awaitable<void> work(async::connection db, int client, const std::atomic<bool>& over,
+                           Ledger& ledger) {
+    co_await db.execute(kRegister, {client}, use_awaitable, {.idempotent = true});
+    for (std::int64_t id = client * 1'000'000; !over; ++id) {
+        co_await step(db, client, id, ledger);
+        co_await db.pause(kPause, use_awaitable);
+    }
+}
+
+TEST(Failover, Coroutines) {
+    Nodes nodes("coroutines");
+    cluster cluster(nodes.addresses());
+    connection db = cluster.connect("failover");
+    testing::create_tables(db);
+    Ledger ledger;
+    std::atomic<bool> over = false;
+    asio::io_context context;
+    for (int client = 0; client < testing::clients(); ++client) {
+        async::connection own(context.get_executor(), cluster, "failover");
+        asio::co_spawn(context, work(own, client, over, ledger),
+                       [&](const std::exception_ptr& failed) {
+                           if (failed) ledger.forbid("a coroutine ended by an exception");
+                       });
+    }
+    std::thread runner([&] { context.run(); });
+    testing::kill_leaders(nodes);
+    over = true;
+    runner.join();
+    ledger.check(db);
 }
 
 }  // namespace
