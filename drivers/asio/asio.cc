@@ -2,7 +2,6 @@
 #include "quorlite/asio.h"
 
 #include <asio/post.hpp>
-#include <asio/steady_timer.hpp>
 
 #include "drivers/asio/session.h"
 
@@ -83,20 +82,16 @@ OperationPtr make(const request& asked) {
     return *made;
 }
 
-std::shared_ptr<void> start_pause(const std::shared_ptr<session>& to, const request& asked,
-                                  std::unique_ptr<completion> waiting) {
-    const auto timer = std::make_shared<asio::steady_timer>(to->strand(), asked.pause);
-    const auto told = std::shared_ptr<completion>(std::move(waiting));
-    timer->async_wait([timer, told](const asio::error_code&) { told->complete({}); });
-    return timer;
-}
-
 }  // namespace
 
 std::shared_ptr<void> start(const std::shared_ptr<session>& to, request asked,
                             std::unique_ptr<completion> waiting) {
-    if (asked.kind == question::pause) return start_pause(to, asked, std::move(waiting));
     const auto told = std::make_shared<std::unique_ptr<completion>>(std::move(waiting));
+    if (asked.kind == question::pause) {
+        asio::post(to->strand(),
+                   [to, length = asked.pause, told] { to->pause(length, std::move(*told)); });
+        return nullptr;
+    }
     if (asked.kind == question::next) {
         const OperationPtr operation = std::static_pointer_cast<StreamKeeper>(asked.of)->operation;
         asio::post(to->strand(), [to, operation, told] { to->next(operation, std::move(*told)); });
@@ -121,12 +116,14 @@ asio::any_io_executor executor_of(const session& own) {
 
 }  // namespace detail
 
+connection::connection(std::shared_ptr<detail::session> session)
+    : session_(std::move(session)), keeper_(std::make_shared<detail::Keeper>(session_)) {}
+
 connection::connection(asio::any_io_executor executor, const cluster& owner,
                        std::string_view database)
-    : session_(std::make_shared<detail::session>(std::move(executor),
-                                                 quorlite::detail::state_of(owner),
-                                                 core::Target{{}, std::string(database)})),
-      keeper_(std::make_shared<detail::Keeper>(session_)) {}
+    : connection(std::make_shared<detail::session>(std::move(executor),
+                                                   quorlite::detail::state_of(owner),
+                                                   core::Target{{}, std::string(database)})) {}
 
 std::shared_ptr<void> connection::open_stream(detail::request asked) const {
     const core::OperationPtr operation = detail::make(asked);

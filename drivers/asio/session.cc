@@ -99,6 +99,8 @@ void session::close() {
         if (!each->finished) fail(each, closed());
         tell(each);
     }
+    for (const auto& [at, waiting] : pauses_) waiting->complete({closed()});
+    pauses_.clear();
     for (const auto& [channel, open] : channels_) transport_->close(channel);
     channels_.clear();
 }
@@ -241,16 +243,29 @@ void session::tell(const OperationPtr& operation) {
     told->complete(std::move(given));
 }
 
+void session::pause(std::chrono::milliseconds length, std::unique_ptr<completion> waiting) {
+    if (closed_) return waiting->complete({closed()});
+    pauses_.emplace(core::later(transport_->now(), length), std::move(waiting));
+    set_alarm();
+}
+
 void session::set_alarm() {
-    const Time at = connection_->wake_at();
+    Time at = connection_ ? connection_->wake_at() : core::kNever;
+    if (!pauses_.empty()) at = std::min(at, pauses_.begin()->first);
     if (at == alarm_) return;
     alarm_ = at;
-    transport_->alarm(at, [self = shared_from_this()] {
-        self->alarm_ = core::kNever;
-        if (self->closed_) return;
-        self->connection_->tick(self->transport_->now());
-        self->perform();
-    });
+    transport_->alarm(at, [self = shared_from_this()] { self->ring(); });
+}
+
+void session::ring() {
+    alarm_ = core::kNever;
+    if (closed_) return;
+    while (!pauses_.empty() && pauses_.begin()->first <= transport_->now()) {
+        pauses_.extract(pauses_.begin()).mapped()->complete({});
+    }
+    if (connection_) connection_->tick(transport_->now());
+    if (connection_) return perform();
+    set_alarm();
 }
 
 }  // namespace quorlite::async::detail

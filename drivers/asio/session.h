@@ -32,6 +32,7 @@ public:
     void start(const core::OperationPtr& operation, request asked,
                std::unique_ptr<completion> waiting);
     void next(const core::OperationPtr& operation, std::unique_ptr<completion> waiting);
+    void pause(std::chrono::milliseconds length, std::unique_ptr<completion> waiting);
     void interrupt(const core::OperationPtr& operation);
     void abandon(const core::OperationPtr& operation);
     void close();
@@ -59,6 +60,7 @@ private:
     void tell_changed();
     void tell(const core::OperationPtr& operation);
     void set_alarm();
+    void ring();
 
     const asio::any_io_executor executor_;
     const asio::any_io_executor strand_;
@@ -68,6 +70,7 @@ private:
     std::optional<core::Connection> connection_;
     std::map<ChannelId, Open> channels_;
     std::map<core::OperationPtr, Waiting> waiting_;
+    std::multimap<Time, std::unique_ptr<completion>> pauses_;
     Time alarm_ = core::kNever;
     bool closed_ = false;
 };

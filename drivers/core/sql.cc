@@ -159,7 +159,7 @@ public:
 
     void word(std::string_view text) {
         ++words_;
-        if (words_ == 1) first(text);
+        if (words_ == 1 && out_.effect == Effect::kNone) first(text);
         if (words_ > 1 && with_ && writes(text)) out_.effect = Effect::kWrite;
         if (pragma_ && acts(text)) out_.effect = Effect::kWrite;
         if (is(text, "returning")) returning_ = true;

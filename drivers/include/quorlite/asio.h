@@ -107,7 +107,7 @@ struct request {
 };
 
 struct answer {
-    std::optional<error_info> error;
+    std::optional<error_info> error = {};
     outcome done = {};
     rows found = {};
     bool more = false;
@@ -247,6 +247,7 @@ private:
 
 class connection {
 public:
+    explicit connection(std::shared_ptr<detail::session> session);  // for tests
     // Connects with the first operation.
     connection(asio::any_io_executor executor, const cluster& owner, std::string_view database);
     connection(const connection&) = default;

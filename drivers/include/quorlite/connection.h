@@ -328,7 +328,8 @@ public:
     result<transaction> try_begin(transaction_kind kind = transaction_kind::write,
                                   const call_options& changed = {});
 
-    // Calls function(transaction&) in a transaction and commits; returns what it returned. If that
+    // Calls function(transaction&) in a transaction and commits, unless the function has ended the
+    // transaction itself; returns what it returned. If that
     // ends as not_committed for a reason that may pass, everything is done again: the function must
     // have no other effects than those in the database. Its exceptions roll back and pass through.
     // A function that returns a result<T> is called by try_run_transaction() without exceptions.
@@ -342,11 +343,11 @@ public:
                 transaction tx = try_begin(kind, attempts.left()).value();
                 if constexpr (std::is_void_v<Value>) {
                     function(tx);
-                    tx.commit();
+                    if (tx.open()) tx.commit();
                     return;
                 } else {
                     Value value = function(tx);
-                    tx.commit();
+                    if (tx.open()) tx.commit();
                     return value;
                 }
             } catch (const error& failed) {
@@ -384,7 +385,7 @@ private:
         result<transaction> tx = try_begin(kind, left);
         if (!tx) return std::move(tx).error();
         Value value = function(*tx);
-        if (!value.ok()) return value;
+        if (!value.ok() || !tx->open()) return value;
         result<void> committed = tx->try_commit();
         if (!committed) return std::move(committed).error();
         return value;
