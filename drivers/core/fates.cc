@@ -76,7 +76,7 @@ bool Connection::send_interrupt(const OperationPtr& operation, Time now) {
     const bool last = !expected_.empty() && expected_.back().operation == operation;
     const bool statement =
         operation->kind == OperationKind::kExecute || operation->kind == OperationKind::kQuery;
-    if (!last || !statement || expected_.size() != 1 || operation->interrupted) return false;
+    if (!last || !statement || operation->interrupted) return false;
     operation->interrupted = true;
     expect(wire::InterruptRequest{}, nullptr);
     drain_by_ = later(now, settings_.interrupt_timeout);

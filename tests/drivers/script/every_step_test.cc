@@ -75,129 +75,127 @@ void insert(queries& into, std::int64_t number) {
     into.execute("INSERT INTO t VALUES(?)", number);
 }
 
-std::vector<Case> cases() {
-    return {
-        {"connect", {}, true, [](cluster& c) { c.connect("db"); }, co_connect},
-        {"ping", {}, true, [](cluster& c) { c.connect("db").ping(); }},
-        {"insert",
-         {1},
-         false,
-         [](cluster& c) {
-             auto db = c.connect_lazily("db");
-             insert(db, 1);
-         },
-         co_insert},
-        {"repeated inserts",
-         {1, 2, 3},
-         false,
-         [](cluster& c) {
-             auto db = c.connect("db");
-             for (int i = 1; i <= 3; ++i) insert(db, i);
-         },
-         co_repeated},
-        {"returning",
-         {1},
-         false,
-         [](cluster& c) { drain(c.connect("db").query("INSERT INTO t VALUES(?) RETURNING n", 1)); },
-         co_returning},
-        {"query value",
-         {},
-         true,
-         [](cluster& c) {
-             auto db = c.connect("db");
-             EXPECT_EQ(db.query_value<int>("SELECT n FROM t"), 100);
-         }},
-        {"read",
-         {},
-         true,
-         [](cluster& c) {
-             auto db = c.connect("db");
-             EXPECT_TRUE(db.query_row<int>("SELECT n FROM t").has_value());
-         },
-         co_read},
-        {"stream",
-         {},
-         false,
-         [](cluster& c) { drain(c.connect("db").query("SELECT n FROM t")); },
-         co_stream},
-        {"prepared",
-         {5},
-         false,
-         [](cluster& c) {
-             auto db = c.connect("db");
-             auto statement = db.prepare("INSERT INTO t VALUES(?)");
-             EXPECT_EQ(statement.parameter_count(), 1u);
-             statement.execute(5);
-         }},
-        {"transaction",
-         {1, 2},
-         false,
-         [](cluster& c) {
-             auto db = c.connect("db");
-             db.run_transaction([](transaction& tx) {
+const std::vector<Case> kCases = {
+    {"connect", {}, true, [](cluster& c) { c.connect("db"); }, co_connect},
+    {"ping", {}, true, [](cluster& c) { c.connect("db").ping(); }},
+    {"insert",
+     {1},
+     false,
+     [](cluster& c) {
+         auto db = c.connect_lazily("db");
+         insert(db, 1);
+     },
+     co_insert},
+    {"repeated inserts",
+     {1, 2, 3},
+     false,
+     [](cluster& c) {
+         auto db = c.connect("db");
+         for (int i = 1; i <= 3; ++i) insert(db, i);
+     },
+     co_repeated},
+    {"returning",
+     {1},
+     false,
+     [](cluster& c) { drain(c.connect("db").query("INSERT INTO t VALUES(?) RETURNING n", 1)); },
+     co_returning},
+    {"query value",
+     {},
+     true,
+     [](cluster& c) {
+         auto db = c.connect("db");
+         EXPECT_EQ(db.query_value<int>("SELECT n FROM t"), 100);
+     }},
+    {"read",
+     {},
+     true,
+     [](cluster& c) {
+         auto db = c.connect("db");
+         EXPECT_TRUE(db.query_row<int>("SELECT n FROM t").has_value());
+     },
+     co_read},
+    {"stream",
+     {},
+     false,
+     [](cluster& c) { drain(c.connect("db").query("SELECT n FROM t")); },
+     co_stream},
+    {"prepared",
+     {5},
+     false,
+     [](cluster& c) {
+         auto db = c.connect("db");
+         auto statement = db.prepare("INSERT INTO t VALUES(?)");
+         EXPECT_EQ(statement.parameter_count(), 1u);
+         statement.execute(5);
+     }},
+    {"transaction",
+     {1, 2},
+     false,
+     [](cluster& c) {
+         auto db = c.connect("db");
+         db.run_transaction([](transaction& tx) {
+             insert(tx, 1);
+             insert(tx, 2);
+         });
+     },
+     co_transaction},
+    {"rolled back",
+     {},
+     true,
+     [](cluster& c) {
+         auto db = c.connect("db");
+         db.run_transaction(
+             [](transaction& tx) {
                  insert(tx, 1);
-                 insert(tx, 2);
-             });
-         },
-         co_transaction},
-        {"rolled back",
-         {},
-         true,
-         [](cluster& c) {
-             auto db = c.connect("db");
-             db.run_transaction(
-                 [](transaction& tx) {
-                     insert(tx, 1);
-                     tx.rollback();
-                 },
-                 {}, transaction_kind::read);
-         }},
-        {"bulk",
-         {1, 2, 3},
-         false,
-         [](cluster& c) {
-             auto db = c.connect("db");
-             db.run_transaction([](transaction& tx) {
-                 auto bulk = tx.bulk_insert("t", {"n"});
-                 for (int i = 1; i <= 3; ++i) bulk.add(i);
-                 EXPECT_EQ(bulk.finish(), 3u);
-             });
-         }},
-        {"batch of reads",
-         {},
-         true,
-         [](cluster& c) {
-             auto db = c.connect("db");
-             batch both;
-             both.add("SELECT n FROM t").add("SELECT n FROM t");
-             for (auto& each : db.run(both)) drain(std::move(each).value());
-         }},
-        {"script",
-         {},
-         true,
-         [](cluster& c) { c.connect("db").execute_script("SELECT 1; -- no more\n SELECT 2;"); }},
-        {"nodes", {}, true, [](cluster& c) { EXPECT_EQ(c.nodes().size(), 3u); }},
-        {"dump",
-         {},
-         false,
-         [](cluster& c) {
-             std::size_t bytes = 0;
-             c.dump("db", [&](const dump_part& part) {
-                 bytes += part.bytes.size();
-                 return true;
-             });
-             EXPECT_EQ(bytes, 24u);
-         }},
-        {"pool",
-         {1},
-         false,
-         [](cluster& c) {
-             pool shared(c, "db");
-             auto lease = shared.acquire();
-             insert(*lease, 1);
-         }},
-    };
-}
+                 tx.rollback();
+             },
+             {}, transaction_kind::read);
+     }},
+    {"bulk",
+     {1, 2, 3},
+     false,
+     [](cluster& c) {
+         auto db = c.connect("db");
+         db.run_transaction([](transaction& tx) {
+             auto bulk = tx.bulk_insert("t", {"n"});
+             for (int i = 1; i <= 3; ++i) bulk.add(i);
+             EXPECT_EQ(bulk.finish(), 3u);
+         });
+     }},
+    {"batch of reads",
+     {},
+     true,
+     [](cluster& c) {
+         auto db = c.connect("db");
+         batch both;
+         both.add("SELECT n FROM t").add("SELECT n FROM t");
+         for (auto& each : db.run(both)) drain(std::move(each).value());
+     }},
+    {"script",
+     {},
+     true,
+     [](cluster& c) { c.connect("db").execute_script("SELECT 1; -- no more\n SELECT 2;"); }},
+    {"nodes", {}, true, [](cluster& c) { EXPECT_EQ(c.nodes().size(), 3u); }},
+    {"dump",
+     {},
+     false,
+     [](cluster& c) {
+         std::size_t bytes = 0;
+         c.dump("db", [&](const dump_part& part) {
+             bytes += part.bytes.size();
+             return true;
+         });
+         EXPECT_EQ(bytes, 24u);
+     }},
+    {"pool",
+     {1},
+     false,
+     [](cluster& c) {
+         pool shared(c, "db");
+         auto lease = shared.acquire();
+         insert(*lease, 1);
+     }},
+};
 
 // How it ended: nothing, or the error.
 using Ending = std::optional<error_info>;
@@ -288,11 +286,11 @@ void fail_every_step(Run run, const Case& tried, Fault fault) {
 class EveryStep : public ::testing::TestWithParam<Fault> {};
 
 TEST_P(EveryStep, Blocking) {
-    for (const Case& each : cases()) fail_every_step(run_blocking, each, GetParam());
+    for (const Case& each : kCases) fail_every_step(run_blocking, each, GetParam());
 }
 
 TEST_P(EveryStep, Asynchronous) {
-    for (const Case& each : cases()) {
+    for (const Case& each : kCases) {
         if (each.asynchronous) fail_every_step(run_asynchronous, each, GetParam());
     }
 }
