@@ -70,6 +70,7 @@ public:
     Status finish_install(SnapshotInstaller& installer) override;
 
     std::size_t memory_bytes() const override;
+    bool write_lock_held() const override;
 
 private:
     // DatabaseHost
@@ -217,6 +218,11 @@ Status DiskStore::apply(Index index, Term, ByteView command) {
     applied_ = index;
     flush_if_due();
     return {};
+}
+
+bool DiskStore::write_lock_held() const {
+    return std::any_of(databases_.begin(), databases_.end(),
+                       [](const auto& entry) { return entry.second->write_lock_held(); });
 }
 
 void DiskStore::committed(Index index) {

@@ -657,13 +657,14 @@ Index Replica::propose_capture(database::Connection& connection) {
     auto capture = connection.take_capture();
     if (!connection.current() || !state_->is_leading()) return kNeverProposed;
     database::Database& database = connection.database();
-    if (!capture) return database.newest_proposed();
-    const Result<Index> proposed =
-        state_->core->propose(state_->now(), std::move(capture->commands));
-    QUORLITE_CHECK(proposed.ok());  // a leader takes what its databases have committed already
-    database.proposed(*proposed);
-    state_->schedule_pump();
-    return *proposed;
+    if (capture) {
+        const Result<Index> proposed =
+            state_->core->propose(state_->now(), std::move(capture->commands));
+        QUORLITE_CHECK(proposed.ok());  // a leader takes what its databases have committed already
+        database.proposed(*proposed);
+        state_->schedule_pump();
+    }
+    return connection.read_committed() ? state_->applied : database.newest_proposed();
 }
 
 void Replica::when_committed(Index index, Done done) {
@@ -765,6 +766,11 @@ ReplicaStatus Replica::status() const {
             .peers = core.progress(),
             .memory_bytes = state_->store->memory_bytes(),
             .log_bytes = state_->log->bytes_on_disk()};
+}
+
+bool Replica::awaits_clients() const {
+    if (!state_->is_leading()) return false;
+    return state_->applied == state_->core->last_index() || state_->store->write_lock_held();
 }
 
 std::uint64_t Replica::weight() const {

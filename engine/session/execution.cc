@@ -297,7 +297,7 @@ void Execution::discard_rows() {
 }
 
 void Execution::fill_batch() {
-    Result<bool> row = statement().step();
+    Result<bool> row = streams_ ? statement().step_committed() : statement().step();
     if (row.ok()) {
         if (!sent_rows_) rows_.open(statement(), options_.legacy_null_types);
         rows_.begin_batch(batch_);

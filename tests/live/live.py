@@ -368,8 +368,29 @@ def garbage_peers(cluster):
     return report
 
 
+def short_life(cluster):
+    """A little of everything, with no limit of time: for builds that are slow but see every fault of memory and
+    threads, and report what they saw when a node ends."""
+    load = Load(cluster, writers=2)
+    load.wait_for(50, 120)
+    cluster.leader().kill_and_restart()
+    load.wait_for(50, 120)
+    reader = cluster.connect()
+    reader.send_query("WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT n FROM c")
+    time.sleep(0.5)
+    reader.close()
+    for node in cluster.nodes:
+        node.restart(60)
+        load.wait_for(20, 120)
+    report = load.stop_and_check()
+    statuses = [node.stop(60) for node in cluster.nodes]
+    assert statuses == [0, 0, 0], statuses
+    return report
+
+
 SCENARIOS = [leader_killed, leader_stopped_gracefully, rolling_restart, leader_paused, all_killed, connection_flood,
              limit_reached, half_messages, slow_writers, never_reading, vanished_clients, garbage_peers]
+ON_REQUEST = [short_life]
 OPTIONS = {limit_reached: ["--connections", "50"]}
 
 
@@ -397,7 +418,7 @@ def main():
     parser.add_argument("--directory", type=pathlib.Path, default=ROOT / "build/live")
     parser.add_argument("scenarios", nargs="*", metavar="SCENARIO")
     arguments = parser.parse_args()
-    known = {scenario.__name__: scenario for scenario in SCENARIOS}
+    known = {scenario.__name__: scenario for scenario in SCENARIOS + ON_REQUEST}
     unknown = set(arguments.scenarios) - set(known)
     if unknown:
         parser.error(f"no such scenario: {', '.join(unknown)}; there are {', '.join(known)}")
