@@ -117,6 +117,7 @@ void Connection::answer_prepare(const Expected& expected, const wire::Response& 
             operation = queue_.front();
             queue_.pop_front();
             situate(*operation);
+            operation->standing = Effect::kRead;  // it was compiled, not executed
         }
         if (operation) take_failure(operation, *failure, now);
         return;

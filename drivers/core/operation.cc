@@ -88,7 +88,10 @@ result<OperationPtr> make_statement(OperationKind kind, std::string_view sql, ar
     operation->yields_rows = text.yields_rows;
     operation->rolls_back_on_conflict = text.rolls_back_on_conflict;
     operation->savepoint = text.savepoint;
-    if (kind == OperationKind::kPrepare) return operation;
+    if (kind == OperationKind::kPrepare) {
+        operation->effect = Effect::kRead;  // compiling changes nothing
+        return operation;
+    }
     const auto ordered = order(text, values);
     if (!ordered) return ordered.error();
     if (ordered->size() != text.parameters) {
