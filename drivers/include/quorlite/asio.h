@@ -21,7 +21,8 @@
 // Thread safety: every function may be called from any thread. While a transaction is open, only
 // who began it should use the connection.
 //
-// This header needs Asio (1.22 or newer, standalone), and code that uses it links quorlite::asio.
+// This header needs Asio (1.22 or newer, standalone), and code that uses it links quorlite::asio,
+// which also tells old versions of Asio that Clang has coroutines.
 #pragma once
 
 #include <asio/any_io_executor.hpp>
@@ -337,6 +338,7 @@ private:
     std::shared_ptr<void> keeper_;  // closes the session when its last copy goes
 };
 
+#ifdef ASIO_HAS_CO_AWAIT
 // co_await run_transaction(db, function): calls function(connection&), a coroutine that returns
 // asio::awaitable<T>, in a transaction and commits; returns what it returned. If that ends as
 // not_committed for a reason that may pass, everything is done again.
@@ -367,10 +369,12 @@ auto run_transaction(connection db, Function function, call_options chosen = {},
             failure = std::current_exception();
         }
         // Nothing to roll back is not an error here.
-        co_await db.try_execute("ROLLBACK", {}, asio::use_awaitable);
+        static_cast<void>(co_await db.try_execute("ROLLBACK", {}, asio::use_awaitable));
         if (!pause) std::rethrow_exception(failure);
         co_await db.pause(*pause, asio::use_awaitable);
     }
 }
+
+#endif  // ASIO_HAS_CO_AWAIT
 
 }  // namespace quorlite::async

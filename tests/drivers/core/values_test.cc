@@ -23,7 +23,8 @@ TEST(Values, ConvertOnlyWhatFits) {
     EXPECT_EQ(read<bool>(value_view::of_integer(7, value_type::boolean)), true);
     EXPECT_EQ(read<std::string>(value_view::of_integer(7)), std::nullopt);
     EXPECT_EQ(read<std::string>(value_view()), std::nullopt);
-    EXPECT_EQ(read<std::optional<int>>(value_view()), std::optional<std::optional<int>>(std::in_place));
+    EXPECT_EQ(read<std::optional<int>>(value_view()),
+              std::optional<std::optional<int>>(std::in_place));
     EXPECT_EQ(read<std::optional<int>>(value_view::of_text("x")), std::nullopt);
 }
 
