@@ -29,7 +29,8 @@ inline constexpr int kSessionMovesPerTurn = 64;  // then other sessions have the
 inline constexpr std::size_t kPeerFrameBytesMax = 160u << 20;
 inline constexpr std::size_t kPeerQueueBytesMax = 32u << 20;
 inline constexpr std::size_t kPeersMax = 256;
-inline constexpr std::size_t kSeedsMax = 64;  // addresses of members to join
+inline constexpr std::size_t kSeedsMax = 64;                   // addresses of members to join
+inline constexpr std::size_t kHeldAppendBytesMax = 32u << 20;  // entries that wait for a flush
 inline constexpr std::size_t kSnapshotChunkBytes = 1u << 20;
 
 // The log on disk.

@@ -22,6 +22,10 @@ Error leadership_lost() {
     return Error{code::kLeadershipLost, "leadership lost"};
 }
 
+Error interrupted() {
+    return Error{code::kInterrupted, "interrupted"};
+}
+
 Error overloaded() {
     return Error{SQLITE_BUSY,
                  "too many statements run for long at the same time: try again, or run fewer"};
@@ -76,6 +80,7 @@ public:
     bool proposed_by_other() const override {
         return client_->taken_by_other.load(std::memory_order_relaxed);
     }
+    void prefer_committed() override;
     bool read_committed() const override {
         return client_->read_committed.load(std::memory_order_relaxed);
     }
@@ -88,7 +93,6 @@ public:
 
     // For its statements.
     Result<bool> step(sqlite3_stmt* statement);
-    Result<bool> step_committed(sqlite3_stmt* statement);
     void reset(sqlite3_stmt* statement);
     Error error(int result);
 
@@ -105,7 +109,8 @@ private:
     ConnectionContext context_;
     const std::shared_ptr<Client> client_;
     sqlite3* db_ = nullptr;
-    bool overloaded_ = false;  // the executor wants the statement to end
+    bool overloaded_ = false;       // the executor wants the statement to end
+    bool shows_committed_ = false;  // to what the next step begins
     std::atomic<bool> at_work_{
         false};  // from a step until take_capture(): another thread may hold a row
     std::atomic<bool> evicted_{false};
@@ -145,7 +150,6 @@ public:
     Status bind(int parameter, const wire::Value& value) override;
 
     Result<bool> step() override { return connection_.step(statement_); }
-    Result<bool> step_committed() override { return connection_.step_committed(statement_); }
     wire::Value value(int column) const override;
 
 private:
@@ -281,25 +285,25 @@ Result<Connection::Prepared> SqliteConnection::prepare(std::string_view sql) {
     return prepared;
 }
 
+// A failure may be due to the prefix, as when a table is not there yet: it is never reported, but
+// the statement runs again at the newest.
 Result<bool> SqliteConnection::step(sqlite3_stmt* statement) {
     begin_work();
+    const bool shown = std::exchange(shows_committed_, false);
     // What it goes on with keeps its snapshot; what reads no table has none.
-    if (!in_transaction() && sqlite3_stmt_busy(statement) == 0) client_->read_committed = false;
+    if (!in_transaction() && sqlite3_stmt_busy(statement) == 0) client_->read_committed = shown;
+    Result<bool> row = run(statement);
+    if (!shown) return row;
+    generation().hide_committed();
+    if (row.ok() || row.error().code == code::kInterrupted) return row;
+    sqlite3_reset(statement);
+    client_->read_committed = false;
     return run(statement);
 }
 
-// A failure may be due to the prefix, as when a table is not there yet: it is never reported, but
-// the statement runs again at the newest.
-Result<bool> SqliteConnection::step_committed(sqlite3_stmt* statement) {
-    if (in_transaction() || sqlite3_stmt_busy(statement) != 0) return step(statement);
+void SqliteConnection::prefer_committed() {
     begin_work();
-    const bool shown = generation().show_committed(*client_);
-    client_->read_committed = shown;
-    Result<bool> row = run(statement);
-    generation().hide_committed();
-    if (!shown || row.ok() || row.error().code == code::kInterrupted) return row;
-    sqlite3_reset(statement);
-    return step(statement);
+    if (!in_transaction()) shows_committed_ = generation().show_committed(*client_);
 }
 
 void SqliteConnection::begin_work() {
@@ -309,6 +313,7 @@ void SqliteConnection::begin_work() {
 }
 
 void SqliteConnection::end_work() {
+    if (std::exchange(shows_committed_, false)) generation().hide_committed();
     if (at_work_.exchange(false, std::memory_order_relaxed)) generation().count_at_work(-1);
 }
 
@@ -329,12 +334,14 @@ Result<bool> SqliteConnection::run(sqlite3_stmt* statement) {
         // The command is on its way to the log, and cannot be called back.
         if (!generation().published()) fatal("SQLite ran out of memory in the middle of a commit");
     }
+    const bool stopped = std::exchange(client_->stopped, false);
     if (result == SQLITE_ROW) return true;
     if (result == SQLITE_DONE) return false;
     if (evicted_.exchange(false)) {
         roll_back();
         return snapshot_too_old();
     }
+    if (stopped && current()) return interrupted();
     return error(result);
 }
 

@@ -103,9 +103,12 @@ struct Client : std::enable_shared_from_this<Client> {
     // What the last write met; for the connection, which must clear them.
     bool captured = false;
     bool transaction_too_large = false;
-    // The statement that runs must end: the next page that it reads is an error, once, so that it
-    // can still undo what it did. For operations that SQLite itself does not interrupt.
+    // The statement that runs must end: the next page that it reads is an error, once. For
+    // operations that SQLite itself does not interrupt. It has to look like a failed read: only
+    // after one of those SQLite knows that an undoing may have stopped half way, and forgets the
+    // pages that it has.
     std::atomic<bool> stop{false};
+    bool stopped = false;   // that read has happened; for the connection, which must clear it
     bool stepping = false;  // a statement runs
     std::atomic<bool> taken_by_other{
         false};  // another connection's take_capture() gave out its own

@@ -71,6 +71,7 @@ public:
 
     std::size_t memory_bytes() const override;
     bool write_lock_held() const override;
+    bool behind() const override;
 
 private:
     // DatabaseHost
@@ -265,9 +266,12 @@ void DiskStore::flush_if_due() {
     if (active_pages_ * kPageSize >= options_.flush_bytes) start_flush();
 }
 
+bool DiskStore::behind() const {
+    return flush_ && active_pages_ * kPageSize >= kFlushesBehindMax * options_.flush_bytes;
+}
+
 bool DiskStore::must_wait() const {
-    return flush_ && !disk_full_ &&
-           active_pages_ * kPageSize >= kFlushesBehindMax * options_.flush_bytes;
+    return behind() && !disk_full_;  // then writers are refused
 }
 
 void DiskStore::arm_timer(Duration delay) {

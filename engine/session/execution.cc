@@ -257,6 +257,7 @@ void Execution::permit() {
 
 void Execution::step() {
     phase_ = Phase::kStepped;
+    if (streams_ && !sent_rows_) handle_->connection().prefer_committed();
     waiting_ = stepping_ = true;
     ++steps_;
     executor_.step([this] { work(); },
@@ -297,7 +298,7 @@ void Execution::discard_rows() {
 }
 
 void Execution::fill_batch() {
-    Result<bool> row = streams_ ? statement().step_committed() : statement().step();
+    Result<bool> row = statement().step();
     if (row.ok()) {
         if (!sent_rows_) rows_.open(statement(), options_.legacy_null_types);
         rows_.begin_batch(batch_);

@@ -54,14 +54,26 @@ std::string column_text(sqlite3_stmt* statement, int column) {
     }
 }
 
-template <class First>
-Result<std::string> rows_of(Connection& connection, std::string_view sql, First first) {
+}  // namespace
+
+Result<std::string> query(Connection& connection, std::string_view sql) {
     auto prepared = connection.prepare(sql);
     if (!prepared) return std::move(prepared).error();
     if (!prepared->statement) return std::string();
-    Statement& statement = *prepared->statement;
+    return rows_of(*prepared->statement);
+}
+
+Result<std::string> query_committed(Connection& connection, std::string_view sql) {
+    auto prepared = connection.prepare(sql);
+    if (!prepared) return std::move(prepared).error();
+    connection.prefer_committed();
+    return rows_of(*prepared->statement);
+}
+
+Result<std::string> rows_of(Statement& statement) {
     std::string rows;
-    for (auto row = first(statement);; row = statement.step()) {
+    for (;;) {
+        const auto row = statement.step();
         if (!row) return row.error();
         if (!*row) return rows;
         for (int i = 0; i < statement.column_count(); ++i) {
@@ -70,17 +82,6 @@ Result<std::string> rows_of(Connection& connection, std::string_view sql, First 
         }
         rows += '\n';
     }
-}
-
-}  // namespace
-
-Result<std::string> query(Connection& connection, std::string_view sql) {
-    return rows_of(connection, sql, [](Statement& statement) { return statement.step(); });
-}
-
-Result<std::string> query_committed(Connection& connection, std::string_view sql) {
-    return rows_of(connection, sql,
-                   [](Statement& statement) { return statement.step_committed(); });
 }
 
 Status execute(Connection& connection, std::string_view sql) {

@@ -21,6 +21,7 @@ using Log = std::vector<SharedBytes>;
 
 // All rows of a query as text, one per line.
 Result<std::string> query(Connection& connection, std::string_view sql);
+Result<std::string> rows_of(Statement& statement);
 // The same at the committed prefix, as sessions read outside of transactions.
 Result<std::string> query_committed(Connection& connection, std::string_view sql);
 // Runs every statement of a text to its end.
