@@ -36,6 +36,9 @@ inline constexpr std::size_t kSnapshotChunkBytes = 1u << 20;
 // The log on disk.
 inline constexpr std::size_t kLogEntryBytesMax = 128u << 20;  // one entry's payload
 
+// However little is left for all page caches together, a connection gets this.
+inline constexpr std::size_t kPageCacheBytesMin = 64u << 10;
+
 // What bounds the work and the memory of one operation of a statement.
 inline constexpr int kValueBytesMax = 64
                                       << 20;  // a value, a row: no request can bring a larger one

@@ -57,13 +57,16 @@ Generation& ReplicatedDatabase::generation() {
 
 Result<std::unique_ptr<Connection>> ReplicatedDatabase::connect() {
     generation();
-    ConnectionContext context{
-        *this,
-        host_.vfs(),
-        host_.executor(),
-        host_.clock(),
-        host_.options().page_cache_bytes,
-        [this](PinningConnection& closed) { std::erase(connections_, &closed); }};
+    const std::size_t page_cache_bytes = host_.take_page_cache();
+    ConnectionContext context{*this,
+                              host_.vfs(),
+                              host_.executor(),
+                              host_.clock(),
+                              page_cache_bytes,
+                              [this, page_cache_bytes](PinningConnection& closed) {
+                                  host_.give_back_page_cache(page_cache_bytes);
+                                  std::erase(connections_, &closed);
+                              }};
     auto connection = open_connection(std::move(context), generation_);
     if (!connection) return std::move(connection).error();
     connections_.push_back(connection->get());

@@ -35,6 +35,9 @@ public:
     virtual const Options& options() const = 0;
     virtual void note_proposed(ReplicatedDatabase& database, Index index) = 0;
     virtual void note_pages(ReplicatedDatabase& database) = 0;  // the active layer has changed
+    // The size of one more connection's page cache; to be given back when it is closed.
+    virtual std::size_t take_page_cache() = 0;
+    virtual void give_back_page_cache(std::size_t bytes) = 0;
     // The active layers are much larger than they should be: writers wait for the flush.
     virtual bool must_wait() const = 0;
 

@@ -4,6 +4,7 @@
 #include <deque>
 
 #include "engine/base/check.h"
+#include "engine/base/limits.h"
 #include "engine/database/command.h"
 #include "engine/database/flush.h"
 #include "engine/database/manifest.h"
@@ -82,6 +83,8 @@ private:
     void note_proposed(ReplicatedDatabase& database, Index index) override;
     void note_pages(ReplicatedDatabase& database) override;
     bool must_wait() const override;
+    std::size_t take_page_cache() override;
+    void give_back_page_cache(std::size_t bytes) override { page_caches_bytes_ -= bytes; }
 
     ReplicatedDatabase* find_database(std::string_view name);
     ReplicatedDatabase& make_database(std::string_view name);
@@ -111,7 +114,8 @@ private:
     Index applied_;
     Index log_durable_;
     std::uint64_t next_number_ = 1;
-    std::size_t active_pages_ = 0;  // of all databases
+    std::size_t active_pages_ = 0;       // of all databases
+    std::size_t page_caches_bytes_ = 0;  // of all connections
     std::shared_ptr<FlushJob> flush_;
     bool flush_running_ = false;  // otherwise it waits for the log, or for disk space
     bool disk_full_ = false;
@@ -268,6 +272,18 @@ void DiskStore::flush_if_due() {
 
 bool DiskStore::behind() const {
     return flush_ && active_pages_ * kPageSize >= kFlushesBehindMax * options_.flush_bytes;
+}
+
+// A part of what is left: the more connections there are, the less one more gets, and none ever
+// takes so much that nothing is left for the next.
+std::size_t DiskStore::take_page_cache() {
+    constexpr std::size_t kPart = 16;
+    const std::size_t most = options_.page_caches_bytes;
+    const std::size_t left = most - std::min(most, page_caches_bytes_);
+    const std::size_t bytes =
+        std::max(std::min(options_.page_cache_bytes, left / kPart), limits::kPageCacheBytesMin);
+    page_caches_bytes_ += bytes;
+    return bytes;
 }
 
 bool DiskStore::must_wait() const {

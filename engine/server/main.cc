@@ -93,6 +93,8 @@ void add_tuning(CLI::App& app, NodeOptions& options) {
         ->capture_default_str()
         ->check(CLI::PositiveNumber);
     add_size(app, "--page-cache", options.page_cache_bytes, "Memory for pages, per client");
+    add_size(app, "--page-caches", options.page_caches_bytes,
+             "Memory for pages, of all clients together");
     add_size(app, "--transaction-max", options.transaction_bytes_max, "Size of one transaction");
     add_size(app, "--flush-size", options.flush_bytes, "Changed pages that start a flush");
     add_size(app, "--log-tail", options.log_tail_bytes, "Log kept for nodes that fall behind");

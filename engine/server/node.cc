@@ -234,6 +234,7 @@ Result<replica::Options> Node::Impl::replica_options() {
     wanted.database.transaction_bytes_max = options.transaction_bytes_max;
     wanted.database.flush_bytes = options.flush_bytes;
     wanted.database.page_cache_bytes = options.page_cache_bytes;
+    wanted.database.page_caches_bytes = options.page_caches_bytes;
     wanted.database.legacy_null_types = options.legacy_null_types;
     const auto records = disk::Records::open(*disk);
     if (!records) return records.error();

@@ -1,4 +1,5 @@
 // Connections: what SQL may do, how statements end, and what their errors say.
+#include "engine/base/limits.h"
 #include "tests/database/support.h"
 
 namespace quorlite::database {
@@ -391,6 +392,33 @@ TEST(Names, AreOpaque) {
     }
     for (const std::string& file : node.disk->files())
         EXPECT_TRUE(file.starts_with("databases/")) << file;
+}
+
+std::size_t page_cache_bytes(Connection& connection) {
+    return 1024 * static_cast<std::size_t>(-std::stol(*query(connection, "PRAGMA cache_size")));
+}
+
+TEST(PageCaches, HaveALimitTogether) {
+    Options options;
+    options.page_cache_bytes = 2u << 20;
+    options.page_caches_bytes = 8u << 20;
+    Node node(1, options);
+    ASSERT_OK(node.open());
+    std::vector<std::unique_ptr<Connection>> connections;
+    std::size_t sum = 0;
+    constexpr std::size_t kCount = 40;
+    for (std::size_t i = 0; i < kCount; ++i) {
+        connections.push_back(node.connect());
+        const std::size_t bytes = page_cache_bytes(*connections.back());
+        EXPECT_GE(bytes, limits::kPageCacheBytesMin);
+        sum += bytes;
+    }
+    EXPECT_GT(sum, options.page_caches_bytes / 2);
+    EXPECT_LE(sum, options.page_caches_bytes);
+    const std::size_t first = page_cache_bytes(*connections.front());
+    EXPECT_GT(first, page_cache_bytes(*connections.back()));
+    connections.clear();  // what they had is there again
+    EXPECT_EQ(page_cache_bytes(*node.connect()), first);
 }
 
 }  // namespace

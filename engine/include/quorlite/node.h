@@ -75,8 +75,9 @@ struct NodeOptions {
     std::chrono::milliseconds busy_timeout{5'000};    // how long a writer waits for another
     std::chrono::milliseconds write_timeout{10'000};  // how long a write waits for a quorum
     std::chrono::milliseconds join_timeout{60'000};
-    std::size_t connections_max = 10'000;     // clients
-    std::size_t page_cache_bytes = 2u << 20;  // per client's database
+    std::size_t connections_max = 10'000;        // clients
+    std::size_t page_cache_bytes = 2u << 20;     // per client's database, at most
+    std::size_t page_caches_bytes = 256u << 20;  // of all clients; each has 64 KiB in any case
     std::size_t transaction_bytes_max = 256u << 20;
     std::size_t flush_bytes = 16u << 20;     // changed pages that start a flush to the files
     std::size_t log_tail_bytes = 64u << 20;  // log kept for nodes that fall behind
