@@ -415,6 +415,10 @@ int SqliteConnection::authorize(void* self, int code, const char* first, const c
     if (code == SQLITE_PRAGMA && second != nullptr && sqlite3_stricmp(first, "busy_timeout") == 0) {
         connection.note_busy_timeout(second);
     }
+    // A wish that many programs have; the server divides its memory by itself.
+    if (code == SQLITE_PRAGMA && second != nullptr && sqlite3_stricmp(first, "cache_size") == 0) {
+        return SQLITE_IGNORE;
+    }
     return SQLITE_OK;
 }
 

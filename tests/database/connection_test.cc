@@ -417,6 +417,8 @@ TEST(PageCaches, HaveALimitTogether) {
     EXPECT_LE(sum, options.page_caches_bytes);
     const std::size_t first = page_cache_bytes(*connections.front());
     EXPECT_GT(first, page_cache_bytes(*connections.back()));
+    EXPECT_EQ(*query(*connections.front(), "PRAGMA cache_size = -1000000"), "");
+    EXPECT_EQ(page_cache_bytes(*connections.front()), first);
     connections.clear();  // what they had is there again
     EXPECT_EQ(page_cache_bytes(*node.connect()), first);
 }
