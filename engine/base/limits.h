@@ -36,6 +36,9 @@ inline constexpr std::size_t kSnapshotChunkBytes = 1u << 20;
 // The log on disk.
 inline constexpr std::size_t kLogEntryBytesMax = 128u << 20;  // one entry's payload
 
+// However little is left for all page caches together, a connection gets this.
+inline constexpr std::size_t kPageCacheBytesMin = 64u << 10;
+
 // What bounds the work and the memory of one operation of a statement.
 inline constexpr int kValueBytesMax = 64
                                       << 20;  // a value, a row: no request can bring a larger one
@@ -48,9 +51,8 @@ inline constexpr int kLikePatternBytesMax = 1'000;
 inline constexpr int kParametersMax = 250'000;
 inline constexpr int kTriggerDepthMax = 1'000;
 inline constexpr int kTemporaryDatabasesMax = 10;
-inline constexpr std::size_t kPageCacheBytesMin = 40u << 10;  // of one connection
-inline constexpr std::size_t kMemoryBytesMax = 1u << 30;      // of SQLite, a quarter for its caches
-inline constexpr std::size_t kTemporaryBytesMax = 1u << 30;   // of all temporary files
+inline constexpr std::size_t kMemoryBytesMax = 1u << 30;     // of SQLite
+inline constexpr std::size_t kTemporaryBytesMax = 1u << 30;  // of all temporary files
 
 // Execution.
 inline constexpr std::size_t kHelperThreadsMax = 64;  // statements that overstayed, at one time

@@ -58,7 +58,8 @@ struct Options {
     std::size_t wal_frames_hard = 65536;  // then readers that pin the WAL are ended
     std::size_t flush_bytes = 16u << 20;  // active pages that start a flush
     Duration flush_interval = std::chrono::seconds(30);  // the longest that a page stays unflushed
-    std::size_t page_cache_bytes = 2u << 20;  // of one connection; less if there are many
+    std::size_t page_cache_bytes = 2u << 20;             // of one connection, at most
+    std::size_t page_caches_bytes = 256u << 20;          // of all of them together
     std::size_t memory_bytes_max = limits::kMemoryBytesMax;
     std::size_t temporary_bytes_max = limits::kTemporaryBytesMax;
     bool legacy_null_types = false;

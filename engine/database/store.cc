@@ -20,7 +20,6 @@ namespace {
 constexpr Duration kFullRetry = std::chrono::seconds(1);
 // Active pages beyond this many flushes' worth: writers wait until the flush under way is done.
 constexpr std::size_t kFlushesBehindMax = 4;
-constexpr std::size_t kPageCachesPart = 4;  // this fraction of SQLite's memory is for page caches
 
 std::string_view unusable_name(std::string_view name) {
     if (name.empty()) return "a database needs a name";
@@ -221,8 +220,8 @@ std::vector<std::string> DiskStore::names() const {
 
 // Powers of two, so that not every connection that comes or goes changes all of them.
 std::size_t DiskStore::page_cache_share() const {
-    const std::size_t caches = options_.memory_bytes_max / kPageCachesPart;
-    const std::size_t share = std::bit_floor(caches / std::max<std::size_t>(connections_, 1));
+    const std::size_t share =
+        std::bit_floor(options_.page_caches_bytes / std::max<std::size_t>(connections_, 1));
     const std::size_t least = std::min(limits::kPageCacheBytesMin, options_.page_cache_bytes);
     return std::clamp(share, least, options_.page_cache_bytes);
 }

@@ -107,10 +107,11 @@ void add_tuning(CLI::App& app, NodeOptions& options) {
     app.add_option("--connections", options.connections_max, "Clients at the same time")
         ->capture_default_str()
         ->check(count());
-    add_size(app, "--page-cache", options.page_cache_bytes,
-             "Memory for pages, per client; less if there are many");
+    add_size(app, "--page-cache", options.page_cache_bytes, "Memory for pages, per client");
+    add_size(app, "--page-caches", options.page_caches_bytes,
+             "Memory for pages, of all clients together");
     add_size(app, "--memory-max", options.memory_bytes_max,
-             "Memory for pages and values, of all clients");
+             "Memory of SQLite: pages, and values at work");
     add_size(app, "--temporary-max", options.temporary_bytes_max,
              "Size of all temporary files, in TMPDIR");
     add_size(app, "--transaction-max", options.transaction_bytes_max, "Size of one transaction");

@@ -273,6 +273,7 @@ Result<replica::Options> Node::Impl::replica_options() {
     wanted.database.transaction_bytes_max = options.transaction_bytes_max;
     wanted.database.flush_bytes = options.flush_bytes;
     wanted.database.page_cache_bytes = options.page_cache_bytes;
+    wanted.database.page_caches_bytes = options.page_caches_bytes;
     wanted.database.memory_bytes_max = options.memory_bytes_max;
     wanted.database.temporary_bytes_max = options.temporary_bytes_max;
     wanted.database.legacy_null_types = options.legacy_null_types;

@@ -1,4 +1,5 @@
 // Connections: what SQL may do, how statements end, and what their errors say.
+#include "engine/base/limits.h"
 #include "tests/database/support.h"
 
 namespace quorlite::database {
@@ -421,6 +422,36 @@ TEST(Names, AreOpaque) {
     }
     for (const std::string& file : node.disk->files())
         EXPECT_TRUE(file.starts_with("databases/")) << file;
+}
+
+std::size_t page_cache_bytes(Connection& connection) {
+    const std::string kib = *query(connection, "PRAGMA cache_size");
+    connection.take_capture();  // it is at rest
+    return 1024 * static_cast<std::size_t>(-std::stol(kib));
+}
+
+TEST(PageCaches, HaveALimitTogether) {
+    Options options;
+    options.page_cache_bytes = 2u << 20;
+    options.page_caches_bytes = 8u << 20;
+    Node node(1, options);
+    ASSERT_OK(node.open());
+    std::vector<std::unique_ptr<Connection>> connections;
+    constexpr std::size_t kCount = 40;
+    for (std::size_t i = 0; i < kCount; ++i) {
+        connections.push_back(node.connect());
+        EXPECT_GE(page_cache_bytes(*connections.back()), limits::kPageCacheBytesMin);
+    }
+    std::size_t sum = 0;
+    for (const auto& connection : connections) sum += page_cache_bytes(*connection);
+    EXPECT_GT(sum, options.page_caches_bytes / 2);
+    EXPECT_LE(sum, options.page_caches_bytes);
+    const std::size_t first = page_cache_bytes(*connections.front());
+    EXPECT_EQ(first, page_cache_bytes(*connections.back()));  // it has given up the rest
+    EXPECT_EQ(*query(*connections.front(), "PRAGMA cache_size = -1000000"), "");
+    EXPECT_EQ(page_cache_bytes(*connections.front()), first);
+    connections.clear();  // what they had is there again
+    EXPECT_EQ(page_cache_bytes(*node.connect()), options.page_cache_bytes);
 }
 
 }  // namespace

@@ -14,6 +14,7 @@ class MemoryTest : public testing::Test {
 protected:
     static Options bounded() {
         Options options;
+        options.page_caches_bytes = 16 * kMiB;
         options.memory_bytes_max = 64 * kMiB;
         options.temporary_bytes_max = 4 * kMiB;
         return options;
@@ -51,7 +52,7 @@ TEST_F(MemoryTest, PageCachesOfManyConnectionsStayBelowTheirLimit) {
         EXPECT_OK(execute(*connections.back(), kReadAll));
         connections.back()->take_capture();
     }
-    // A quarter is for pages; what else a connection has is small.
+    // What else a connection has is small.
     EXPECT_LT(more(), 16 * kMiB + connections.size() * (64u << 10));
     EXPECT_GT(more(), 4 * kMiB);
     // One that works meanwhile gives its cache up when it is at rest.

@@ -1,4 +1,4 @@
-// quorlite::Node: one node of a cluster inside your own process.
+// What: quorlite::Node is one node of a cluster inside your own process.
 //
 //     auto started = quorlite::Node::start({.directory = "/var/lib/app", .address =
 //     "10.0.0.1:9001"}); if (!started) { std::cerr << started.error().message << '\n'; return 1; }
@@ -14,9 +14,17 @@
 //
 // Errors: start() never throws but returns a NodeError, whose message is one line that ends with
 // what to do. A failed disk write ends the process (exit status 70), because going on could lose
-// what was acknowledged. Thread safety: every member function may be called from any thread, except
-// move, destruction and stop(), which need the object for themselves. The functions of NodeOptions
-// are called from the node's threads and must not call back into the node, nor block.
+// what was acknowledged.
+//
+// Exception safety: nothing throws but std::bad_alloc, and Started's accessors when they are asked
+// for what is not there.
+//
+// Lifetimes: a node owns its threads, files and port until stop() or its destructor returns; what
+// the functions in NodeOptions refer to must live as long.
+//
+// Thread safety: every member function may be called from any thread, except move, destruction and
+// stop(), which need the object for themselves. The functions of NodeOptions are called from the
+// node's threads and must not call back into the node, nor block.
 #pragma once
 
 #include <chrono>
@@ -67,10 +75,10 @@ struct NodeOptions {
     std::chrono::milliseconds busy_timeout{5'000};    // how long a writer waits for another
     std::chrono::milliseconds write_timeout{10'000};  // how long a write waits for a quorum
     std::chrono::milliseconds join_timeout{60'000};
-    std::size_t connections_max = 10'000;     // clients
-    std::size_t page_cache_bytes = 2u << 20;  // per client's database; less if there are many
-    // Of SQLite: page caches, a quarter of it at most, and the values that statements work on.
-    std::size_t memory_bytes_max = 1u << 30;
+    std::size_t connections_max = 10'000;        // clients
+    std::size_t page_cache_bytes = 2u << 20;     // per client's database, at most
+    std::size_t page_caches_bytes = 256u << 20;  // of all clients; each has 64 KiB in any case
+    std::size_t memory_bytes_max = 1u << 30;     // of SQLite: page caches, and values at work
     std::size_t temporary_bytes_max = 1u << 30;  // of all temporary files, in TMPDIR
     std::size_t transaction_bytes_max = 256u << 20;
     std::size_t flush_bytes = 16u << 20;     // changed pages that start a flush to the files
