@@ -241,6 +241,7 @@ SqliteConnection::~SqliteConnection() {
 }
 
 Status SqliteConnection::open() {
+    generation().hide_committed();
     const int flags =
         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
     const int opened =
@@ -271,6 +272,7 @@ Result<Connection::Prepared> SqliteConnection::prepare(std::string_view sql) {
     }
     denial_ = {};
     client_->read_committed = false;  // the schema is read as it is now
+    generation().hide_committed();
     if (sql.empty()) return Prepared{};
     sqlite3_stmt* statement = nullptr;
     const char* tail = nullptr;
@@ -309,6 +311,7 @@ void SqliteConnection::prefer_committed() {
 void SqliteConnection::begin_work() {
     if (at_work_.load(std::memory_order_relaxed)) return;
     at_work_.store(true, std::memory_order_relaxed);
+    generation().hide_committed();
     generation().count_at_work(1);
 }
 
@@ -348,6 +351,7 @@ Result<bool> SqliteConnection::run(sqlite3_stmt* statement) {
 // SQLite would commit an unfinished INSERT ... RETURNING when it is reset. A transaction counts
 // only once step() said that it is done, so here it is undone.
 void SqliteConnection::reset(sqlite3_stmt* statement) {
+    generation().hide_committed();
     const bool unfinished = sqlite3_stmt_busy(statement) != 0 && !sqlite3_stmt_readonly(statement);
     if (unfinished && !in_transaction()) {
         sqlite3_interrupt(db_);
@@ -373,6 +377,7 @@ Error SqliteConnection::error(int result) {
 }
 
 void SqliteConnection::roll_back() {
+    generation().hide_committed();
     for (sqlite3_stmt* statement = sqlite3_next_stmt(db_, nullptr); statement != nullptr;
          statement = sqlite3_next_stmt(db_, statement)) {
         if (sqlite3_stmt_busy(statement) != 0) reset(statement);

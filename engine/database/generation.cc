@@ -331,11 +331,8 @@ bool Generation::show_committed(const Client& client) {
 }
 
 void Generation::hide_committed() {
+    if (shown_to_ == nullptr) return;
     const std::lock_guard locks(locks_mutex_);
-    end_showing();
-}
-
-void Generation::end_showing() {
     if (newest_header_) show_header(*newest_header_);
     newest_header_.reset();
     shown_to_ = nullptr;
@@ -549,7 +546,6 @@ int Generation::map_region(std::size_t region, bool extend, void volatile** addr
 bool Generation::lock(Client& client, int first, int count, bool exclusive) {
     const std::uint8_t bits = lock_bits(first, count);
     std::unique_lock lock(locks_mutex_);
-    if (shown_to_ != &client) end_showing();
     if (first == kWriterLock && exclusive) {
         unlocked_.wait(lock, [&] {
             const Client* const holder = exclusive_[kWriterLock];

@@ -17,8 +17,8 @@
 // A reader that need not see the newest may begin at the committed prefix: while it begins,
 // show_committed() puts the wal-index header of the newest committed transaction in the place of
 // the newest one. The frames and hash tables are the same; SQLite ignores what lies beyond its
-// header. Whoever else begins meanwhile, because the reader's thread lost the loop, never uses that
-// header: SQLite compares it again once it has its lock, and taking a lock ends the showing.
+// header. The reader's thread may lose the loop meanwhile, so whatever another connection does, it
+// first ends the showing: what it reads, writes or undoes is at the newest.
 //
 // Threads: frames, wal-index and locks serve any thread; so does capture, for the one writer.
 // Everything under "the loop" is for the loop.
@@ -150,10 +150,11 @@ public:
     void proposed(Index index);
     void committed(Index index);
     bool has_uncommitted() const;
-    // Transactions that `client` begins see the committed prefix, until anyone takes a lock or
-    // calls hide_committed(). For a connection at work. False: it cannot be had.
+    // Transactions that `client` begins see the committed prefix, until hide_committed(). For a
+    // connection at work. False: it cannot be had.
     bool show_committed(const Client& client);
-    void hide_committed();  // any thread
+    // Any thread. Before any other connection uses the wal-index.
+    void hide_committed();
 
     // Moves the WAL into the page store if all of it is committed, no one writes, and no reader
     // needs it.
@@ -206,7 +207,6 @@ private:
     bool can_begin_at(const WalIndexHeader& header) const;
     WalIndexHeader shown_header() const;
     void show_header(const WalIndexHeader& header);
-    void end_showing();
     std::size_t frames_captured() const;
     bool pins(int mark, std::uint32_t newest) const;
     bool take_read_marks(std::uint32_t newest);
@@ -248,9 +248,9 @@ private:
 
     std::atomic<int> at_work_{0};
 
-    mutable std::mutex locks_mutex_;               // guards what follows
-    const Client* shown_to_ = nullptr;             // the committed prefix
-    std::optional<WalIndexHeader> newest_header_;  // that is not in its place meanwhile
+    mutable std::mutex locks_mutex_;                // guards what follows
+    std::atomic<const Client*> shown_to_{nullptr};  // the committed prefix
+    std::optional<WalIndexHeader> newest_header_;   // that is not in its place meanwhile
     std::array<std::uint32_t, kWalLocks> shared_{};
     std::array<const Client*, kWalLocks> exclusive_{};
     std::condition_variable unlocked_;

@@ -129,6 +129,7 @@ struct Node::Impl {
     std::optional<NodeError> serve();
     std::optional<NodeError> join_if_needed();
     Status record_seeds();
+    void forget_seeds_beyond(Index known);
     void forget_seeds();
     void join(std::vector<std::string> seeds);
     void watch_readiness();
@@ -178,6 +179,13 @@ std::optional<NodeError> Node::Impl::join_if_needed() {
 
 Status Node::Impl::record_seeds() {
     return options.join.empty() ? Status() : disk::save_seeds(*disk, options.join);
+}
+
+// The cluster knows the node as a member before the node itself does, above all while a snapshot is
+// on its way; until its own disk says so, up to `known`, a restart has to find the cluster again.
+void Node::Impl::forget_seeds_beyond(Index known) {
+    if (replica->status().durable >= known) return forget_seeds();
+    loop.after(kReadyInterval, [this, known] { forget_seeds_beyond(known); });
 }
 
 // A member that is removed later must not come back by itself.
@@ -306,7 +314,6 @@ void Node::Impl::join(std::vector<std::string> seeds) {
         loop, clock, log, std::move(wanted), [this](const Result<wire::Role>& role) {
             if (!role) return report_failure({Kind::kJoin, role.error().message});
             has_role = true;
-            forget_seeds();
             log.info("joined", {{"role", *role == wire::Role::kVoter ? "voter" : "standby"}});
         });
     joining->start();
@@ -322,7 +329,10 @@ bool Node::Impl::is_ready() const {
 }
 
 void Node::Impl::watch_readiness() {
-    if (is_ready()) return report_ready();
+    if (is_ready()) {
+        if (joining) forget_seeds_beyond(replica->status().last);
+        return report_ready();
+    }
     loop.after(kReadyInterval, [this] { watch_readiness(); });
 }
 

@@ -124,6 +124,40 @@ TEST(Generation, OthersThatBeginMeanwhileSeeTheNewest) {
     EXPECT_EQ(seen, reader->read_committed() ? "0\n" : "1\n");
 }
 
+// As above, but who goes on meanwhile has its snapshot and its locks already.
+TEST(Generation, AWriterThatEndsMeanwhileEndsAtTheNewest) {
+    for (const char* const end : {"COMMIT", "ROLLBACK"}) {
+        SCOPED_TRACE(end);
+        Node node(1);
+        ASSERT_OK(node.open());
+        Log log;
+        Writer writer(node, log);
+        ASSERT_OK(writer.run("CREATE TABLE t(x)"));
+        writer.commit();
+        ASSERT_OK(writer.run("INSERT INTO t VALUES(1)"));
+        ASSERT_OK(writer.run("BEGIN IMMEDIATE; INSERT INTO t VALUES(2)"));
+        EXPECT_FALSE(writer.connection().take_capture());  // it is at rest
+        const auto reader = node.connect();
+        node.executor.post([&] { ASSERT_OK(writer.run(end)); });
+        node.executor.yields = true;
+        constexpr std::string_view kLong =
+            "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c LIMIT 10000) "
+            "SELECT (SELECT count(*) FROM t) + 0 * count(*) FROM c";
+        std::string seen;
+        node.executor.step([&] { seen = *query_committed(*reader, kLong); }, [] {});
+        EXPECT_EQ(seen, "0\n");
+        reader->take_capture();
+        ASSERT_OK(writer.run("INSERT INTO t VALUES(3)"));
+        const bool two = std::string_view(end) == "COMMIT";
+        EXPECT_EQ(writer.must_query("SELECT group_concat(x) FROM t"), two ? "1,2,3\n" : "1,3\n");
+        writer.commit();
+        Node follower(2);
+        ASSERT_OK(follower.open());
+        follower.catch_up(log, log.size());
+        EXPECT_EQ(follower.checksum(), node.checksum());
+    }
+}
+
 TEST(Generation, ATransactionIsNeverAtThePrefixThatItsWriteCouldNotFollow) {
     Node node(1);
     ASSERT_OK(node.open());

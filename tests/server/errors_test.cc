@@ -242,7 +242,7 @@ TEST_F(ErrorsTest, AMemberForgetsWhereItJoined) {
     Process first({"--dir", path("first"), "--address", member});
     first.read_until("ready");
     Process second({"--dir", path("node"), "--address", free_address(), "--join", member});
-    second.read_until("joined");
+    second.read_until("ready");
     second.signal(SIGTERM);
     EXPECT_EQ(second.wait(), 0);
     std::stringstream seeds;
