@@ -95,6 +95,12 @@ func (c *Conn) Begin(ctx context.Context, deadline time.Time) {
 	})
 }
 
+// Resume is Begin for an answer of which a part was received in an exchange before.
+func (c *Conn) Resume(ctx context.Context, deadline time.Time) {
+	c.Begin(ctx, deadline)
+	c.sent = true
+}
+
 // End ends the exchange: its context no longer matters.
 func (c *Conn) End() {
 	if c.unwatch == nil {
@@ -113,6 +119,9 @@ func (c *Conn) Append(request wire.Request) error {
 	c.out = out
 	return err
 }
+
+// Discard forgets what was appended and not sent.
+func (c *Conn) Discard() { c.out = c.out[:0] }
 
 // Flush sends what was appended.
 func (c *Conn) Flush() error {

@@ -183,3 +183,9 @@ func (w *writer) row(row []Value) {
 		w.value(v)
 	}
 }
+
+// MoreFollows tells whether a Rows message has another one behind it, without reading the rows.
+func MoreFollows(body []byte) bool {
+	return len(body) >= wordBytes &&
+		binary.LittleEndian.Uint64(body[len(body)-wordBytes:]) == rowsPart
+}
