@@ -1,8 +1,8 @@
 // Package fake is a server for tests that speaks the protocol and knows three statements, on
 // connections of which any read or write can be made to fail.
 //
-// The statements: "INSERT n" remembers n for good, or once its transaction is committed; "SELECT"
-// yields rows in several messages; everything else succeeds without doing anything.
+// The statements: "INSERT n" remembers n for good, or once its transaction is committed; "SELECT n"
+// yields rows in several messages, and "SELECT 1" in one; everything else succeeds without doing anything.
 package fake
 
 import (
@@ -33,10 +33,10 @@ type Server struct {
 
 // How a step may fail.
 const (
-	Before  = iota // nothing of it happens
-	Half           // a write sends half; a read fails
-	After          // the step happens, and is reported as failed if it is a write
-	Kinds          // how many there are
+	Before = iota // nothing of it happens
+	Half          // a write sends half; a read fails
+	After         // the step happens, and is reported as failed if it is a write
+	Kinds         // how many there are
 )
 
 // New is a server of whose clients the step number `failAt`, counted from 1, fails.
@@ -160,13 +160,22 @@ func (s *session) answer(request wire.Request) []wire.Response {
 		return s.execute(s.prepared[request.Stmt])
 	case wire.ExecSQL:
 		return s.execute(request.SQL)
-	case wire.Query, wire.QuerySQL:
-		row := wire.Rows{Columns: []string{"n"}, Rows: [][]wire.Value{{wire.IntegerValue(1)}}}
-		part := row
-		part.More = true
-		return []wire.Response{part, part, row}
+	case wire.Query:
+		return s.rows(s.prepared[request.Stmt])
+	case wire.QuerySQL:
+		return s.rows(request.SQL)
 	}
 	return []wire.Response{wire.Empty{}}
+}
+
+func (s *session) rows(sql string) []wire.Response {
+	row := wire.Rows{Columns: []string{"n"}, Rows: [][]wire.Value{{wire.IntegerValue(1)}}}
+	if sql == "SELECT 1" {
+		return []wire.Response{row}
+	}
+	part := row
+	part.More = true
+	return []wire.Response{part, part, row}
 }
 
 func (s *session) execute(sql string) []wire.Response {
