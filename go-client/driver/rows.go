@@ -27,6 +27,7 @@ type rows struct {
 	more      bool     // messages that have not been received follow
 	held      [][]byte // messages that have been
 	types     []wire.Type
+	boxes     boxes
 	err       error
 }
 
@@ -221,7 +222,7 @@ func (r *rows) Next(dest []driver.Value) error {
 	}
 	r.waiting = false
 	for i := range dest {
-		dest[i] = fromWire(r.row[i])
+		dest[i] = r.boxes.fromWire(r.row[i])
 	}
 	return nil
 }

@@ -54,14 +54,14 @@ func toWire(value driver.Value) (wire.Value, error) {
 }
 
 // fromWire: a text in a time column that is no time stays a text.
-func fromWire(v wire.Value) driver.Value {
+func (b *boxes) fromWire(v wire.Value) driver.Value {
 	switch v.Type {
 	case wire.Integer:
-		return v.Int()
+		return b.number(v.Int())
 	case wire.Float:
 		return v.Float()
 	case wire.Text:
-		return v.Text
+		return b.text(v.Text)
 	case wire.Blob:
 		return v.Blob
 	case wire.UnixTime:
