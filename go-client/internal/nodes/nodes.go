@@ -182,3 +182,12 @@ func Eventually(t testing.TB, what string, condition func() error) {
 	}
 	t.Fatalf("%s: not within %v: %v", what, Patience, err)
 }
+
+// DSN names a database of the cluster.
+func (c *Cluster) DSN(name string) string {
+	var addresses []string
+	for _, node := range c.Nodes {
+		addresses = append(addresses, node.Address)
+	}
+	return "quorlite://" + strings.Join(addresses, ",") + "/" + name
+}
