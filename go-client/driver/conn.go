@@ -273,8 +273,10 @@ func (c *conn) garbage(err error) error {
 
 // prepare makes the node know the statement, if it comes for the second time or `at once`.
 func (c *conn) prepare(ctx context.Context, deadline time.Time, t *text, atOnce bool) error {
-	t.uses++
-	if t.prepared || !t.mayPrepare() || c.texts.byText[t.sql] == nil || t.uses < 2 && !atOnce {
+	if t.prepared || !t.mayPrepare() || c.texts.byText[t.sql] == nil {
+		return nil
+	}
+	if t.uses++; t.uses < 2 && !atOnce {
 		return nil
 	}
 	c.preparing = true

@@ -86,6 +86,7 @@ func (tx *transaction) followSavepoint(s sqltext.Statement) {
 	}
 }
 
+// All connections share these: nothing writes to a text that is never prepared.
 var (
 	beginDeferred  = newText("BEGIN")
 	beginImmediate = newText("BEGIN IMMEDIATE")

@@ -103,7 +103,7 @@ func split(message []byte) (Header, []byte) {
 
 func TestWhatIsWrittenIsRead(t *testing.T) {
 	r := rand.New(rand.NewSource(1))
-	for i := 0; i < 3000; i++ {
+	for i := 0; i < 1000; i++ {
 		request, response := randomRequest(r), randomResponse(r)
 		message, err := AppendRequest([]byte("before"), request)
 		if err != nil {
@@ -128,7 +128,7 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 // Every body that is cut short at a word is either refused or read as something shorter.
 func TestCutBodies(t *testing.T) {
 	r := rand.New(rand.NewSource(2))
-	for i := 0; i < 100; i++ {
+	for i := 0; i < 40; i++ {
 		message, _ := AppendResponse(nil, randomResponse(r))
 		h, body := split(message)
 		for cut := 0; cut < len(body); cut += wordBytes {
