@@ -24,6 +24,7 @@ var ErrInjected = errors.New("injected")
 
 // Server is the state of the node, and which step of the client's I/O fails.
 type Server struct {
+	Name    string // the address that it says it has
 	mu      sync.Mutex
 	applied map[string]int
 	steps   int
@@ -41,7 +42,7 @@ const (
 
 // New is a server of whose clients the step number `failAt`, counted from 1, fails.
 func New(failAt, failure int) *Server {
-	return &Server{applied: map[string]int{}, failAt: failAt, failure: failure}
+	return &Server{Name: Address, applied: map[string]int{}, failAt: failAt, failure: failure}
 }
 
 // Failed tells whether the step that was to fail was reached.
@@ -148,9 +149,9 @@ func (s *Server) serve(nc net.Conn) {
 func (s *session) answer(request wire.Request) []wire.Response {
 	switch request := request.(type) {
 	case wire.Leader:
-		return []wire.Response{wire.Server{ID: 1, Address: Address}}
+		return []wire.Response{wire.Server{ID: 1, Address: s.server.Name}}
 	case wire.Cluster:
-		return []wire.Response{wire.Servers{Format: 1, Nodes: []wire.Node{{ID: 1, Address: Address}}}}
+		return []wire.Response{wire.Servers{Format: 1, Nodes: []wire.Node{{ID: 1, Address: s.server.Name}}}}
 	case wire.Open:
 		return []wire.Response{wire.DB{}}
 	case wire.Prepare:
