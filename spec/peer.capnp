@@ -96,4 +96,5 @@ struct Chunk {
   file @1 :UInt32;
   offset @2 :UInt64;
   data @3 :Data;             # empty: the sender no longer has this snapshot
+  consistentFrom @4 :UInt64; # pages may be as of this index; 0 from nodes that do not say so
 }

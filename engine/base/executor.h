@@ -8,10 +8,10 @@
 //                 on a helper thread, then `done` runs on the loop.
 //   step()        for one statement's execution. `work` starts at once on the calling thread, which
 //   holds
-//                 the loop. If it calls may_yield() after its time budget is spent, another thread
-//                 takes the loop over and `work` goes on beside it; nothing is run twice and
-//                 nothing moves. `done` runs inline when the loop was kept (no hand-over at all),
-//                 else later, on the loop.
+//                 the loop. When its time budget is spent, at the latest soon after that, another
+//                 thread takes the loop over and `work` goes on beside it; nothing is run twice
+//                 and nothing moves. `done` runs inline when the loop was kept (no hand-over at
+//                 all), else later, on the loop.
 //   after()       for timers.
 //
 // So `work` must touch only what is its own or locked. The simulator runs all of it inline on one
@@ -45,8 +45,9 @@ public:
 
     virtual void step(Task work, Task done) = 0;
     // Only from inside step()'s work, often (SQLite's progress handler): gives the loop away when
-    // due.
-    virtual void may_yield() = 0;
+    // due. False: it is long overdue and nobody can take the loop, so the work must end, with an
+    // error.
+    virtual bool may_yield() = 0;
 };
 
 }  // namespace quorlite

@@ -29,13 +29,27 @@ inline constexpr int kSessionMovesPerTurn = 64;  // then other sessions have the
 inline constexpr std::size_t kPeerFrameBytesMax = 160u << 20;
 inline constexpr std::size_t kPeerQueueBytesMax = 32u << 20;
 inline constexpr std::size_t kPeersMax = 256;
+inline constexpr std::size_t kSeedsMax = 64;                   // addresses of members to join
+inline constexpr std::size_t kHeldAppendBytesMax = 32u << 20;  // entries that wait for a flush
 inline constexpr std::size_t kSnapshotChunkBytes = 1u << 20;
 
 // The log on disk.
 inline constexpr std::size_t kLogEntryBytesMax = 128u << 20;  // one entry's payload
 
+// What bounds the work and the memory of one operation of a statement.
+inline constexpr int kValueBytesMax = 64
+                                      << 20;  // a value, a row: no request can bring a larger one
+inline constexpr int kExpressionDepthMax = 1'000;
+inline constexpr int kColumnsMax = 2'000;
+inline constexpr int kCompoundSelectsMax = 500;
+inline constexpr int kStatementOperationsMax = 1'000'000;  // of SQLite's machine, in its program
+inline constexpr int kFunctionArgumentsMax = 127;
+inline constexpr int kLikePatternBytesMax = 1'000;
+inline constexpr int kParametersMax = 250'000;
+inline constexpr int kTriggerDepthMax = 1'000;
+inline constexpr int kTemporaryDatabasesMax = 10;
+
 // Execution.
-inline constexpr std::size_t kHelperThreadsMax =
-    16;  // statements that overstayed, at the same time
+inline constexpr std::size_t kHelperThreadsMax = 64;  // statements that overstayed, at one time
 
 }  // namespace quorlite::limits

@@ -3,12 +3,13 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/base/limits.h"
+
 namespace quorlite::cluster {
 namespace {
 
 constexpr std::uint64_t kAnswerBytesMax = 1u << 20;
 constexpr std::size_t kRedirectsMax = 4;
-constexpr std::size_t kSeedsMax = 64;
 constexpr Duration kPauseMin = std::chrono::milliseconds(50);
 constexpr Duration kPauseMax = std::chrono::seconds(1);
 constexpr std::size_t kPauseDoublings = 5;
@@ -145,7 +146,7 @@ Joiner::Action Joiner::members_are(TimePoint now, const wire::ServersResponse& m
 // Whoever answers first may be gone next time.
 void Joiner::learn(std::string_view address) {
     const bool known = std::find(seeds_.begin(), seeds_.end(), address) != seeds_.end();
-    if (known || address == options_.address || seeds_.size() >= kSeedsMax) return;
+    if (known || address == options_.address || seeds_.size() >= limits::kSeedsMax) return;
     seeds_.emplace_back(address);
 }
 

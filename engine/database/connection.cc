@@ -5,9 +5,12 @@
 #include <algorithm>
 #include <atomic>
 #include <charconv>
+#include <utility>
 
 #include "engine/base/check.h"
+#include "engine/base/limits.h"
 #include "engine/database/authorizer.h"
+#include "engine/database/functions.h"
 
 namespace quorlite::database {
 namespace {
@@ -19,11 +22,35 @@ Error leadership_lost() {
     return Error{code::kLeadershipLost, "leadership lost"};
 }
 
+Error interrupted() {
+    return Error{code::kInterrupted, "interrupted"};
+}
+
+Error overloaded() {
+    return Error{SQLITE_BUSY,
+                 "too many statements run for long at the same time: try again, or run fewer"};
+}
+
 Error snapshot_too_old() {
     return Error{
         SQLITE_BUSY_SNAPSHOT,
         "the snapshot is too old: a read transaction was open for so long that the server had to "
         "end it; start it again"};
+}
+
+void set_limits(sqlite3* db) {
+    sqlite3_limit(db, SQLITE_LIMIT_LENGTH, limits::kValueBytesMax);
+    sqlite3_limit(db, SQLITE_LIMIT_SQL_LENGTH, static_cast<int>(limits::kSqlBytesMax));
+    sqlite3_limit(db, SQLITE_LIMIT_COLUMN, limits::kColumnsMax);
+    sqlite3_limit(db, SQLITE_LIMIT_EXPR_DEPTH, limits::kExpressionDepthMax);
+    sqlite3_limit(db, SQLITE_LIMIT_COMPOUND_SELECT, limits::kCompoundSelectsMax);
+    sqlite3_limit(db, SQLITE_LIMIT_VDBE_OP, limits::kStatementOperationsMax);
+    sqlite3_limit(db, SQLITE_LIMIT_FUNCTION_ARG, limits::kFunctionArgumentsMax);
+    sqlite3_limit(db, SQLITE_LIMIT_ATTACHED, limits::kTemporaryDatabasesMax);
+    sqlite3_limit(db, SQLITE_LIMIT_LIKE_PATTERN_LENGTH, limits::kLikePatternBytesMax);
+    sqlite3_limit(db, SQLITE_LIMIT_VARIABLE_NUMBER, limits::kParametersMax);
+    sqlite3_limit(db, SQLITE_LIMIT_TRIGGER_DEPTH, limits::kTriggerDepthMax);
+    sqlite3_limit(db, SQLITE_LIMIT_WORKER_THREADS, 0);
 }
 
 class SqliteStatement;
@@ -44,11 +71,18 @@ public:
     std::int64_t changes() const override { return sqlite3_changes64(db_); }
     std::int64_t total_changes() const override { return sqlite3_total_changes64(db_); }
     void roll_back() override;
-    void interrupt() override { sqlite3_interrupt(db_); }
+    void interrupt() override {
+        client_->stop.store(true, std::memory_order_relaxed);
+        sqlite3_interrupt(db_);
+    }
     void set_deadline(std::optional<TimePoint> deadline) override;
     std::optional<Capture> take_capture() override;
     bool proposed_by_other() const override {
         return client_->taken_by_other.load(std::memory_order_relaxed);
+    }
+    void prefer_committed() override;
+    bool read_committed() const override {
+        return client_->read_committed.load(std::memory_order_relaxed);
     }
     bool current() const override { return !generation().retired(); }
     std::optional<Duration> busy_timeout() const override { return busy_timeout_; }
@@ -67,12 +101,16 @@ private:
                          const char*);
     static int progress(void* self);
     Generation& generation() const { return *client_->generation; }
+    Result<bool> run(sqlite3_stmt* statement);
+    void begin_work();
+    void end_work();
     void note_busy_timeout(const char* value);
 
     ConnectionContext context_;
     const std::shared_ptr<Client> client_;
     sqlite3* db_ = nullptr;
-    bool stepping_ = false;  // inside Statement::step()
+    bool overloaded_ = false;       // the executor wants the statement to end
+    bool shows_committed_ = false;  // to what the next step begins
     std::atomic<bool> at_work_{
         false};  // from a step until take_capture(): another thread may hold a row
     std::atomic<bool> evicted_{false};
@@ -112,24 +150,7 @@ public:
     Status bind(int parameter, const wire::Value& value) override;
 
     Result<bool> step() override { return connection_.step(statement_); }
-    wire::ValueType type(int column) const override {
-        return static_cast<wire::ValueType>(sqlite3_column_type(statement_, column));
-    }
-    std::int64_t integer(int column) const override {
-        return sqlite3_column_int64(statement_, column);
-    }
-    double real(int column) const override { return sqlite3_column_double(statement_, column); }
-    std::string_view text(int column) const override {
-        const auto* const text = sqlite3_column_text(statement_, column);
-        if (text == nullptr) return {};
-        const auto size = static_cast<std::size_t>(sqlite3_column_bytes(statement_, column));
-        return {reinterpret_cast<const char*>(text), size};
-    }
-    ByteView blob(int column) const override {
-        const void* const blob = sqlite3_column_blob(statement_, column);
-        const auto size = static_cast<std::size_t>(sqlite3_column_bytes(statement_, column));
-        return {static_cast<const std::uint8_t*>(blob), blob == nullptr ? 0 : size};
-    }
+    wire::Value value(int column) const override;
 
 private:
     int bind_text(int parameter, std::string_view text) {
@@ -146,11 +167,29 @@ private:
     sqlite3_stmt* const statement_;
 };
 
-static_assert(SQLITE_INTEGER == static_cast<int>(wire::ValueType::kInteger));
-static_assert(SQLITE_FLOAT == static_cast<int>(wire::ValueType::kFloat));
-static_assert(SQLITE_TEXT == static_cast<int>(wire::ValueType::kText));
-static_assert(SQLITE_BLOB == static_cast<int>(wire::ValueType::kBlob));
-static_assert(SQLITE_NULL == static_cast<int>(wire::ValueType::kNull));
+// A connection without a mutex may use a column's value as it is, which saves asking for its type,
+// its content and its size one by one.
+wire::Value SqliteStatement::value(int column) const {
+    sqlite3_value* const value = sqlite3_column_value(statement_, column);
+    switch (sqlite3_value_type(value)) {
+        case SQLITE_INTEGER:
+            return std::int64_t{sqlite3_value_int64(value)};
+        case SQLITE_FLOAT:
+            return sqlite3_value_double(value);
+        case SQLITE_TEXT: {
+            const auto* const text = reinterpret_cast<const char*>(sqlite3_value_text(value));
+            if (text == nullptr) return std::string_view();
+            return std::string_view(text, static_cast<std::size_t>(sqlite3_value_bytes(value)));
+        }
+        case SQLITE_BLOB: {
+            const auto* const blob = static_cast<const std::uint8_t*>(sqlite3_value_blob(value));
+            if (blob == nullptr) return ByteView();
+            return ByteView(blob, static_cast<std::size_t>(sqlite3_value_bytes(value)));
+        }
+        default:
+            return wire::Null();
+    }
+}
 
 DeclaredType SqliteStatement::declared_type(int column) const {
     const char* const declared = sqlite3_column_decltype(statement_, column);
@@ -197,10 +236,12 @@ SqliteConnection::~SqliteConnection() {
         sqlite3_set_authorizer(db_, nullptr, nullptr);
         sqlite3_close_v2(db_);
     }
+    end_work();
     if (context_.on_closed) context_.on_closed(*this);
 }
 
 Status SqliteConnection::open() {
+    generation().hide_committed();
     const int flags =
         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
     const int opened =
@@ -212,6 +253,9 @@ Status SqliteConnection::open() {
     sqlite3_db_config(db_, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
     sqlite3_db_config(db_, SQLITE_DBCONFIG_ENABLE_FKEY, 1, nullptr);
     sqlite3_wal_autocheckpoint(db_, 0);
+    set_limits(db_);
+    const int replaced = replace_functions(db_);
+    if (replaced != SQLITE_OK) return error(replaced);
     const std::string settings = "PRAGMA synchronous=OFF; PRAGMA cache_size=-" +
                                  std::to_string(context_.page_cache_bytes / 1024);
     const int set = sqlite3_exec(db_, settings.c_str(), nullptr, nullptr, nullptr);
@@ -227,6 +271,8 @@ Result<Connection::Prepared> SqliteConnection::prepare(std::string_view sql) {
         return Error{SQLITE_TOOBIG, "string or blob too big"};
     }
     denial_ = {};
+    client_->read_committed = false;  // the schema is read as it is now
+    generation().hide_committed();
     if (sql.empty()) return Prepared{};
     sqlite3_stmt* statement = nullptr;
     const char* tail = nullptr;
@@ -241,34 +287,71 @@ Result<Connection::Prepared> SqliteConnection::prepare(std::string_view sql) {
     return prepared;
 }
 
+// A failure may be due to the prefix, as when a table is not there yet: it is never reported, but
+// the statement runs again at the newest.
 Result<bool> SqliteConnection::step(sqlite3_stmt* statement) {
-    if (!current()) return leadership_lost();
+    begin_work();
+    const bool shown = std::exchange(shows_committed_, false);
+    // What it goes on with keeps its snapshot; what reads no table has none.
+    if (!in_transaction() && sqlite3_stmt_busy(statement) == 0) client_->read_committed = shown;
+    Result<bool> row = run(statement);
+    if (!shown) return row;
+    generation().hide_committed();
+    if (row.ok() || row.error().code == code::kInterrupted) return row;
+    sqlite3_reset(statement);
+    client_->read_committed = false;
+    return run(statement);
+}
+
+void SqliteConnection::prefer_committed() {
+    begin_work();
+    if (!in_transaction()) shows_committed_ = generation().show_committed(*client_);
+}
+
+void SqliteConnection::begin_work() {
+    if (at_work_.load(std::memory_order_relaxed)) return;
     at_work_.store(true, std::memory_order_relaxed);
+    generation().hide_committed();
+    generation().count_at_work(1);
+}
+
+void SqliteConnection::end_work() {
+    if (std::exchange(shows_committed_, false)) generation().hide_committed();
+    if (at_work_.exchange(false, std::memory_order_relaxed)) generation().count_at_work(-1);
+}
+
+Result<bool> SqliteConnection::run(sqlite3_stmt* statement) {
+    if (!current()) return leadership_lost();
     client_->taken_by_other.store(false, std::memory_order_relaxed);
     denial_ = {};
     int result = SQLITE_INTERRUPT;
     if (!evicted_.load(std::memory_order_acquire)) {
-        stepping_ = true;
+        // An interruption may have come when the statement before had already ended.
+        if (sqlite3_stmt_busy(statement) == 0) client_->stop.store(false);
+        client_->stepping = true;
         result = sqlite3_step(statement);
-        stepping_ = false;
+        client_->stepping = false;
     }
     if (client_->captured) {
         client_->captured = false;
         // The command is on its way to the log, and cannot be called back.
         if (!generation().published()) fatal("SQLite ran out of memory in the middle of a commit");
     }
+    const bool stopped = std::exchange(client_->stopped, false);
     if (result == SQLITE_ROW) return true;
     if (result == SQLITE_DONE) return false;
     if (evicted_.exchange(false)) {
         roll_back();
         return snapshot_too_old();
     }
+    if (stopped && current()) return interrupted();
     return error(result);
 }
 
 // SQLite would commit an unfinished INSERT ... RETURNING when it is reset. A transaction counts
 // only once step() said that it is done, so here it is undone.
 void SqliteConnection::reset(sqlite3_stmt* statement) {
+    generation().hide_committed();
     const bool unfinished = sqlite3_stmt_busy(statement) != 0 && !sqlite3_stmt_readonly(statement);
     if (unfinished && !in_transaction()) {
         sqlite3_interrupt(db_);
@@ -283,6 +366,7 @@ Error SqliteConnection::error(int result) {
         found = Error{result, sqlite3_errstr(result)};  // misuse leaves no trace in the connection
     }
     if (!current()) return leadership_lost();
+    if (std::exchange(overloaded_, false)) return overloaded();
     if (!denial_.empty()) found = {SQLITE_AUTH, "not authorized: " + std::string(denial_)};
     if (client_->transaction_too_large) {
         client_->transaction_too_large = false;
@@ -293,6 +377,7 @@ Error SqliteConnection::error(int result) {
 }
 
 void SqliteConnection::roll_back() {
+    generation().hide_committed();
     for (sqlite3_stmt* statement = sqlite3_next_stmt(db_, nullptr); statement != nullptr;
          statement = sqlite3_next_stmt(db_, statement)) {
         if (sqlite3_stmt_busy(statement) != 0) reset(statement);
@@ -305,7 +390,7 @@ void SqliteConnection::set_deadline(std::optional<TimePoint> deadline) {
 }
 
 std::optional<Capture> SqliteConnection::take_capture() {
-    at_work_.store(false, std::memory_order_relaxed);
+    end_work();
     return generation().take_capture(*client_);
 }
 
@@ -341,7 +426,10 @@ void SqliteConnection::note_busy_timeout(const char* value) {
 
 int SqliteConnection::progress(void* self) {
     auto& connection = *static_cast<SqliteConnection*>(self);
-    if (connection.stepping_) connection.context_.executor.may_yield();
+    if (connection.client_->stepping && !connection.context_.executor.may_yield()) {
+        connection.overloaded_ = true;
+        return 1;
+    }
     if (!connection.current() || connection.evicted_.load(std::memory_order_relaxed)) return 1;
     const std::int64_t deadline = connection.deadline_.load(std::memory_order_relaxed);
     if (deadline == kNoDeadline) return 0;

@@ -90,12 +90,8 @@ public:
     // Executor::step() it may give the loop away. After an error, or false, the statement is reset
     // by the caller.
     virtual Result<bool> step() = 0;
-    // The current row, borrowed until the next step() or reset().
-    virtual wire::ValueType type(int column) const = 0;  // by storage: 1 to 5
-    virtual std::int64_t integer(int column) const = 0;
-    virtual double real(int column) const = 0;
-    virtual std::string_view text(int column) const = 0;
-    virtual ByteView blob(int column) const = 0;
+    // Of the current row; one of SQLite's five types, borrowed until the next step() or reset().
+    virtual wire::Value value(int column) const = 0;
 };
 
 // A transaction that SQLite has committed on this leader, ready for the log.
@@ -137,6 +133,13 @@ public:
     // A transaction of the last step() was taken by another connection's take_capture(): it is
     // proposed, at or before newest_proposed(), though take_capture() says nothing.
     virtual bool proposed_by_other() const = 0;
+    // To be called on the loop, right before the first step of a statement that only reads: outside
+    // of a transaction it begins at what the quorum has committed, where that can be had, so that
+    // its answer need not wait for the commits that are under way.
+    virtual void prefer_committed() = 0;
+    // The snapshot that the last step() began, or went on with, holds only what the quorum has
+    // committed.
+    virtual bool read_committed() const = 0;
 
     // False once the node lost leadership: whatever this connection says is void.
     virtual bool current() const = 0;
@@ -225,7 +228,7 @@ public:
     virtual std::uint64_t received(std::size_t file) const = 0;
     virtual Status write(std::size_t file, std::uint64_t offset, ByteView bytes) = 0;  // any thread
     virtual Status sync() = 0;  // blocking: for a helper thread; before finish()
-    // What the source said after its last read. On the loop, before finish_install().
+    // What a source said after one of its reads; the highest counts. On the loop.
     virtual void set_consistent_from(Index index) = 0;
 };
 
@@ -278,6 +281,10 @@ public:
     virtual Status finish_install(SnapshotInstaller& installer) = 0;
 
     virtual std::size_t memory_bytes() const = 0;  // frames and pages held
+    virtual bool write_lock_held() const = 0;      // of any database
+    // Much more was applied than flushed, and a flush is under way, or waits for room: what would
+    // be applied next should wait for it, or memory grows without bound.
+    virtual bool behind() const = 0;
     // Runs on the loop when flushed_index() advanced.
     std::function<void()> on_flushed;
     // The disk is full (false) or has space again (true); flushing pauses meanwhile.

@@ -140,6 +140,9 @@ int Generation::begin_wal(ByteView header) {
     std::memcpy(wal_header_.data(), header.data(), kWalHeaderBytes);
     newest_.clear();
     captured_ = committed_ = moved_ = 0;
+    // SQLite has just published an empty WAL; all that came before is committed and lies below it.
+    committed_header_.reset();
+    if (wal_index_word(kNewestFrameOffset) == 0) committed_header_ = shown_header();
     written_.store(0, std::memory_order_release);
     wal_begun_.store(true, std::memory_order_release);
     return SQLITE_OK;
@@ -279,12 +282,16 @@ void Generation::proposed(Index index) {
     if (!first_unmoved_) first_unmoved_ = records_[proposed_records_].first();
     proposed_records_ += batches_.front();
     batches_.pop_front();
+    // A writer on another thread may not have published it yet, or may have published more.
+    Record& newest = records_[proposed_records_ - 1];
+    if (wal_index_word(kNewestFrameOffset) == newest.frames_end) newest.header = shown_header();
 }
 
 void Generation::committed(Index index) {
     const std::lock_guard lock(mutex_);
     while (proposed_records_ > 0 && records_.front().last <= index) {
         committed_ = records_.front().frames_end;
+        committed_header_ = records_.front().header;
         records_.pop_front();
         --proposed_records_;
     }
@@ -293,6 +300,42 @@ void Generation::committed(Index index) {
 bool Generation::has_uncommitted() const {
     const std::lock_guard lock(mutex_);
     return !records_.empty();
+}
+
+// A reader needs a read mark that is not beyond its snapshot, or a free one to set. Among readers
+// of the newest there is always one, and SQLite would wait for one.
+bool Generation::can_begin_at(const WalIndexHeader& header) const {
+    std::uint32_t newest = 0;
+    std::memcpy(&newest, header.data() + kNewestFrameOffset, sizeof newest);
+    for (std::size_t mark = 1; mark < kReadMarks; ++mark) {
+        const bool free = shared_[kReadLock + mark] == 0 && exclusive_[kReadLock + mark] == nullptr;
+        if (free || wal_index_word(kReadMarksOffset + 4 * mark) <= newest) return true;
+    }
+    return false;
+}
+
+bool Generation::show_committed(const Client& client) {
+    if (at_work_.load(std::memory_order_acquire) != 1) return false;
+    const std::lock_guard lock(mutex_);
+    if (retired()) return false;
+    const std::lock_guard locks(locks_mutex_);
+    QUORLITE_CHECK(shown_to_ == nullptr);
+    // With nothing under way the newest is committed, and with no one else at work it stays so.
+    if (!records_.empty()) {
+        if (!committed_header_ || !can_begin_at(*committed_header_)) return false;
+        newest_header_ = shown_header();
+        show_header(*committed_header_);
+    }
+    shown_to_ = &client;
+    return true;
+}
+
+void Generation::hide_committed() {
+    if (shown_to_ == nullptr) return;
+    const std::lock_guard locks(locks_mutex_);
+    if (newest_header_) show_header(*newest_header_);
+    newest_header_.reset();
+    shown_to_ = nullptr;
 }
 
 Generation::Part Generation::partly_committed(Index committed) const {
@@ -359,6 +402,7 @@ bool Generation::move() {
     const std::lock_guard lock(mutex_);
     if (retired() || !records_.empty()) return false;
     if (captured_ == moved_) return true;
+    hide_committed();
     const std::uint32_t newest = wal_index_word(kNewestFrameOffset);
     if (newest != captured_) return false;  // a writer on another thread is just showing its commit
     // While this mutex is held no one can take or give back a lock: as good as holding them all.
@@ -469,6 +513,21 @@ void Generation::set_wal_index_word(std::size_t offset, std::uint32_t value) {
     std::atomic_ref(*word).store(value, std::memory_order_release);
 }
 
+WalIndexHeader Generation::shown_header() const {
+    WalIndexHeader header;
+    Region* const region = first_region_.load(std::memory_order_acquire);
+    QUORLITE_CHECK(region != nullptr);
+    std::memcpy(header.data(), region->bytes.data(), header.size());
+    return header;
+}
+
+void Generation::show_header(const WalIndexHeader& header) {
+    Region* const region = first_region_.load(std::memory_order_acquire);
+    QUORLITE_CHECK(region != nullptr);
+    std::memcpy(region->bytes.data() + kWalIndexHeaderBytes, header.data(), header.size());
+    std::memcpy(region->bytes.data(), header.data(), header.size());
+}
+
 int Generation::map_region(std::size_t region, bool extend, void volatile** address) {
     const std::lock_guard lock(regions_mutex_);
     *address = nullptr;
@@ -506,6 +565,9 @@ bool Generation::lock(Client& client, int first, int count, bool exclusive) {
         } else if (((client.shared_locks >> i) & 1) == 0) {
             ++shared_[i];
         }
+    }
+    if (!exclusive && (bits & kReadLockBits) != 0) {
+        client.read_committed.store(shown_to_ == &client, std::memory_order_relaxed);
     }
     std::uint8_t& held = exclusive ? client.exclusive_locks : client.shared_locks;
     held = static_cast<std::uint8_t>(held | bits);

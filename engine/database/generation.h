@@ -14,6 +14,12 @@
 // from the beginning. It is done only when all of the WAL is committed, so what lies below is
 // committed always.
 //
+// A reader that need not see the newest may begin at the committed prefix: while it begins,
+// show_committed() puts the wal-index header of the newest committed transaction in the place of
+// the newest one. The frames and hash tables are the same; SQLite ignores what lies beyond its
+// header. The reader's thread may lose the loop meanwhile, so whatever another connection does, it
+// first ends the showing: what it reads, writes or undoes is at the newest.
+//
 // Threads: frames, wal-index and locks serve any thread; so does capture, for the one writer.
 // Everything under "the loop" is for the loop.
 #pragma once
@@ -25,6 +31,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -41,6 +48,9 @@ inline constexpr std::size_t kFrameBytes = kFrameHeaderBytes + kPageSize;
 inline constexpr std::size_t kWalIndexRegionBytes = 32768;
 inline constexpr int kWalLocks = 8;  // writer, checkpoint, recovery, and one per read mark
 inline constexpr int kReadMarks = 5;
+// The wal-index begins with two copies of it.
+inline constexpr std::size_t kWalIndexHeaderBytes = 48;
+using WalIndexHeader = std::array<std::uint8_t, kWalIndexHeaderBytes>;
 
 // The first frames of a WAL, in chunks that double in size and never move, so that readers need no
 // lock.
@@ -93,8 +103,17 @@ struct Client : std::enable_shared_from_this<Client> {
     // What the last write met; for the connection, which must clear them.
     bool captured = false;
     bool transaction_too_large = false;
+    // The statement that runs must end: the next page that it reads is an error, once. For
+    // operations that SQLite itself does not interrupt. It has to look like a failed read: only
+    // after one of those SQLite knows that an undoing may have stopped half way, and forgets the
+    // pages that it has.
+    std::atomic<bool> stop{false};
+    bool stopped = false;   // that read has happened; for the connection, which must clear it
+    bool stepping = false;  // a statement runs
     std::atomic<bool> taken_by_other{
         false};  // another connection's take_capture() gave out its own
+    // Its read transaction began while show_committed() was in force for it.
+    std::atomic<bool> read_committed{false};
 };
 
 class Generation {
@@ -121,6 +140,9 @@ public:
     std::size_t transaction_bytes_max() const { return limits_.transaction_frames_max * kPageSize; }
     // True if SQLite has shown to others all that was captured. For the writer, after its step.
     bool published() const;
+    // One connection more or less that is at work, perhaps on another thread: from its first step
+    // until the loop has taken what it captured.
+    void count_at_work(int change) { at_work_.fetch_add(change, std::memory_order_acq_rel); }
 
     // --- the loop ---
     void add_client(const std::shared_ptr<Client>& client);
@@ -128,6 +150,11 @@ public:
     void proposed(Index index);
     void committed(Index index);
     bool has_uncommitted() const;
+    // Transactions that `client` begins see the committed prefix, until hide_committed(). For a
+    // connection at work. False: it cannot be had.
+    bool show_committed(const Client& client);
+    // Any thread. Before any other connection uses the wal-index.
+    void hide_committed();
 
     // Moves the WAL into the page store if all of it is committed, no one writes, and no reader
     // needs it.
@@ -162,6 +189,7 @@ private:
         std::vector<SharedBytes> commands;
         std::weak_ptr<Client> writer;
         Index last;  // of its commands, once proposed; they are consecutive
+        std::optional<WalIndexHeader> header;  // that shows it and nothing newer
 
         Index first() const { return Index(last.value() - commands.size() + 1); }
     };
@@ -176,6 +204,9 @@ private:
                                     PageNumber page_count);
     std::uint32_t wal_index_word(std::size_t offset) const;
     void set_wal_index_word(std::size_t offset, std::uint32_t value);
+    bool can_begin_at(const WalIndexHeader& header) const;
+    WalIndexHeader shown_header() const;
+    void show_header(const WalIndexHeader& header);
     std::size_t frames_captured() const;
     bool pins(int mark, std::uint32_t newest) const;
     bool take_read_marks(std::uint32_t newest);
@@ -213,7 +244,13 @@ private:
     std::deque<std::size_t>
         batches_;  // records that each take_capture() gave out, not proposed yet
 
-    mutable std::mutex locks_mutex_;  // guards what follows
+    std::optional<WalIndexHeader> committed_header_;  // of the last record that was committed
+
+    std::atomic<int> at_work_{0};
+
+    mutable std::mutex locks_mutex_;                // guards what follows
+    std::atomic<const Client*> shown_to_{nullptr};  // the committed prefix
+    std::optional<WalIndexHeader> newest_header_;   // that is not in its place meanwhile
     std::array<std::uint32_t, kWalLocks> shared_{};
     std::array<const Client*, kWalLocks> exclusive_{};
     std::condition_variable unlocked_;

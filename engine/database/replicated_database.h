@@ -82,6 +82,7 @@ public:
     void move_soon();
     void release_idle_memory();
     void continue_writers();
+    bool write_lock_held() const { return writers_.taken(); }
     void refuse_writers(std::optional<Error> error) { writers_.refuse(std::move(error)); }
 
     PageSet pages_now() const;  // the committed prefix

@@ -70,6 +70,8 @@ public:
     Status finish_install(SnapshotInstaller& installer) override;
 
     std::size_t memory_bytes() const override;
+    bool write_lock_held() const override;
+    bool behind() const override;
 
 private:
     // DatabaseHost
@@ -219,6 +221,11 @@ Status DiskStore::apply(Index index, Term, ByteView command) {
     return {};
 }
 
+bool DiskStore::write_lock_held() const {
+    return std::any_of(databases_.begin(), databases_.end(),
+                       [](const auto& entry) { return entry.second->write_lock_held(); });
+}
+
 void DiskStore::committed(Index index) {
     applied_ = std::max(applied_, index);
     while (!proposed_.empty() && proposed_.front().first <= index) {
@@ -259,9 +266,12 @@ void DiskStore::flush_if_due() {
     if (active_pages_ * kPageSize >= options_.flush_bytes) start_flush();
 }
 
+bool DiskStore::behind() const {
+    return flush_ && active_pages_ * kPageSize >= kFlushesBehindMax * options_.flush_bytes;
+}
+
 bool DiskStore::must_wait() const {
-    return flush_ && !disk_full_ &&
-           active_pages_ * kPageSize >= kFlushesBehindMax * options_.flush_bytes;
+    return behind() && !disk_full_;  // then writers are refused
 }
 
 void DiskStore::arm_timer(Duration delay) {

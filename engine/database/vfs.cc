@@ -96,9 +96,20 @@ int device_characteristics(sqlite3_file*) {
            SQLITE_IOCAP_POWERSAFE_OVERWRITE;
 }
 
+// Whether this read is where a statement that was told to stop ends. Only pages: what else SQLite
+// reads it may need for finishing a commit.
+bool stops(sqlite3_file* file, int size) {
+    Client& client = *as_file(file).client;
+    const bool stop = client.stop.load(std::memory_order_relaxed) && client.stepping &&
+                      size == static_cast<int>(kPageSize) && client.stop.exchange(false);
+    if (stop) client.stopped = true;
+    return stop;
+}
+
 // --- the database ---
 
 int read_main(sqlite3_file* file, void* into, int size, sqlite3_int64 offset) {
+    if (stops(file, size)) return SQLITE_IOERR_READ;
     return generation_of(file).read_main(static_cast<std::uint64_t>(offset), as_span(into, size));
 }
 
@@ -141,6 +152,7 @@ int unmap(sqlite3_file* file, int) {
 // --- the WAL ---
 
 int read_wal(sqlite3_file* file, void* into, int size, sqlite3_int64 offset) {
+    if (stops(file, size)) return SQLITE_IOERR_READ;
     return generation_of(file).read_wal(static_cast<std::uint64_t>(offset), as_span(into, size));
 }
 

@@ -13,6 +13,7 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "engine/base/disk.h"
@@ -119,6 +120,12 @@ public:
     virtual Status save(const raft::SnapshotPoint& point) = 0;
     virtual Status save_acknowledged(Index index) = 0;
 };
+
+// Where a node that is to join finds members of its cluster; none once it is a member. Apart from
+// the other records, because only a node that has not joined yet has any use for it.
+Result<std::vector<std::string>> load_seeds(Disk& disk);
+// At most limits::kSeedsMax addresses of at most limits::kAddressBytesMax bytes. Durable on return.
+Status save_seeds(Disk& disk, const std::vector<std::string>& addresses);
 
 // The real disks. `libaio` needs a file system with direct I/O; `portable` needs nothing. Both lock
 // the directory ("lock") for the life of the object: an error if another process holds it.

@@ -1,3 +1,5 @@
+#include "engine/base/check.h"
+#include "engine/base/limits.h"
 #include "engine/disk/log.h"
 #include "engine/disk/slots.h"
 
@@ -5,6 +7,9 @@ namespace quorlite::disk {
 namespace {
 
 constexpr std::size_t kSmallSlotBytes = 4096;
+constexpr std::size_t kSeedsSlotBytes = 36u << 10;
+static_assert(kSeedsSlotBytes > limits::kSeedsMax * (limits::kAddressBytesMax + 4) + 64);
+constexpr const char* kSeedsName = "seeds";
 constexpr std::size_t kSnapshotSlotBytes = 128u
                                            << 10;  // a configuration of limits::kPeersMax servers
 
@@ -86,6 +91,24 @@ std::optional<Index> decode_index(ByteView content) {
     return index;
 }
 
+Bytes encode(const std::vector<std::string>& addresses) {
+    Bytes bytes;
+    ByteWriter out(bytes);
+    for (const std::string& address : addresses) {
+        out.u32(static_cast<std::uint32_t>(address.size()));
+        out.bytes(as_bytes(address));
+    }
+    return bytes;
+}
+
+std::optional<std::vector<std::string>> decode_seeds(ByteView content) {
+    ByteReader in(content);
+    std::vector<std::string> addresses;
+    while (in.remaining() > 0) addresses.emplace_back(as_text(in.take(in.u32())));
+    if (in.failed() || addresses.size() > limits::kSeedsMax) return std::nullopt;
+    return addresses;
+}
+
 // One record: its file, and its value as last saved.
 template <class Value>
 struct Record {
@@ -151,6 +174,24 @@ private:
 };
 
 }  // namespace
+
+Result<std::vector<std::string>> load_seeds(Disk& disk) {
+    if (!disk.exists(kSeedsName)) return std::vector<std::string>();
+    auto file = SlotFile::open(disk, kSeedsName, kSeedsSlotBytes);
+    if (!file) return std::move(file).error();
+    if (!file->content()) return std::vector<std::string>();
+    auto addresses = decode_seeds(*file->content());
+    if (!addresses) return unreadable(kSeedsName);
+    return *std::move(addresses);
+}
+
+Status save_seeds(Disk& disk, const std::vector<std::string>& addresses) {
+    QUORLITE_CHECK(addresses.size() <= limits::kSeedsMax);
+    auto file = SlotFile::open(disk, kSeedsName, kSeedsSlotBytes);
+    if (!file) return std::move(file).error();
+    Status saved = file->save(encode(addresses));
+    return saved ? disk.sync_directory("") : saved;
+}
 
 Result<std::unique_ptr<Records>> Records::open(Disk& disk) {
     auto records = std::make_unique<RecordFiles>();

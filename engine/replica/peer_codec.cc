@@ -174,7 +174,7 @@ std::optional<Body> read_chunk(schema::Message::Reader from) {
     auto in = from.getChunk();
     const auto bytes = in.getData();
     return Chunk{Index(in.getIndex()), in.getFile(), in.getOffset(),
-                 Bytes(bytes.begin(), bytes.end())};
+                 Bytes(bytes.begin(), bytes.end()), Index(in.getConsistentFrom())};
 }
 
 std::optional<Body> read_body(schema::Message::Reader from) {
@@ -242,6 +242,7 @@ Bytes encode(const PeerMessage& message) {
                        out.setFile(body.file);
                        out.setOffset(body.offset);
                        out.setData(blob(body.data));
+                       out.setConsistentFrom(body.consistent_from.value());
                    },
                },
                message.body);

@@ -24,7 +24,8 @@ struct Chunk {
     Index snapshot;
     std::uint32_t file = 0;
     std::uint64_t offset = 0;
-    Bytes data;  // empty: the sender no longer has this snapshot
+    Bytes data;             // empty: the sender no longer has this snapshot
+    Index consistent_from;  // pages may be as of this index, but not newer
 };
 
 struct PeerMessage {

@@ -86,6 +86,9 @@ struct Replica::State {
 
     // --- inputs ---
     bool receive(PeerMessage message);
+    bool must_hold() const;
+    bool hold(NodeId from, raft::AppendRequest& append);
+    void take_held();
     bool learn_cluster(const PeerMessage& message);
     bool is_leading() const;
     void change(Result<Index> proposed, Done done);
@@ -103,6 +106,14 @@ struct Replica::State {
     std::unique_ptr<raft::Core> core;
     std::unique_ptr<SnapshotSender> sender;
     std::shared_ptr<SnapshotReceiver> receiver;
+
+    struct Held {
+        NodeId from;
+        raft::AppendRequest append;
+        std::size_t bytes;
+    };
+    std::deque<Held> held;  // until the databases have been flushed
+    std::size_t held_bytes = 0;
 
     Waiters writes;
     Waiters reads;
@@ -240,7 +251,10 @@ Status Replica::State::open() {
         schedule_pump();
     };
     log->on_space = [this](bool available) { disk_has_space = available; };
-    store->on_flushed = [this] { trim_log(); };
+    store->on_flushed = [this] {
+        trim_log();
+        take_held();
+    };
     store->log_durable(log->durable_index());
     pump();
     schedule_tick();
@@ -439,6 +453,7 @@ void Replica::State::tick() {
     reads.expire(now(), no_quorum(options.write_timeout));
     sender->release_silent(now());
     if (receiver) receiver->tick(now());
+    take_held();
     pump();
     schedule_tick();
 }
@@ -520,7 +535,7 @@ void Replica::State::installed(raft::SnapshotPoint point, Status status) {
 Index Replica::State::trim_limit() const {
     Index limit = std::min(store->flushed_index(), applied);
     if (mutant(Mutant::kTrimBeyondFlush)) limit = applied;
-    if (const auto held = sender->oldest_held()) limit = std::min(limit, *held);
+    if (const auto oldest = sender->oldest_held()) limit = std::min(limit, *oldest);
     if (log->bytes_on_disk() > 2 * options.log_tail_bytes) return limit;
     for (const raft::Progress& peer : core->progress()) {
         const raft::Server* server = core->configuration().find(peer.id);
@@ -584,9 +599,45 @@ bool Replica::State::receive(PeerMessage message) {
         reply != nullptr && reply->installed) {
         sender->release(message.from);
     }
+    auto* const append = std::get_if<raft::AppendRequest>(&consensus);
+    if (append != nullptr && must_hold() && hold(message.from, *append)) return true;
     core->step(now(), message.from, std::move(consensus));
     schedule_pump();
     return true;
+}
+
+// While the disk does not keep up with what was applied, nothing more is taken in. What comes is
+// held, unacknowledged, so that the leader's window bounds it.
+bool Replica::State::must_hold() const {
+    return !leading && (store->behind() || !held.empty());
+}
+
+// False: the message must be handled now.
+bool Replica::State::hold(NodeId from, raft::AppendRequest& append) {
+    if (append.entries.empty()) {
+        // A heartbeat is answered, or there would be an election; but it must not ask about what is
+        // held. What is committed here is in the leader's log too.
+        append.commit = std::min(append.commit, core->commit_index());
+        append.previous_index = core->commit_index();
+        append.previous_term = core->term_at(append.previous_index).value_or(Term());
+        return false;
+    }
+    std::size_t bytes = 0;
+    for (const raft::Entry& entry : append.entries) bytes += entry.size();
+    if (held_bytes + bytes > limits::kHeldAppendBytesMax) return true;  // as if lost on the way
+    held_bytes += bytes;
+    held.push_back({from, std::move(append), bytes});
+    return true;
+}
+
+void Replica::State::take_held() {
+    while (!held.empty() && (leading || !store->behind())) {
+        Held next = std::move(held.front());
+        held.pop_front();
+        held_bytes -= next.bytes;
+        core->step(now(), next.from, raft::Message(std::move(next.append)));
+        pump();
+    }
 }
 
 void Replica::State::change(Result<Index> proposed, Done done) {
@@ -657,13 +708,14 @@ Index Replica::propose_capture(database::Connection& connection) {
     auto capture = connection.take_capture();
     if (!connection.current() || !state_->is_leading()) return kNeverProposed;
     database::Database& database = connection.database();
-    if (!capture) return database.newest_proposed();
-    const Result<Index> proposed =
-        state_->core->propose(state_->now(), std::move(capture->commands));
-    QUORLITE_CHECK(proposed.ok());  // a leader takes what its databases have committed already
-    database.proposed(*proposed);
-    state_->schedule_pump();
-    return *proposed;
+    if (capture) {
+        const Result<Index> proposed =
+            state_->core->propose(state_->now(), std::move(capture->commands));
+        QUORLITE_CHECK(proposed.ok());  // a leader takes what its databases have committed already
+        database.proposed(*proposed);
+        state_->schedule_pump();
+    }
+    return connection.read_committed() ? state_->applied : database.newest_proposed();
 }
 
 void Replica::when_committed(Index index, Done done) {
@@ -765,6 +817,11 @@ ReplicaStatus Replica::status() const {
             .peers = core.progress(),
             .memory_bytes = state_->store->memory_bytes(),
             .log_bytes = state_->log->bytes_on_disk()};
+}
+
+bool Replica::awaits_clients() const {
+    if (!state_->is_leading()) return false;
+    return state_->applied == state_->core->last_index() || state_->store->write_lock_held();
 }
 
 std::uint64_t Replica::weight() const {

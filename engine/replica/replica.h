@@ -103,7 +103,7 @@ public:
     std::uint64_t leadership_epoch() const;
 
     // Proposes what `connection` captured, if anything, and returns the index to wait for: that of
-    // the capture, or else of the newest transaction this connection could have seen. To be called
+    // the newest transaction that this connection could have seen, its own included. To be called
     // after every step, before the write lock is released.
     Index propose_capture(database::Connection& connection);
     // `done` runs once, inline or later.
@@ -121,6 +121,9 @@ public:
     Leader leader() const;  // as protocol section 6.1: nothing unless this node votes
     const raft::Configuration& configuration() const;
     ReplicaStatus status() const;
+    // This node leads, and what it waits for is clients: the next request of one that holds the
+    // write lock, or of any while no write is under way.
+    bool awaits_clients() const;
     std::uint64_t weight() const;
     void set_weight(std::uint64_t weight);
 

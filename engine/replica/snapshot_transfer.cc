@@ -23,7 +23,7 @@ const database::SnapshotSource& SnapshotSender::hold_for(NodeId peer, TimePoint 
 }
 
 void SnapshotSender::answer(NodeId peer, const ChunkRequest& request, TimePoint now) {
-    Chunk answer{request.snapshot, request.file, request.offset, {}};
+    Chunk answer{request.snapshot, request.file, request.offset, {}, Index()};
     const auto found = held_.find(peer);
     if (found == held_.end() || found->second.source->mark().index != request.snapshot) {
         send_(peer, std::move(answer));
@@ -41,6 +41,7 @@ void SnapshotSender::answer(NodeId peer, const ChunkRequest& request, TimePoint 
             Chunk& chunk = work->chunk;
             const auto got = work->source->read(chunk.file, chunk.offset, chunk.data);
             chunk.data.resize(got.ok() ? *got : 0);
+            chunk.consistent_from = work->source->consistent_from();  // after the read
         },
         [this, work, peer, alive = std::weak_ptr(alive_)] {
             if (!alive.expired()) send_(peer, std::move(work->chunk));
@@ -112,6 +113,9 @@ void SnapshotReceiver::receive(const Chunk& chunk, TimePoint now) {
     }
     now_ = last_progress_ = now;
     writing_ = true;
+    // Of every chunk, for they may come from several nodes: a transfer is resumed with whoever has
+    // the same snapshot.
+    installer_->set_consistent_from(chunk.consistent_from);
     auto data = std::make_shared<Bytes>(chunk.data);
     auto status = std::make_shared<Status>();
     executor_.background(

@@ -27,6 +27,9 @@ namespace {
 
 constexpr int kEventsPerRoundMax = 64;
 constexpr unsigned kCallsPerClockReading = 4;  // of may_yield()
+// Work that does not ask whether it should leave the loop loses it after one to two of these.
+constexpr std::chrono::milliseconds kWatchPeriod{2};
+constexpr int kQuietPeriodsMax = 500;  // then the watch sleeps until something is at work again
 
 // Signals belong to the program that the loop is part of, not to its threads.
 void block_signals() {
@@ -127,9 +130,11 @@ struct Holder {
 };
 
 struct Step {
+    std::uint64_t serial = 0;
+    TimePoint begun{};
     TimePoint since{};
     unsigned calls = 0;
-    bool given_away = false;
+    bool asked = false;  // whether the loop was given away is not for this thread to decide again
 };
 
 // What the calling thread is to a loop.
@@ -158,12 +163,14 @@ struct Loop::State {
 
     // Only on the loop.
     Task at_round_end;
+    std::function<bool()> stays_awake;
     TaskQueue queue;
     std::map<std::pair<TimePoint, std::uint64_t>, Task> timers;
     std::unordered_map<std::uint64_t, TimePoint> timer_deadlines;
     std::uint64_t last_timer = 0;
     asio::steady_timer alarm;
     TimePoint alarm_at = TimePoint::max();
+    bool waits_are_short = false;
 
     // Tasks from other threads.
     std::mutex posted_mutex;
@@ -179,10 +186,25 @@ struct Loop::State {
     std::atomic<std::size_t> away{0};  // threads whose work runs beside the loop
     bool ended = false;
 
+    // The step that holds the loop. Whoever changes `at_work` from its serial to none decides what
+    // becomes of the loop: the step itself when it ends, or who gives the loop away meanwhile.
+    static constexpr std::uint64_t kNone = 0;
+    std::atomic<std::uint64_t> at_work{kNone};
+    std::uint64_t last_serial = kNone;
+    std::atomic<Holder*> holder_at_work{nullptr};  // valid if the exchange of `at_work` succeeds
+
+    // Takes the loop from work that does not give it away by itself.
+    std::thread watch_thread;
+    std::mutex watch_mutex;
+    std::condition_variable watch_wanted;
+    std::atomic<bool> watch_sleeps{false};
+    bool watch_ends = false;
+
     std::atomic<bool> stopping{false};
     std::atomic<std::size_t> background_jobs{0};
     std::atomic<std::uint64_t> hand_overs{0};
     std::atomic<std::uint64_t> kept{0};
+    std::atomic<std::uint64_t> awake_waits{0};
 
     BackgroundPool pool;
 
@@ -193,14 +215,19 @@ struct Loop::State {
 
     void serve(Holder& self);
     void round();
+    void wait();
     void take_posted();
     bool quiet();
     bool pass_on(Holder& self);
     void end();
 
-    bool give_away();
+    bool give_away(std::uint64_t serial);
     void take_back();
-    Holder& add_holder();
+    void watch();
+    void wake_watch();
+    void add_holder();
+    void give_to_next();
+    bool stand_by(std::unique_lock<std::mutex>& lock, Holder& self);
 
     void set_alarm();
     void run_timers();
@@ -210,6 +237,7 @@ struct Loop::State {
 
 Loop::Loop(const Clock& clock, LoopOptions options) {
     if (options.helper_threads_max == 0) options.helper_threads_max = limits::kHelperThreadsMax;
+    if (std::thread::hardware_concurrency() < 2) options.awake_max = Duration::zero();
     state_ = std::make_unique<State>(clock, options);
 }
 
@@ -222,7 +250,10 @@ void Loop::start() {
     const std::lock_guard lock(state_->roles_mutex);
     QUORLITE_CHECK(state_->holders.empty());
     state_->at_round_end = round_ended;
+    state_->stays_awake = stays_awake;
     state_->add_holder();
+    state_->give_to_next();
+    state_->watch_thread = std::thread([state = state_.get()] { state->watch(); });
 }
 
 void Loop::stop() {
@@ -239,6 +270,12 @@ void Loop::stop() {
         }
         thread.join();
     }
+    {
+        const std::lock_guard lock(state_->watch_mutex);
+        state_->watch_ends = true;
+        state_->watch_wanted.notify_one();
+    }
+    if (state_->watch_thread.joinable()) state_->watch_thread.join();
     state_->pool.stop();
     here = {state_.get(), nullptr, nullptr};
 }
@@ -252,7 +289,7 @@ bool Loop::held() const {
 }
 
 Loop::Counters Loop::counters() const {
-    return {state_->hand_overs.load(), state_->kept.load()};
+    return {state_->hand_overs.load(), state_->kept.load(), state_->awake_waits.load()};
 }
 
 // ---- Tasks ----
@@ -363,22 +400,40 @@ void Loop::State::run_timers() {
 
 // ---- Holding the loop ----
 
-Holder& Loop::State::add_holder() {
+// One more thread that stands by.
+void Loop::State::add_holder() {
     holders.push_back(std::make_unique<Holder>());
     Holder& holder = *holders.back();
-    holder.holds = true;
     try {
         holder.thread = std::thread([this, &holder] { serve(holder); });
     } catch (...) {
         holders.pop_back();
         throw;
     }
-    return holder;
+    standing_by.push_back(&holder);
+}
+
+void Loop::State::give_to_next() {
+    Holder* const next = standing_by.back();
+    standing_by.pop_back();
+    next->holds = true;
+    next->awake.notify_one();
+}
+
+// False: the loop has ended.
+bool Loop::State::stand_by(std::unique_lock<std::mutex>& lock, Holder& self) {
+    self.awake.wait(lock, [&] { return self.holds || ended; });
+    if (self.holds) here.loop = this;
+    return self.holds;
 }
 
 void Loop::State::serve(Holder& self) {
     block_signals();
-    here = {this, &self, nullptr};
+    here = {nullptr, &self, nullptr};
+    {
+        std::unique_lock lock(roles_mutex);
+        if (!stand_by(lock, self)) return;
+    }
     for (;;) {
         while (!wanted.load(std::memory_order_acquire)) {
             if (stopping.load(std::memory_order_relaxed) && quiet()) return end();
@@ -388,11 +443,27 @@ void Loop::State::serve(Holder& self) {
     }
 }
 
+void Loop::State::wait() {
+    const TimePoint since = clock.now();
+    bool happened = false;
+    const bool awake = waits_are_short && stays_awake && stays_awake();
+    while (awake && !happened && clock.now() - since < options.awake_max) {
+        happened = context.poll_one() != 0;
+        if (!happened) std::this_thread::yield();
+    }
+    if (happened) {
+        ++awake_waits;
+    } else {
+        context.run_one();
+    }
+    waits_are_short = clock.now() - since < options.awake_max;
+}
+
 // Handles what has happened, waiting for something if need be.
 void Loop::State::round() {
     // Each of these is set before the context is woken, so none can be missed by going to sleep.
-    const bool at_work = !queue.empty() || has_posted.load() || wanted.load();
-    if (!at_work) context.run_one();
+    const bool busy = !queue.empty() || has_posted.load() || wanted.load();
+    if (!busy) wait();
     for (int events = 0; events < kEventsPerRoundMax && context.poll_one() != 0; ++events) {
     }
     take_posted();
@@ -416,32 +487,26 @@ bool Loop::State::pass_on(Holder& self) {
     next->holds = true;
     next->awake.notify_one();
     here.loop = nullptr;
-    self.awake.wait(lock, [&] { return self.holds || ended; });
-    if (ended) return false;
-    here.loop = this;
-    return true;
+    return stand_by(lock, self);
 }
 
-// The loop is given away by the work of the current step. False: nobody can take it now.
-bool Loop::State::give_away() {
+// Gives the loop of that step away, unless the step has ended or was asked before. False: nobody
+// can take it now.
+bool Loop::State::give_away(std::uint64_t serial) {
     const std::lock_guard lock(roles_mutex);
+    if (ended) return true;
     if (away.load() >= options.helper_threads_max) return false;
-    Holder* self = here.holder;
-    if (standing_by.empty()) {
-        try {
-            add_holder();
-        } catch (const std::system_error&) {
-            return false;
-        }
-    } else {
-        Holder* next = standing_by.back();
-        standing_by.pop_back();
-        next->holds = true;
-        next->awake.notify_one();
+    try {
+        if (standing_by.empty()) add_holder();
+    } catch (const std::system_error&) {
+        return false;
     }
-    self->holds = false;
-    here.loop = nullptr;
+    Holder* const holder = holder_at_work;
+    if (!at_work.compare_exchange_strong(serial, kNone)) return true;
+    holder->holds = false;
     ++away;
+    ++hand_overs;
+    give_to_next();
     return true;
 }
 
@@ -471,30 +536,69 @@ void Loop::State::end() {
 
 // ---- Steps ----
 
+// While it works a thread does not know whether it still holds the loop, and does as if it did not.
 void Loop::step(Task work, Task done) {
     QUORLITE_CHECK(held());
     QUORLITE_CHECK(here.step == nullptr);
+    State& state = *state_;
     Step step;
+    step.serial = ++state.last_serial;
     here.step = &step;
+    here.loop = nullptr;
+    state.holder_at_work = here.holder;
+    state.at_work = step.serial;
+    if (state.watch_sleeps) state.wake_watch();
     work();
     here.step = nullptr;
-    if (step.given_away) state_->take_back();
+    std::uint64_t expected = step.serial;
+    if (state.at_work.compare_exchange_strong(expected, State::kNone)) {
+        here.loop = state_.get();
+    } else {
+        state.take_back();
+    }
     done();
 }
 
-void Loop::may_yield() {
+bool Loop::may_yield() {
     Step* step = here.step;
-    if (step == nullptr || step->given_away) return;
-    if (step->calls++ % kCallsPerClockReading != 0) return;
+    if (step == nullptr || step->asked) return true;
+    if (step->calls++ % kCallsPerClockReading != 0) return true;
     const TimePoint now = state_->clock.now();
-    if (step->calls == 1) {
-        step->since = now;
-        return;
+    if (step->calls == 1) step->begun = step->since = now;
+    if (now - step->since < state_->options.step_budget) return true;
+    step->asked = state_->give_away(step->serial);
+    if (step->asked) return true;
+    ++state_->kept;
+    step->since = now;  // nobody was free: ask again after another budget
+    return now - step->begun < state_->options.kept_max;
+}
+
+// ---- The watch ----
+
+void Loop::State::watch() {
+    block_signals();
+    std::unique_lock lock(watch_mutex);
+    std::uint64_t seen = kNone;
+    for (int quiet_periods = 0; !watch_ends;) {
+        if (quiet_periods > kQuietPeriodsMax) {
+            watch_sleeps = true;  // before the last look: a step looks here after it has begun
+            if (at_work == seen)
+                watch_wanted.wait(lock, [&] { return !watch_sleeps || watch_ends; });
+            watch_sleeps = false;
+            quiet_periods = 0;
+        }
+        watch_wanted.wait_for(lock, kWatchPeriod, [&] { return watch_ends; });
+        const std::uint64_t serial = at_work;
+        if (serial != kNone && serial == seen && !give_away(serial)) ++kept;
+        quiet_periods = serial == kNone && serial == seen ? quiet_periods + 1 : 0;
+        seen = serial;
     }
-    if (now - step->since < state_->options.step_budget) return;
-    step->given_away = state_->give_away();
-    ++(step->given_away ? state_->hand_overs : state_->kept);
-    step->since = now;  // if nobody was free: ask again after another budget
+}
+
+void Loop::State::wake_watch() {
+    const std::lock_guard lock(watch_mutex);
+    watch_sleeps = false;
+    watch_wanted.notify_one();
 }
 
 }  // namespace quorlite::server

@@ -6,9 +6,11 @@
 // Asio's state behind.
 //
 // step(work, done) runs `work` on the holder. When may_yield() finds the time budget spent, the
-// loop is given to a thread that stands by, or to a new one, and `work` goes on without it. When
-// `work` has ended its thread waits for the loop, gets it at the end of the holder's current task,
-// and runs `done`. So
+// loop is given to a thread that stands by, or to a new one, and `work` goes on without it. Work
+// that does not call may_yield(), for some single operations take long, loses the loop a few
+// milliseconds later all the same: it touches nothing that belongs to the loop, so it can be taken
+// away at any moment, and a thread that watches does so. When `work` has ended its thread waits for
+// the loop, gets it at the end of the holder's current task, and runs `done`. So
 //
 //     step() always returns holding the loop, after `done` ran; but other tasks may have run
 //     meanwhile.
@@ -34,8 +36,11 @@ namespace quorlite::server {
 
 struct LoopOptions {
     Duration step_budget = std::chrono::milliseconds(1);
+    Duration kept_max = std::chrono::milliseconds(100);  // of a step that nobody could relieve
     std::size_t helper_threads_max = 0;  // statements beside the loop; 0: limits::kHelperThreadsMax
     std::size_t background_threads_max = 4;
+    // The longest wait to be spent awake; see Loop::stays_awake.
+    Duration awake_max = std::chrono::microseconds(50);
 };
 
 class Loop final : public Executor {
@@ -54,7 +59,7 @@ public:
     void cancel(TimerId timer) override;
     void background(Task work, Task done) override;
     void step(Task work, Task done) override;
-    void may_yield() override;
+    bool may_yield() override;
 
     // True on the thread that holds the loop.
     bool held() const;
@@ -69,11 +74,17 @@ public:
     // what was gathered meanwhile should leave now. To be set before start().
     Task round_ended;
 
+    // A thread that sleeps is woken some 25 microseconds late. So if the last wait was short, and
+    // this says that what comes next is worth it, the next one is spent awake for a while. Never
+    // where there is only one core. To be set before start().
+    std::function<bool()> stays_awake;
+
     asio::io_context& context();
 
     struct Counters {
         std::uint64_t hand_overs = 0;  // steps that overstayed
         std::uint64_t kept = 0;        // steps that overstayed and found no thread to take the loop
+        std::uint64_t awake = 0;       // waits that ended while they were spent awake
     };
     Counters counters() const;
 

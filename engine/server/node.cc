@@ -77,6 +77,10 @@ std::optional<NodeError> check(const NodeOptions& options) {
     for (const std::string& address : options.join) {
         if (!server::parse_address(address)) return bad_address(address);
     }
+    if (options.join.size() > limits::kSeedsMax) {
+        return wrong("--join takes at most " + std::to_string(limits::kSeedsMax) +
+                     " addresses: a few members are enough, they know the others");
+    }
     if (options.address.size() > limits::kAddressBytesMax) {
         return wrong("the address is longer than " + std::to_string(limits::kAddressBytesMax) +
                      " bytes: use a shorter name");
@@ -123,7 +127,11 @@ struct Node::Impl {
     NodeError directory_error(const Error& error) const;
     std::optional<NodeError> open_replica();
     std::optional<NodeError> serve();
-    void join();
+    std::optional<NodeError> join_if_needed();
+    Status record_seeds();
+    void forget_seeds_beyond(Index known);
+    void forget_seeds();
+    void join(std::vector<std::string> seeds);
     void watch_readiness();
     bool is_ready() const;
     void report_ready();
@@ -141,18 +149,51 @@ std::optional<NodeError> Node::Impl::open() {
     if (auto error = open_disk()) return error;
     if (auto error = open_replica()) return error;
     if (auto error = serve()) return error;
-    const raft::Configuration& configuration = replica->configuration();
-    if (configuration.find(replica->id()) == nullptr) {
-        if (options.join.empty()) {
-            return NodeError{Kind::kJoin,
-                             "node " + std::to_string(replica->id().value()) +
-                                 " is not a member of a cluster yet: give the addresses "
-                                 "of members with --join"};
-        }
-        join();
-    }
+    if (auto error = join_if_needed()) return error;
     watch_readiness();
     return std::nullopt;
+}
+
+// A node that has not joined yet, or has no role yet, looks for its cluster where it was told to,
+// also after a restart.
+std::optional<NodeError> Node::Impl::join_if_needed() {
+    const raft::Server* self = replica->configuration().find(replica->id());
+    if (self == nullptr) {
+        if (const Status saved = record_seeds(); !saved) return directory_error(saved.error());
+    }
+    const auto seeds = disk::load_seeds(*disk);
+    if (!seeds) return directory_error(seeds.error());
+    if (self == nullptr && seeds->empty()) {
+        return NodeError{Kind::kJoin, "node " + std::to_string(replica->id().value()) +
+                                          " is not a member of a cluster: give the addresses of "
+                                          "members with --join"};
+    }
+    if (seeds->empty()) return std::nullopt;
+    if (self == nullptr || self->role == raft::Role::kSpare) {
+        join(*seeds);
+    } else {
+        forget_seeds();
+    }
+    return std::nullopt;
+}
+
+Status Node::Impl::record_seeds() {
+    return options.join.empty() ? Status() : disk::save_seeds(*disk, options.join);
+}
+
+// The cluster knows the node as a member before the node itself does, above all while a snapshot is
+// on its way; until its own disk says so, up to `known`, a restart has to find the cluster again.
+void Node::Impl::forget_seeds_beyond(Index known) {
+    if (replica->status().durable >= known) return forget_seeds();
+    loop.after(kReadyInterval, [this, known] { forget_seeds_beyond(known); });
+}
+
+// A member that is removed later must not come back by itself.
+void Node::Impl::forget_seeds() {
+    const Status saved = disk::save_seeds(*disk, {});
+    if (!saved)
+        log.warning("the addresses to join cannot be forgotten",
+                    {{"reason", saved.error().message}});
 }
 
 std::optional<NodeError> Node::Impl::open_disk() {
@@ -197,6 +238,11 @@ Result<replica::Options> Node::Impl::replica_options() {
     const auto records = disk::Records::open(*disk);
     if (!records) return records.error();
     if ((*records)->identity()) return wanted;
+    // Before there is an identity: a node that began to join never takes itself for the first one.
+    if (const Status saved = record_seeds(); !saved) return saved.error();
+    const auto seeds = disk::load_seeds(*disk);
+    if (!seeds) return seeds.error();
+    wanted.bootstrap = seeds->empty();
     if (options.address.empty()) {
         return Error{code::kError,
                      "the directory " + options.directory +
@@ -258,10 +304,10 @@ std::optional<NodeError> Node::Impl::serve() {
     return std::nullopt;
 }
 
-void Node::Impl::join() {
+void Node::Impl::join(std::vector<std::string> seeds) {
     cluster::JoinerOptions wanted{.id = replica->id(),
                                   .address = replica->address(),
-                                  .seeds = options.join,
+                                  .seeds = std::move(seeds),
                                   .patience = options.join_timeout};
     has_role = false;
     joining = std::make_unique<server::Joining>(
@@ -283,7 +329,10 @@ bool Node::Impl::is_ready() const {
 }
 
 void Node::Impl::watch_readiness() {
-    if (is_ready()) return report_ready();
+    if (is_ready()) {
+        if (joining) forget_seeds_beyond(replica->status().last);
+        return report_ready();
+    }
     loop.after(kReadyInterval, [this] { watch_readiness(); });
 }
 
@@ -392,6 +441,11 @@ Node::~Node() = default;
 Node::Started Node::start(NodeOptions options) {
     if (auto error = check(options)) return std::move(*error);
     auto impl = std::make_unique<Impl>(std::move(options));
+    // Clients that ask one thing after the other are answered sooner. A wait for the disk or the
+    // peers is long anyway, and they may need the core.
+    impl->loop.stays_awake = [&replica = impl->replica] {
+        return replica && replica->awaits_clients();
+    };
     impl->loop.round_ended = [peers = &impl->peers] { peers->flush(); };
     impl->loop.start();
     std::optional<NodeError> error;

@@ -257,6 +257,7 @@ void Execution::permit() {
 
 void Execution::step() {
     phase_ = Phase::kStepped;
+    if (streams_ && !sent_rows_) handle_->connection().prefer_committed();
     waiting_ = stepping_ = true;
     ++steps_;
     executor_.step([this] { work(); },

@@ -1,7 +1,5 @@
 #include "engine/session/result_set.h"
 
-#include "engine/base/check.h"
-
 namespace quorlite::session {
 
 using database::DeclaredType;
@@ -31,53 +29,37 @@ Status ResultSet::append_row() {
     return {};
 }
 
+bool ResultSet::fits(std::size_t bytes) const {
+    return bytes <= limits::kRowBytesMax && writer_.size() <= limits::kRowBytesMax - bytes;
+}
+
 bool ResultSet::append_value(wire::RowWriter& row, int column) {
     const DeclaredType declared = declared_[static_cast<std::size_t>(column)];
-    const auto fits = [this](std::size_t bytes) {
-        return bytes <= limits::kRowBytesMax && writer_.size() <= limits::kRowBytesMax - bytes;
-    };
-    switch (statement_->type(column)) {
-        case wire::ValueType::kInteger: {
-            const std::int64_t number = statement_->integer(column);
-            if (declared == DeclaredType::kDate) {
-                row.unix_time(number);
-            } else if (declared == DeclaredType::kBoolean) {
-                row.boolean(number);
-            } else {
-                row.integer(number);
-            }
-            return true;
+    const wire::Value value = statement_->value(column);
+    if (const auto* number = std::get_if<std::int64_t>(&value)) {
+        if (declared == DeclaredType::kDate) {
+            row.unix_time(*number);
+        } else if (declared == DeclaredType::kBoolean) {
+            row.boolean(*number);
+        } else {
+            row.integer(*number);
         }
-        case wire::ValueType::kFloat:
-            row.real(statement_->real(column));
-            return true;
-        case wire::ValueType::kText: {
-            const std::string_view text = statement_->text(column);
-            if (!fits(text.size())) return false;
-            declared == DeclaredType::kDate ? row.iso8601(text) : row.text(text);
-            return true;
-        }
-        case wire::ValueType::kBlob: {
-            const ByteView blob = statement_->blob(column);
-            if (!fits(blob.size())) return false;
-            row.blob(blob);
-            return true;
-        }
-        case wire::ValueType::kNull:
-            if (legacy_null_types_ && declared == DeclaredType::kDate) {
-                row.iso8601("");
-            } else if (legacy_null_types_ && declared == DeclaredType::kBoolean) {
-                row.boolean(0);
-            } else {
-                row.null();
-            }
-            return true;
-        case wire::ValueType::kUnixTime:
-        case wire::ValueType::kIso8601:
-        case wire::ValueType::kBoolean:
-            break;
+    } else if (const auto* text = std::get_if<std::string_view>(&value)) {
+        if (!fits(text->size())) return false;
+        declared == DeclaredType::kDate ? row.iso8601(*text) : row.text(*text);
+    } else if (const auto* blob = std::get_if<ByteView>(&value)) {
+        if (!fits(blob->size())) return false;
+        row.blob(*blob);
+    } else if (const auto* real = std::get_if<double>(&value)) {
+        row.real(*real);
+    } else if (legacy_null_types_ && declared == DeclaredType::kDate) {
+        row.iso8601("");
+    } else if (legacy_null_types_ && declared == DeclaredType::kBoolean) {
+        row.boolean(0);
+    } else {
+        row.null();
     }
-    check_failed("SQLite stores five types", __FILE__, __LINE__);
+    return true;
 }
 
 }  // namespace quorlite::session

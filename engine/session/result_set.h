@@ -30,6 +30,7 @@ public:
     }
 
 private:
+    bool fits(std::size_t bytes) const;
     // False if a value does not fit.
     bool append_value(wire::RowWriter& row, int column);
 

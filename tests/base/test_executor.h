@@ -31,6 +31,7 @@ namespace quorlite::test {
 class TestExecutor final : public Executor, public Clock {
 public:
     bool yields = false;
+    bool overloaded = false;  // nobody could take the loop
 
     void post(Task task) override {
         const std::lock_guard lock(mutex_);
@@ -65,10 +66,11 @@ public:
         }
     }
 
-    void may_yield() override {
-        if (!yields) return;
+    bool may_yield() override {
+        if (!yields) return !overloaded;
         gave_way_ = true;
         run();
+        return true;
     }
 
     TimePoint now() const override { return now_; }

@@ -169,6 +169,44 @@ TEST(Concurrency, ReadersAndWritersBesideTheLoop) {
     EXPECT_EQ(follower.checksum(), node.checksum());
 }
 
+// A statement may lose the loop at any moment, also while the committed prefix is shown to it.
+TEST(Concurrency, ReadsAtThePrefixBesideTheLoop) {
+    RealNode real;
+    Node& node = *real;
+    Log log;
+    Writer writer(node, log);
+    ASSERT_OK(writer.run("CREATE TABLE t(x)"));
+    writer.commit();
+    const auto reader = node.connect();
+    Helper helper;
+    sim::Seeded random(1);
+    const auto committed = [&] { return static_cast<int>(writer.committed()) - 1; };
+    int at_the_prefix = 0;
+    for (int written = 1; written <= 1500; ++written) {
+        const int committed_before = committed();
+        auto counting = reader->prepare("SELECT count(*) FROM t");
+        ASSERT_OK(counting);
+        reader->prefer_committed();
+        std::string seen;
+        helper.give([&] { seen = *rows_of(*counting->statement); });
+        const bool beside = written % 10 != 0;
+        for (auto turns = random.below(20); turns > 0; --turns) std::this_thread::yield();
+        while (!beside && helper.busy()) std::this_thread::yield();
+        ASSERT_OK(writer.run("INSERT INTO t VALUES(1)"));
+        ASSERT_EQ(writer.must_query("SELECT count(*) FROM t"), std::to_string(written) + "\n");
+        EXPECT_FALSE(writer.connection().take_capture());  // it is at rest
+        if (random.below(3) == 0) writer.commit();
+        while (helper.busy()) std::this_thread::yield();
+        EXPECT_FALSE(reader->take_capture());
+        const int count = std::stoi(seen);
+        ASSERT_GE(count, committed_before);
+        ASSERT_LE(count, reader->read_committed() ? committed_before : written);
+        if (reader->read_committed()) ++at_the_prefix;
+        if (random.below(100) == 0) node.flush();
+    }
+    EXPECT_GT(at_the_prefix, 0);
+}
+
 TEST(Concurrency, LeadershipIsLostUnderRunningStatements) {
     RealNode real;
     Node& node = *real;

@@ -54,6 +54,84 @@ TEST_F(ConnectionTest, RefusesWhatWouldEscapeReplication) {
     EXPECT_OK(execute(connection(), "SELECT 1"));
 }
 
+// Clearing a table, checking it and copying it are single operations of SQLite's machine.
+TEST_F(ConnectionTest, OperationsThatSqliteDoesNotInterruptEndAtTheNextPageTheyRead) {
+    EXPECT_OK(
+        writer_->run("WITH RECURSIVE g(a) AS (SELECT 1 UNION ALL SELECT a+1 FROM g LIMIT 5000) "
+                     "INSERT INTO t SELECT a, randomblob(3000) FROM g"));
+    writer_->commit();
+    node_.flush();
+    writer_->reconnect();
+    const auto checksum = node_.checksum();
+    for (const char* const sql : {"DELETE FROM t", "DROP TABLE t", "PRAGMA integrity_check",
+                                  "VACUUM", "SELECT count(*) FROM t"}) {
+        int reads = 0;
+        node_.disk->on_read = [&] {
+            if (++reads == 1000) connection().interrupt();
+        };
+        const Status status = execute(connection(), sql);
+        node_.disk->on_read = nullptr;
+        ASSERT_FALSE(status.ok()) << sql;
+        EXPECT_EQ(status.error().code, 9) << sql << ": " << status.error().message;
+        EXPECT_GE(reads, 1000) << sql;
+        EXPECT_LT(reads, 1100) << sql;
+        EXPECT_OK(execute(connection(), "SELECT count(*) FROM t"));
+    }
+    EXPECT_EQ(node_.checksum(), checksum);
+    EXPECT_EQ(writer_->must_query("PRAGMA integrity_check"), "ok\n");
+    // Too late for the statement before, and not meant for the next one.
+    connection().interrupt();
+    writer_->reconnect();
+    connection().interrupt();
+    EXPECT_OK(execute(connection(), "SELECT count(*) FROM t"));
+}
+
+// What one operation can do is bounded: all of these would take minutes, or gigabytes.
+TEST_F(ConnectionTest, OneOperationDoesNotWorkWithoutBound) {
+    for (const char* const sql :
+         {"SELECT randomblob(70000000)", "SELECT hex(zeroblob(40000000))",
+          "SELECT quote(zeroblob(40000000))", "SELECT zeroblob(60000000) || zeroblob(60000000)",
+          "SELECT replace(hex(zeroblob(10000)), '0', zeroblob(10000))",
+          "SELECT group_concat(hex(zeroblob(1000000)), '') FROM "
+          "(WITH RECURSIVE g(a) AS (SELECT 1 UNION ALL SELECT a+1 FROM g LIMIT 99) SELECT a FROM "
+          "g)",
+          "INSERT INTO t(x) VALUES(zeroblob(70000000))"}) {
+        const Status status = execute(connection(), sql);
+        ASSERT_FALSE(status.ok()) << sql;
+        EXPECT_EQ(status.error().code, 18) << sql << ": " << status.error().message;
+    }
+    EXPECT_FALSE(execute(connection(), "SELECT 'x' LIKE hex(zeroblob(501))").ok());
+    EXPECT_OK(execute(connection(), "SELECT 'x' LIKE hex(zeroblob(500))"));
+}
+
+TEST_F(ConnectionTest, InstrAndReplaceAreLinear) {
+    EXPECT_EQ(writer_->must_query("SELECT instr(zeroblob(1<<24), zeroblob(1<<20) || x'01')"),
+              "0\n");
+    EXPECT_EQ(writer_->must_query("SELECT length(replace(hex(zeroblob(1<<23)), "
+                                  "hex(zeroblob(1<<20)) || '1', ''))"),
+              "16777216\n");
+}
+
+// The same as SQLite's own, of another connection.
+TEST_F(ConnectionTest, InstrAndReplaceAnswerAsSqliteDoes) {
+    const char* const values[] = {
+        "NULL",       "''",    "x''",       "'a'",  "'aXbXc'", "'\u00e4\u20acX'",
+        "'X'",        "x'00'", "x'610062'", "1",    "12.5",    "'a' || char(0) || 'b'",
+        "char(8364)", "'XX'",  "'ababab'",  "'ab'", "x'e282'"};
+    Reference reference;
+    for (const char* const text : values) {
+        for (const char* const needle : values) {
+            const std::string arguments = std::string(text) + "," + needle;
+            for (const char* const other : {"NULL", "''", "'X'", "x'00ff'", "77"}) {
+                const std::string sql = "SELECT quote(instr(" + arguments + ")), quote(replace(" +
+                                        arguments + "," + other + ")), typeof(replace(" +
+                                        arguments + "," + other + "))";
+                EXPECT_EQ(writer_->must_query(sql), *reference.query(sql)) << sql;
+            }
+        }
+    }
+}
+
 TEST_F(ConnectionTest, AllowsWhatIsHarmless) {
     const auto allowed = {
         "ATTACH '' AS scratch; CREATE TABLE scratch.s(x); INSERT INTO scratch.s VALUES(1); DETACH "
@@ -134,19 +212,18 @@ TEST_F(ConnectionTest, BindsAndReturnsEveryType) {
     EXPECT_OK(statement.bind(8, wire::Boolean{7}));
     EXPECT_EQ(statement.bind(9, std::int64_t{1}).error().code, 25);
     ASSERT_TRUE(*statement.step());
-    EXPECT_EQ(statement.integer(0), -5);
-    EXPECT_EQ(statement.real(1), 2.5);
-    EXPECT_EQ(statement.type(2), wire::ValueType::kText);
-    EXPECT_EQ(statement.text(2), "");
-    EXPECT_EQ(statement.blob(3).size(), 3u);
-    EXPECT_EQ(statement.type(4), wire::ValueType::kBlob);
-    EXPECT_EQ(statement.type(5), wire::ValueType::kNull);
-    EXPECT_EQ(statement.text(6), "2020-01-01");
-    EXPECT_EQ(statement.integer(7), 1);
+    EXPECT_TRUE(wire::identical(statement.value(0), std::int64_t{-5}));
+    EXPECT_TRUE(wire::identical(statement.value(1), 2.5));
+    EXPECT_TRUE(wire::identical(statement.value(2), std::string_view()));
+    EXPECT_EQ(std::get<ByteView>(statement.value(3)).size(), 3u);
+    EXPECT_EQ(std::get<ByteView>(statement.value(4)).size(), 0u);
+    EXPECT_TRUE(wire::identical(statement.value(5), wire::Null()));
+    EXPECT_TRUE(wire::identical(statement.value(6), std::string_view("2020-01-01")));
+    EXPECT_TRUE(wire::identical(statement.value(7), std::int64_t{1}));
     statement.reset();
     statement.clear_bindings();
     ASSERT_TRUE(*statement.step());
-    EXPECT_EQ(statement.type(0), wire::ValueType::kNull);
+    EXPECT_TRUE(wire::identical(statement.value(0), wire::Null()));
 }
 
 TEST_F(ConnectionTest, PreparesOneStatementAndSaysWhereTheRestBegins) {

@@ -30,11 +30,11 @@ std::string real_text(double value) {
 }
 
 std::string column_text(const Statement& statement, int column) {
-    const wire::ValueType type = statement.type(column);
-    if (type == wire::ValueType::kInteger) return std::to_string(statement.integer(column));
-    if (type == wire::ValueType::kFloat) return real_text(statement.real(column));
-    if (type == wire::ValueType::kText) return std::string(statement.text(column));
-    if (type == wire::ValueType::kBlob) return blob_text(statement.blob(column));
+    const wire::Value value = statement.value(column);
+    if (const auto* number = std::get_if<std::int64_t>(&value)) return std::to_string(*number);
+    if (const auto* real = std::get_if<double>(&value)) return real_text(*real);
+    if (const auto* text = std::get_if<std::string_view>(&value)) return std::string(*text);
+    if (const auto* blob = std::get_if<ByteView>(&value)) return blob_text(*blob);
     return "NULL";
 }
 
@@ -60,7 +60,17 @@ Result<std::string> query(Connection& connection, std::string_view sql) {
     auto prepared = connection.prepare(sql);
     if (!prepared) return std::move(prepared).error();
     if (!prepared->statement) return std::string();
-    Statement& statement = *prepared->statement;
+    return rows_of(*prepared->statement);
+}
+
+Result<std::string> query_committed(Connection& connection, std::string_view sql) {
+    auto prepared = connection.prepare(sql);
+    if (!prepared) return std::move(prepared).error();
+    connection.prefer_committed();
+    return rows_of(*prepared->statement);
+}
+
+Result<std::string> rows_of(Statement& statement) {
     std::string rows;
     for (;;) {
         const auto row = statement.step();
@@ -268,6 +278,11 @@ Status Writer::run_one(Statement& statement) {
         database_->writers().release(std::exchange(ticket_, WriterQueue::Ticket::kNone));
     }
     return status;
+}
+
+void Writer::commit(std::uint64_t index) {
+    committed_ = std::max(committed_, index);
+    node_.store->committed(Index(committed_));
 }
 
 void Writer::propose() {

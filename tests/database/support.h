@@ -21,6 +21,9 @@ using Log = std::vector<SharedBytes>;
 
 // All rows of a query as text, one per line.
 Result<std::string> query(Connection& connection, std::string_view sql);
+Result<std::string> rows_of(Statement& statement);
+// The same at the committed prefix, as sessions read outside of transactions.
+Result<std::string> query_committed(Connection& connection, std::string_view sql);
 // Runs every statement of a text to its end.
 Status execute(Connection& connection, std::string_view sql);
 // The schema and all rows of a database, by queries that need nothing but `run`.
@@ -77,7 +80,9 @@ public:
     // Runs a text, statement by statement, each under the write lock if it needs it.
     Status run(std::string_view sql);
     std::string must_query(std::string_view sql);
-    void commit() { node_.store->committed(Index(log_.size())); }
+    void commit() { commit(log_.size()); }
+    void commit(std::uint64_t index);
+    std::uint64_t committed() const { return committed_; }
     void reconnect();
 
     Connection& connection() { return *connection_; }
@@ -93,6 +98,7 @@ private:
     Database* database_ = nullptr;
     std::unique_ptr<Connection> connection_;
     WriterQueue::Ticket ticket_ = WriterQueue::Ticket::kNone;
+    std::uint64_t committed_ = 0;
 };
 
 // Statements of all kinds, the same for the same seed. Each text is complete: no transaction stays

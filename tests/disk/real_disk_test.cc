@@ -42,7 +42,7 @@ public:
         wake_.notify_one();
     }
     void step(Task work, Task done) override { loop_.step(std::move(work), std::move(done)); }
-    void may_yield() override {}
+    bool may_yield() override { return true; }
 
 private:
     void help() {

@@ -1,4 +1,5 @@
 // The records on each of the three disks.
+#include "engine/base/limits.h"
 #include "tests/disk/rig.h"
 
 namespace quorlite::test {
@@ -61,6 +62,22 @@ TEST_P(RecordsTest, WhatWasSavedIsThereAgain) {
     EXPECT_EQ(records_->identity()->cluster, 99u);
     EXPECT_EQ(records_->identity()->address, "10.0.0.1:9001");
     EXPECT_EQ(records_->acknowledged(), Index(41));
+}
+
+TEST_P(RecordsTest, SeedsAreKeptUntilTheyAreForgotten) {
+    open();
+    EXPECT_EQ(*disk::load_seeds(rig_->disk()), std::vector<std::string>());
+    EXPECT_FALSE(rig_->disk().exists("seeds"));
+    std::vector<std::string> seeds{"10.0.0.1:9001", "node2:9001"};
+    ASSERT_TRUE(disk::save_seeds(rig_->disk(), seeds).ok());
+    reopen();
+    EXPECT_EQ(*disk::load_seeds(rig_->disk()), seeds);
+    seeds.assign(limits::kSeedsMax, std::string(limits::kAddressBytesMax, 'a'));
+    ASSERT_TRUE(disk::save_seeds(rig_->disk(), seeds).ok());
+    EXPECT_EQ(*disk::load_seeds(rig_->disk()), seeds);
+    ASSERT_TRUE(disk::save_seeds(rig_->disk(), {}).ok());
+    reopen();
+    EXPECT_EQ(*disk::load_seeds(rig_->disk()), std::vector<std::string>());
 }
 
 TEST_P(RecordsTest, AMissingRecordIsAnErrorThatNamesIt) {

@@ -180,6 +180,13 @@ class Connection:
             raise AssertionError(f"answer {kind} where {expected} was expected")
         return reader
 
+    def stream(self, count, out):
+        """As take(), but a long part goes to a file as it comes."""
+        while count > 0:
+            part = self.take(min(count, 1 << 20))
+            out.write(part)
+            count -= len(part)
+
     # --- requests ---
 
     def leader(self):
@@ -223,6 +230,24 @@ class Connection:
             if mark in (ROWS_DONE, ROWS_PART):
                 return mark == ROWS_DONE
             rows.append(reader.row(columns))
+
+    def dump(self, name, path):
+        """Writes the node's own copy of a database to a file."""
+        self.send(DUMP, text(name))
+        words, kind, _, _ = struct.unpack("<IBBH", self.take(8))
+        if kind == FAILURE:
+            reader = Reader(self.take(8 * words))
+            raise Failure(reader.number(), reader.text())
+        count = struct.unpack("<Q", self.take(8))[0]
+        assert count == 2, "a database and its WAL"
+        with open(path, "wb") as database:
+            for out in (database, None):
+                while b"\0" not in self.take(8):
+                    pass
+                size = struct.unpack("<Q", self.take(8))[0]
+                assert out or size == 0, "the WAL is merged into the database"
+                if out:
+                    self.stream(size, out)
 
     def members(self):
         """[(id, address, role)]."""

@@ -65,6 +65,16 @@ class Node:
         self.signal(signal.SIGTERM)
         return self.process.wait(timeout)
 
+    def restart(self, timeout=20):
+        status = self.stop(timeout)
+        if status != 0:
+            raise AssertionError(f"{self.address} ended with status {status}")
+        self.start()
+
+    def kill_and_restart(self):
+        self.kill()
+        self.start()
+
     def running(self):
         return self.process is not None and self.process.poll() is None
 

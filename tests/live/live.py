@@ -12,6 +12,7 @@ import resource
 import shutil
 import signal
 import socket
+import sqlite3
 import struct
 import sys
 import threading
@@ -19,7 +20,8 @@ import time
 import traceback
 
 import client
-from cluster import ROOT, Cluster, Connection, Failure, InDoubt, Unreachable, default_binary, find_leader
+from cluster import (ROOT, Cluster, Connection, Failure, InDoubt, Node, Unreachable, default_binary, find_leader,
+                     free_ports)
 
 
 class Writer(threading.Thread):
@@ -368,8 +370,101 @@ def garbage_peers(cluster):
     return report
 
 
+def short_life(cluster):
+    """A little of everything, with no limit of time: for builds that are slow but see every fault of memory and
+    threads, and report what they saw when a node ends."""
+    load = Load(cluster, writers=2)
+    load.wait_for(50, 120)
+    cluster.leader().kill_and_restart()
+    load.wait_for(50, 120)
+    reader = cluster.connect()
+    reader.send_query("WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT n FROM c")
+    time.sleep(0.5)
+    reader.close()
+    for node in cluster.nodes:
+        node.restart(60)
+        load.wait_for(20, 120)
+    report = load.stop_and_check()
+    statuses = [node.stop(60) for node in cluster.nodes]
+    assert statuses == [0, 0, 0], statuses
+    return report
+
+
+LARGE_ROWS = 1000  # of a million bytes each
+
+
+class MemorySampler(threading.Thread):
+    """The most memory that each of some nodes was seen with, in MB."""
+
+    def __init__(self, nodes):
+        super().__init__(daemon=True)
+        self.nodes = nodes
+        self.most = {node: 0.0 for node in nodes}
+        self.stopping = threading.Event()
+
+    def run(self):
+        while not self.stopping.wait(0.1):
+            for node in [node for node in self.nodes if node.running()]:
+                self.most[node] = max(self.most[node], node.memory_kb() / 1000)
+
+    def stop(self):
+        self.stopping.set()
+        self.join()
+        return self.most
+
+
+def disk_megabytes(node):
+    return sum(path.stat().st_blocks * 512 for path in node.directory.rglob("*") if path.is_file()) / 1e6
+
+
+def dumped(cluster, node, name="live"):
+    """The node's copy of the database, as a file that SQLite finds sound."""
+    path = cluster.directory / "dump"
+    connection = Connection(node.address, timeout=60)
+    connection.dump(name, path)
+    connection.close()
+    database = sqlite3.connect(path)
+    assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    return database
+
+
+def large_snapshot(cluster):
+    """A node joins a database of 1 GB while others write, is killed in the middle, and goes on. Memory stays flat,
+    here and there, also while the whole database is dumped."""
+    leader = cluster.leader()
+    client = cluster.client(timeout=60)
+    client.execute("CREATE TABLE large(id INTEGER PRIMARY KEY, content BLOB)")
+    began = time.monotonic()
+    for _ in range(LARGE_ROWS):
+        client.execute("INSERT INTO large(content) VALUES (randomblob(1000000))")
+    filled = time.monotonic() - began
+    load = Load(cluster, pause=0.01)
+    joiner = Node(leader.binary, cluster.directory / "node4", f"127.0.0.1:{free_ports(20)[-1]}", [])
+    cluster.nodes.append(joiner)
+    sampler = MemorySampler(cluster.nodes)
+    sampler.start()
+    began = time.monotonic()
+    joiner.start("--address", joiner.address, "--join", leader.address)
+    cluster.until(lambda: disk_megabytes(joiner) > 300, 120, "a part of the snapshot")
+    joiner.kill_and_restart()
+    cluster.wait_members(4, 300)
+    cluster.until(lambda: disk_megabytes(joiner) > LARGE_ROWS, 300, "the whole snapshot")
+    cluster.until(lambda: dumped(cluster, joiner), 120, "the databases of the snapshot")
+    joined = time.monotonic() - began
+    silence = load.longest_silence_ms(began)
+    report = load.stop_and_check(doubts_allowed=False)
+    expected = client.query("SELECT (SELECT count(*) FROM large), (SELECT count(*) FROM rows)")
+    query = "SELECT (SELECT count(*) FROM large), (SELECT count(*) FROM rows)"
+    cluster.until(lambda: dumped(cluster, joiner).execute(query).fetchall() == expected, 120, "equal content")
+    memory = {node.directory.name: round(most) for node, most in sampler.stop().items()}
+    assert max(memory.values()) < 200, f"MB of memory: {memory}"
+    return (f"filled in {filled:.0f} s, joined in {joined:.0f} s with a restart, writes away for {silence:.0f} ms, "
+            f"MB of memory at most {memory}; {report}")
+
+
 SCENARIOS = [leader_killed, leader_stopped_gracefully, rolling_restart, leader_paused, all_killed, connection_flood,
              limit_reached, half_messages, slow_writers, never_reading, vanished_clients, garbage_peers]
+ON_REQUEST = [short_life, large_snapshot]
 OPTIONS = {limit_reached: ["--connections", "50"]}
 
 
@@ -397,7 +492,7 @@ def main():
     parser.add_argument("--directory", type=pathlib.Path, default=ROOT / "build/live")
     parser.add_argument("scenarios", nargs="*", metavar="SCENARIO")
     arguments = parser.parse_args()
-    known = {scenario.__name__: scenario for scenario in SCENARIOS}
+    known = {scenario.__name__: scenario for scenario in SCENARIOS + ON_REQUEST}
     unknown = set(arguments.scenarios) - set(known)
     if unknown:
         parser.error(f"no such scenario: {', '.join(unknown)}; there are {', '.join(known)}")

@@ -42,7 +42,7 @@ std::vector<PeerMessage> samples() {
     add(raft::SnapshotReply{Term(7), 12, Index(40), true});
     add(raft::TimeoutNow{Term(9)});
     add(ChunkRequest{Index(40), 1, 4096, 1u << 20});
-    add(Chunk{Index(40), 1, 4096, Bytes(5000, 0xab)});
+    add(Chunk{Index(40), 1, 4096, Bytes(5000, 0xab), Index(51)});
     return messages;
 }
 

@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -228,7 +229,26 @@ TEST_F(ErrorsTest, ARestartBeforeTheNodeHasJoined) {
     const Arguments joining{"--dir",  path("node"), "--address",      free_address(),
                             "--join", member,       "--join-timeout", "100ms"};
     expect(73, {"nobody answers"}, joining);
-    expect(73, {"not a member", "--join"}, {"--dir", path("node")});
+    expect(73, {"nobody answers at " + member}, {"--dir", path("node"), "--join-timeout", "100ms"});
+    Process first({"--dir", path("first"), "--address", member});
+    first.read_until("ready");
+    Process again({"--dir", path("node")});
+    EXPECT_NE(again.read_until("joined").find("joined"), std::string::npos);
+}
+
+// So that it does not come back by itself after it was removed.
+TEST_F(ErrorsTest, AMemberForgetsWhereItJoined) {
+    const std::string member = free_address();
+    Process first({"--dir", path("first"), "--address", member});
+    first.read_until("ready");
+    Process second({"--dir", path("node"), "--address", free_address(), "--join", member});
+    second.read_until("ready");
+    second.signal(SIGTERM);
+    EXPECT_EQ(second.wait(), 0);
+    std::stringstream seeds;
+    seeds << std::ifstream(path("node") + "/seeds").rdbuf();
+    ASSERT_GT(seeds.str().size(), 20u);
+    EXPECT_EQ(seeds.str().substr(16, 4), std::string(4, '\0'));  // the length of the content
 }
 
 TEST_F(ErrorsTest, AJoinWithAnIdOrAddressThatIsTaken) {

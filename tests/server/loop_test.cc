@@ -144,8 +144,33 @@ TEST_F(LoopTest, OthersRunBesideALongStep) {
     EXPECT_EQ(loop->counters().hand_overs, 1u);
 }
 
+TEST_F(LoopTest, OthersRunBesideAStepThatNeverAsks) {
+    start();
+    std::atomic<bool> over = false;
+    std::promise<bool> held_again;
+    // Also after a time in which nothing happened, and again.
+    for (int i = 0; i < 2; ++i) {
+        if (i > 0) std::this_thread::sleep_for(1200ms);
+        over = false;
+        held_again = {};
+        bool held_inside = true;
+        loop->post([&] {
+            loop->step(
+                [&] {
+                    while (!over) std::this_thread::yield();
+                    held_inside = loop->held();
+                },
+                [&] { held_again.set_value(loop->held()); });
+        });
+        loop->run([&] { over = true; });
+        EXPECT_TRUE(held_again.get_future().get());
+        EXPECT_FALSE(held_inside);
+    }
+    EXPECT_EQ(loop->counters().hand_overs, 2u);
+}
+
 TEST_F(LoopTest, KeepsTheLoopWhenAllHelpersAreOut) {
-    start({.step_budget = 1ms, .helper_threads_max = 2});
+    start({.step_budget = 1ms, .kept_max = 5ms, .helper_threads_max = 2});
     std::atomic<int> running = 0;
     std::atomic<bool> let_go = false;
     std::atomic<int> ended = 0;
@@ -160,12 +185,35 @@ TEST_F(LoopTest, KeepsTheLoopWhenAllHelpersAreOut) {
         });
     }
     while (running < 2) std::this_thread::yield();
-    loop->run([&] { loop->step([&] { spin(*loop, 5ms); }, [&] { ++ended; }); });
+    bool relieved = true;
+    loop->run([&] {
+        loop->step(
+            [&] {
+                while (relieved) relieved = loop->may_yield();  // until it must end
+            },
+            [&] { ++ended; });
+    });
     EXPECT_EQ(loop->counters().hand_overs, 2u);
     EXPECT_GE(loop->counters().kept, 1u);
     let_go = true;
     loop->stop();
     EXPECT_EQ(ended, 3);
+}
+
+// With no limit to it every wait but the first is spent awake, if that is wanted.
+TEST_F(LoopTest, SpendsWaitsAwakeWhereThatIsWorthIt) {
+    for (const bool worth : {true, false}) {
+        LoopOptions options;
+        options.awake_max = 1h;
+        loop = std::make_unique<Loop>(clock, options);
+        loop->stays_awake = [worth] { return worth; };
+        loop->start();
+        std::promise<void> over;
+        loop->run([&] { loop->after(1ms, [&] { loop->after(1ms, [&] { over.set_value(); }); }); });
+        over.get_future().wait();
+        loop->stop();
+        EXPECT_EQ(loop->counters().awake > 0, worth && std::thread::hardware_concurrency() > 1);
+    }
 }
 
 TEST_F(LoopTest, StopWaitsForEverything) {
@@ -197,8 +245,12 @@ public:
         auto own = std::make_shared<std::uint64_t>(seed);
         const std::uint64_t next = random();
         loop_.step(
-            [this, own, time] {
-                spin(loop_, time);
+            [this, own, time, seed] {
+                if (seed % 2 == 0) {
+                    spin(loop_, time);
+                } else {
+                    std::this_thread::sleep_for(3 * time);  // never asks
+                }
                 ++*own;
             },
             [this, own, seed, steps, next] {

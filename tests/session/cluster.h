@@ -21,7 +21,9 @@ namespace quorlite::test {
 
 class Cluster {
 public:
-    explicit Cluster(std::size_t size = 1) {
+    using Configure = std::function<void(replica::Options&)>;
+    explicit Cluster(std::size_t size = 1, Configure configure = {})
+        : configure_(std::move(configure)) {
         for (std::size_t i = 1; i <= size; ++i) nodes_.push_back(std::make_unique<Node>(*this, i));
         for (auto& node : nodes_) node->start();
         EXPECT_TRUE(executor.run_until([&] { return replica(1).check_leader().ok(); }));
@@ -49,6 +51,9 @@ public:
 
     void isolate(std::size_t id) { isolated_.insert(NodeId(id)); }
     void heal() { isolated_.clear(); }
+
+    // From now on every job that node `id` does in the background takes so long.
+    void slow_down(std::size_t id, Duration delay) { nodes_.at(id - 1)->executor.delay = delay; }
 
     // Makes node 1 lose its leadership and notice, and end what its sessions had.
     void depose() {
@@ -99,11 +104,38 @@ private:
         NodeId self_;
     };
 
+    // The cluster's executor, with background jobs that may take long.
+    class Background final : public Executor {
+    public:
+        explicit Background(TestExecutor& executor) : executor_(executor) {}
+        Duration delay{};
+
+        void post(Task task) override { executor_.post(std::move(task)); }
+        TimerId after(Duration time, Task task) override {
+            return executor_.after(time, std::move(task));
+        }
+        void cancel(TimerId timer) override { executor_.cancel(timer); }
+        void background(Task work, Task done) override {
+            if (delay == Duration{}) return executor_.background(std::move(work), std::move(done));
+            executor_.after(delay, [this, work = std::move(work), done = std::move(done)] {
+                executor_.background(work, done);
+            });
+        }
+        void step(Task work, Task done) override {
+            executor_.step(std::move(work), std::move(done));
+        }
+        bool may_yield() override { return executor_.may_yield(); }
+
+    private:
+        TestExecutor& executor_;
+    };
+
     struct Node {
         Node(Cluster& its_cluster, std::size_t its_id)
             : cluster(its_cluster),
               id(its_id),
               random(its_id),
+              executor(its_cluster.executor),
               disk(its_id),
               network(its_cluster, NodeId(its_id)) {}
 
@@ -114,8 +146,9 @@ private:
             options.address = address(id);
             options.bootstrap = id == 1;
             options.log.segment_bytes = 1u << 20;
+            if (cluster.configure_) cluster.configure_(options);
             auto opened = replica::Replica::open(
-                options, {cluster.executor, random, disk, network, cluster.executor});
+                options, {cluster.executor, random, disk, network, executor});
             ASSERT_TRUE(opened.ok()) << opened.error().message;
             replica = std::move(*opened);
         }
@@ -123,6 +156,7 @@ private:
         Cluster& cluster;
         std::size_t id;
         Draws random;
+        Background executor;
         sim::SimDisk disk;
         Wire network;
         std::unique_ptr<replica::Replica> replica;
@@ -138,6 +172,7 @@ private:
         EXPECT_TRUE(executor.run_until([&] { return done; }));
     }
 
+    const Configure configure_;
     std::vector<std::unique_ptr<Node>> nodes_;
     std::set<NodeId> isolated_;
 };

@@ -181,6 +181,16 @@ TEST_F(Hostile, SqlThatIsTooMuchIsAnError) {
     EXPECT_EQ(client.query("SELECT 1"), "ROWS 1 (1)");
 }
 
+TEST_F(Hostile, AStatementThatNobodyCanRelieveIsAnError) {
+    OpenClient client(cluster);
+    cluster.executor.overloaded = true;
+    EXPECT_THAT(client.query("WITH RECURSIVE g(a) AS (SELECT 1 UNION ALL SELECT a+1 FROM g) "
+                             "SELECT count(*) FROM g"),
+                StartsWith("FAILURE 5 too many statements run for long"));
+    cluster.executor.overloaded = false;
+    EXPECT_EQ(client.query("SELECT 1"), "ROWS 1 (1)");
+}
+
 TEST_F(Hostile, AClientThatNeverReadsHoldsLittle) {
     OpenClient client(cluster);
     client.send(wire::QuerySqlRequest{

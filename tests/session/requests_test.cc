@@ -422,11 +422,11 @@ TEST_F(Requests, LegacyNullTypesAreAnOption) {
 }
 
 TEST_F(Requests, ARowTooLargeForAMessageIsAnError) {
-    // Two values of 100 MB each: SQLite makes them, a message does not hold them.
-    EXPECT_THAT(client.query("SELECT zeroblob(100000000), zeroblob(100000000)"),
+    // Three values of 60 MB each: SQLite makes them, a message does not hold them.
+    EXPECT_THAT(client.query("SELECT zeroblob(60000000), zeroblob(60000000), zeroblob(60000000)"),
                 StartsWith("FAILURE 18 "));
-    EXPECT_EQ(client.query("SELECT length(zeroblob(100000000))"),
-              "ROWS length(zeroblob(100000000)) (100000000)");
+    EXPECT_EQ(client.query("SELECT length(zeroblob(60000000))"),
+              "ROWS length(zeroblob(60000000)) (60000000)");
 }
 
 TEST_F(Requests, PragmasThatShowWhatTheySetWorkInExec) {

@@ -144,7 +144,17 @@ TEST_F(Transactions, TheLockIsFreeBeforeTheAnswerIs) {
     EXPECT_EQ(b.next_answer(), "RESULT 2 1");
 }
 
-TEST_F(Transactions, AReaderWaitsForWhatItSaw) {
+TEST_F(Transactions, AReaderSeesWhatIsCommittedAndDoesNotWait) {
+    a.send(wire::ExecSqlRequest{.sql = "INSERT INTO t VALUES(1)"});
+    b.send(wire::QuerySqlRequest{.sql = "SELECT x FROM t"});
+    EXPECT_FALSE(b.session().output().empty());
+    EXPECT_EQ(b.next_answer(), "ROWS x");
+    EXPECT_EQ(a.next_answer(), "RESULT 1 1");
+    EXPECT_EQ(b.query("SELECT x FROM t"), "ROWS x (1)");
+}
+
+TEST_F(Transactions, AReaderInATransactionWaitsForWhatItSaw) {
+    b.exec("BEGIN");
     a.send(wire::ExecSqlRequest{.sql = "INSERT INTO t VALUES(1)"});
     b.send(wire::QuerySqlRequest{.sql = "SELECT x FROM t"});
     EXPECT_TRUE(b.session().output().empty());

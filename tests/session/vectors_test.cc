@@ -130,6 +130,7 @@ public:
         switch (capture.direction) {
             case Capture::Direction::kToServer:
                 settle(connection, capture.connection);
+                let_answers_come(connection);
                 send(connection, capture);
                 return;
             case Capture::Direction::kToClient:
@@ -144,6 +145,15 @@ public:
     }
 
 private:
+    // A request that dqlite had answered by now must be answered here too before another
+    // connection goes on: what it wrote is seen from its answer on.
+    void let_answers_come(const Connection& next) {
+        for (const auto& [name, connection] : connections_) {
+            if (&connection == &next || connection.expected.empty()) continue;
+            connection.cluster->executor.advance(std::chrono::milliseconds(10));
+        }
+    }
+
     // The cluster that the capture was made of.
     std::shared_ptr<Cluster> start() const {
         const bool followers = file_.starts_with("21-");

@@ -51,7 +51,7 @@ void World::after_on(Node& on, Duration delay, Action action) {
     after(delay, [this, &on, incarnation = on.incarnation, action = std::move(action)]() mutable {
         if (!on.up || on.incarnation != incarnation) return;
         if (on.paused_until > now_) {
-            on.deferred.push_back([this, &on, incarnation, action = std::move(action)]() mutable {
+            on.deferred.push_back([&on, incarnation, action = std::move(action)]() mutable {
                 if (on.up && on.incarnation == incarnation) action();
             });
             return;

@@ -68,6 +68,7 @@ public:
           life_(disk.life_) {}
 
     Result<std::size_t> read(std::uint64_t offset, std::span<std::uint8_t> into) override {
+        if (disk_.on_read) disk_.on_read();
         Status status = begin(DiskOperation::Kind::kRead, offset, into.size());
         if (!status) return std::move(status).error();
         disk_.finished();

@@ -17,6 +17,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -102,6 +103,9 @@ public:
     void cut_after(std::uint64_t operation);
     // Damages one durable byte. False if the file is shorter.
     bool flip(const std::string& name, std::uint64_t offset, std::uint8_t mask);
+
+    // Runs before each read: for what is to happen in the middle of something.
+    std::function<void()> on_read;
 
     // --- what a test may know ---
     std::uint64_t operations() const { return operations_; }  // so far; the first has number 1

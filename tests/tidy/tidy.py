@@ -29,28 +29,40 @@ LAYERS = [
     "engine/cluster",
     "engine/include",
     "engine/server",
+    "drivers/include",
+    "drivers/core",
+    "drivers/sync",
+    "drivers/asio",
+    "drivers/examples",
 ]
 
 # Layers that look like neighbours but must not know each other.
 STRANGERS = {
     "engine/database": {"engine/raft", "engine/disk"},
-    "drivers": {"engine"},
+    # The drivers know the protocol and nothing else of what a server is made of.
+    "drivers/include": {"wire", "wire/base"},
+    **{layer: {"engine/base", "engine/raft", "engine/disk", "engine/database", "engine/replica",
+               "engine/session", "engine/cluster", "engine/include", "engine/server"}
+       for layer in ("drivers/core", "drivers/sync", "drivers/asio")},
 }
 
 # A header or call, the only places that may have it, and what to use instead.
 FENCES = [
-    (r"#include <asio", r"(engine/server|drivers/(asio|sync)|tests)/", "the seams of engine/base"),
+    (r"#include <asio", r"(engine/server|drivers/(asio|examples)|tests)/|drivers/include/quorlite/asio\.h",
+     "the seams"),
     (r"#include <sqlite3\.h>", r"(engine/database|drivers/c|tests)/", "engine/database"),
     (r"#include <libaio\.h>", r"engine/disk/libaio\.cc", "the Disk seam"),
     (r"#include <(capnp|kj)/", r"(wire|engine/replica)/peer", "engine/replica/peer_codec.h"),
-    (r"std::(thread|jthread|async)\b", r"(engine/server|tests)/", "Executor"),
+    (r"std::(thread|jthread|async)\b", r"(engine/server|tests)/|drivers/sync/resolver\.cc", "Executor"),
     (r"std::chrono::(system|steady|high_resolution)_clock", r"(engine/server|drivers|tests)/",
      "Clock"),
-    (r"\bstd::random_device|\brand\(\)|\bgetrandom\(", r"(engine/server|drivers|tests)/", "Random"),
+    (r"_clock::now\(", r"(engine/server|drivers/(sync|asio|examples)|tests)/", "a time handed in"),
+    (r"\bstd::random_device|\brand\(\)|\bgetrandom\(",
+     r"(engine/server|drivers/(sync|asio)|tests)/", "Random, or a seed handed in"),
     (r"(?<![\w>:])::(open|openat|pwrite|pread|fsync|fdatasync|unlink|rename)\(",
      r"(engine/disk|engine/server|drivers|tests)/", "Disk"),
     (r"(?<![\w>:])::(socket|connect|accept|bind|listen|send|recv)\(",
-     r"(engine/server|drivers|tests)/", "Network"),
+     r"(engine/server|drivers/sync|tests)/", "Network"),
     (r"(?<![\w_])assert\(", r"tests/", "QUORLITE_CHECK, which stays on"),
     (r"(?<![\w_])throw ", r"(drivers|tests|engine/server|engine/include)/", "Result"),
 ]

@@ -1,4 +1,4 @@
-// quorlite::Node: one node of a cluster inside your own process.
+// What: quorlite::Node is one node of a cluster inside your own process.
 //
 //     auto started = quorlite::Node::start({.directory = "/var/lib/app", .address =
 //     "10.0.0.1:9001"}); if (!started) { std::cerr << started.error().message << '\n'; return 1; }
@@ -14,9 +14,17 @@
 //
 // Errors: start() never throws but returns a NodeError, whose message is one line that ends with
 // what to do. A failed disk write ends the process (exit status 70), because going on could lose
-// what was acknowledged. Thread safety: every member function may be called from any thread, except
-// move, destruction and stop(), which need the object for themselves. The functions of NodeOptions
-// are called from the node's threads and must not call back into the node, nor block.
+// what was acknowledged.
+//
+// Exception safety: nothing throws but std::bad_alloc, and Started's accessors when they are asked
+// for what is not there.
+//
+// Lifetimes: a node owns its threads, files and port until stop() or its destructor returns; what
+// the functions in NodeOptions refer to must live as long.
+//
+// Thread safety: every member function may be called from any thread, except move, destruction and
+// stop(), which need the object for themselves. The functions of NodeOptions are called from the
+// node's threads and must not call back into the node, nor block.
 #pragma once
 
 #include <chrono>

@@ -67,7 +67,7 @@ public:
     void cancel(TimerId timer) override;
     void background(Task work, Task done) override;
     void step(Task work, Task done) override;
-    void may_yield() override {}
+    bool may_yield() override { return true; }
 
 private:
     Event guarded(Task task);

@@ -1,0 +1,142 @@
+// The compiled parts of quorlite/asio.h.
+#include "quorlite/asio.h"
+
+#include <asio/post.hpp>
+
+#include "drivers/asio/session.h"
+
+namespace quorlite::async {
+namespace detail {
+
+using core::OperationKind;
+using core::OperationPtr;
+
+namespace {
+
+// What the user holds: when the last copy goes, the session is closed.
+struct Keeper {
+    explicit Keeper(std::shared_ptr<session> kept) : own(std::move(kept)) {}
+    Keeper(const Keeper&) = delete;
+    Keeper& operator=(const Keeper&) = delete;
+    ~Keeper() {
+        asio::post(own->strand(), [closed = own] { closed->close(); });
+    }
+    std::shared_ptr<session> own;
+};
+
+// The same for a stream of rows.
+struct StreamKeeper {
+    StreamKeeper(std::shared_ptr<session> of, OperationPtr kept)
+        : own(std::move(of)), operation(std::move(kept)) {}
+    StreamKeeper(const StreamKeeper&) = delete;
+    StreamKeeper& operator=(const StreamKeeper&) = delete;
+    ~StreamKeeper() {
+        asio::post(own->strand(),
+                   [closed = own, stopped = operation] { closed->abandon(stopped); });
+    }
+    std::shared_ptr<session> own;
+    OperationPtr operation;
+};
+
+std::string text_of(const request& asked) {
+    switch (asked.kind) {
+        case question::begin:
+            return "BEGIN IMMEDIATE";
+        case question::begin_read:
+            return "BEGIN";
+        case question::commit:
+            return "COMMIT";
+        case question::rollback:
+            return "ROLLBACK";
+        case question::connect:
+        case question::execute:
+        case question::query:
+        case question::stream:
+        case question::next:
+        case question::pause:
+            break;
+    }
+    return asked.sql;
+}
+
+// An operation for the question; one that has failed already if it makes no sense.
+OperationPtr make(const request& asked) {
+    auto operation = std::make_shared<core::Operation>();
+    if (asked.kind == question::connect) {
+        operation->kind = OperationKind::kConnect;
+        operation->effect = core::Effect::kRead;
+        return operation;
+    }
+    const bool rows = asked.kind == question::query || asked.kind == question::stream;
+    const std::vector<argument> bound = asked.bound.view();
+    auto made = core::make_statement(rows ? OperationKind::kQuery : OperationKind::kExecute,
+                                     text_of(asked), bound);
+    if (!made) {
+        operation->error = std::move(made).error();
+        operation->finished = true;
+        return operation;
+    }
+    // Rows that nobody asked for are held and dropped.
+    if ((*made)->yields_rows) (*made)->kind = OperationKind::kQuery;
+    (*made)->whole = asked.kind != question::stream;
+    return *made;
+}
+
+}  // namespace
+
+std::shared_ptr<void> start(const std::shared_ptr<session>& to, request asked,
+                            std::unique_ptr<completion> waiting) {
+    const auto told = std::make_shared<std::unique_ptr<completion>>(std::move(waiting));
+    if (asked.kind == question::pause) {
+        asio::post(to->strand(),
+                   [to, length = asked.pause, told] { to->pause(length, std::move(*told)); });
+        return nullptr;
+    }
+    if (asked.kind == question::next) {
+        const OperationPtr operation = std::static_pointer_cast<StreamKeeper>(asked.of)->operation;
+        asio::post(to->strand(), [to, operation, told] { to->next(operation, std::move(*told)); });
+        return operation;
+    }
+    const OperationPtr operation = make(asked);
+    asked.bound = {};
+    asio::post(to->strand(), [to, operation, asked = std::move(asked), told]() mutable {
+        to->start(operation, std::move(asked), std::move(*told));
+    });
+    return operation;
+}
+
+void cancel(const std::shared_ptr<session>& to, const std::shared_ptr<void>& operation) {
+    const OperationPtr stopped = std::static_pointer_cast<core::Operation>(operation);
+    asio::post(to->strand(), [to, stopped] { to->interrupt(stopped); });
+}
+
+asio::any_io_executor executor_of(const session& own) {
+    return own.executor();
+}
+
+}  // namespace detail
+
+connection::connection(std::shared_ptr<detail::session> session)
+    : session_(std::move(session)), keeper_(std::make_shared<detail::Keeper>(session_)) {}
+
+connection::connection(asio::any_io_executor executor, const cluster& owner,
+                       std::string_view database)
+    : connection(std::make_shared<detail::session>(std::move(executor),
+                                                   quorlite::detail::state_of(owner),
+                                                   core::Target{{}, std::string(database)})) {}
+
+std::shared_ptr<void> connection::open_stream(detail::request asked) const {
+    const core::OperationPtr operation = detail::make(asked);
+    const auto keeper = std::make_shared<detail::StreamKeeper>(session_, operation);
+    asio::post(session_->strand(),
+               [session = session_, operation, asked = std::move(asked)]() mutable {
+                   session->start(operation, std::move(asked), nullptr);
+               });
+    return keeper;
+}
+
+quorlite::detail::attempts connection::attempts(const call_options& chosen) const {
+    return {session_->settings(), chosen};
+}
+
+}  // namespace quorlite::async

@@ -1,0 +1,271 @@
+#include "drivers/asio/session.h"
+
+#include <algorithm>
+#include <asio/dispatch.hpp>
+
+#include "drivers/core/row_source.h"
+
+namespace quorlite::async::detail {
+
+using core::OperationPtr;
+
+namespace {
+
+constexpr std::size_t kReadBytes = 64u << 10;
+
+error_info closed() {
+    error_info error;
+    error.kind = error_kind::cancelled;
+    error.extended_code = core::code::kInterrupted;
+    error.message = "the connection was closed";
+    return error;
+}
+
+}  // namespace
+
+session::session(asio::any_io_executor executor,
+                 std::shared_ptr<quorlite::detail::cluster_state> cluster, core::Target target,
+                 const MakeAsyncTransport& make_transport)
+    : executor_(std::move(executor)),
+      strand_(asio::make_strand(executor_)),
+      cluster_(std::move(cluster)),
+      target_(std::move(target)),
+      transport_(make_transport(strand_)) {}
+
+void session::fail(const OperationPtr& operation, error_info error) {
+    operation->error = std::move(error);
+    operation->finished = true;
+}
+
+// False if the operation has failed because there is nothing to connect to.
+bool session::ready(const OperationPtr& operation) {
+    if (operation->finished) return false;
+    if (closed_) {
+        fail(operation, closed());
+        return false;
+    }
+    if (connection_) return true;
+    auto directory = cluster_->directory();
+    if (!directory) {
+        fail(operation, std::move(directory).error());
+        return false;
+    }
+    connection_.emplace(target_, settings(), *directory, transport_->random());
+    return true;
+}
+
+void session::start(const OperationPtr& operation, request asked,
+                    std::unique_ptr<completion> waiting) {
+    const Time now = transport_->now();
+    operation->deadline = core::later(now, asked.chosen.timeout.value_or(settings().timeout));
+    operation->idempotent = asked.chosen.idempotent;
+    if (waiting) waiting_[operation] = {std::move(waiting), asked.kind};
+    if (!ready(operation)) return tell(operation);
+    connection_->start(operation, now);
+    perform();
+}
+
+void session::next(const OperationPtr& operation, std::unique_ptr<completion> waiting) {
+    waiting_[operation] = {std::move(waiting), question::next};
+    if (connection_ && !operation->finished && operation->pieces.empty()) {
+        connection_->extend(operation, core::later(transport_->now(), settings().timeout));
+    }
+    tell(operation);
+    if (!connection_) return;
+    connection_->resume(transport_->now());
+    perform();
+}
+
+void session::interrupt(const OperationPtr& operation) {
+    if (!connection_ || operation->finished) return;
+    connection_->interrupt(operation, transport_->now());
+    perform();
+}
+
+void session::abandon(const OperationPtr& operation) {
+    if (!connection_ || operation->finished) return;
+    connection_->abandon(operation, transport_->now());
+    perform();
+}
+
+void session::close() {
+    if (closed_) return;
+    closed_ = true;
+    transport_->alarm(core::kNever, {});
+    std::vector<OperationPtr> outstanding;
+    for (const auto& [operation, waiting] : waiting_) outstanding.push_back(operation);
+    for (const OperationPtr& each : outstanding) {
+        if (connection_ && !each->finished) connection_->abandon(each, transport_->now());
+        if (!each->finished) fail(each, closed());
+        tell(each);
+    }
+    for (const auto& [at, waiting] : pauses_) waiting->complete({closed()});
+    pauses_.clear();
+    for (const auto& [channel, open] : channels_) transport_->close(channel);
+    channels_.clear();
+}
+
+// Does whatever can be done now.
+void session::perform() {
+    if (closed_) return;
+    bool again = true;
+    while (again) {
+        act();
+        again = false;
+        for (auto& [channel, open] : channels_) {
+            if (!open.connected) continue;
+            if (!open.writing && !connection_->output(channel).empty()) {
+                write(channel, open);
+                again = true;
+            }
+            if (!open.reading && connection_->wants_input(channel)) read(channel, open);
+        }
+        again = again || connection_->has_actions();
+    }
+    tell_changed();
+    if (connection_->take_nodes_changed()) cluster_->save();
+    set_alarm();
+}
+
+void session::act() {
+    for (core::Action& action : connection_->take_actions()) {
+        if (action.dial.empty()) {
+            transport_->close(action.channel);
+            channels_.erase(action.channel);
+            continue;
+        }
+        channels_[action.channel] = {};
+        transport_->dial(
+            action.channel, action.dial,
+            [self = shared_from_this(), channel = action.channel](const std::string& problem) {
+                if (self->closed_ || !self->channels_.contains(channel)) return;
+                if (problem.empty()) {
+                    self->channels_[channel].connected = true;
+                    self->connection_->dialled(channel, self->transport_->now());
+                } else {
+                    self->connection_->failed(channel, problem, self->transport_->now());
+                }
+                self->perform();
+            });
+    }
+}
+
+// From here on the bytes may reach the node at any time, whatever happens to the write: they count
+// as sent.
+void session::write(ChannelId channel, Open& open) {
+    const ByteView bytes = connection_->output(channel);
+    open.output.assign(bytes.begin(), bytes.end());
+    open.writing = true;
+    connection_->sent(channel, open.output.size());
+    transport_->write(
+        channel, open.output,
+        [self = shared_from_this(), channel](std::size_t, const std::string& problem) {
+            const auto found = self->channels_.find(channel);
+            if (self->closed_ || found == self->channels_.end()) return;
+            found->second.writing = false;
+            if (!problem.empty()) {
+                self->connection_->failed(channel, problem, self->transport_->now());
+            } else {
+                self->connection_->tick(self->transport_->now());
+            }
+            self->perform();
+        });
+}
+
+void session::read(ChannelId channel, Open& open) {
+    open.input.resize(kReadBytes);
+    open.reading = true;
+    transport_->read(
+        channel, open.input,
+        [self = shared_from_this(), channel](std::size_t count, const std::string& problem) {
+            const auto found = self->channels_.find(channel);
+            if (self->closed_ || found == self->channels_.end()) return;
+            found->second.reading = false;
+            if (problem.empty()) {
+                self->received(channel, count);
+            } else {
+                self->connection_->failed(channel, problem, self->transport_->now());
+            }
+            self->perform();
+        });
+}
+
+void session::received(ChannelId channel, std::size_t count) {
+    const Bytes input = std::move(channels_[channel].input);
+    ByteView rest = ByteView(input).first(count);
+    while (!rest.empty()) {
+        const std::span<std::uint8_t> room = connection_->receive_room(channel);
+        if (room.empty()) return;  // the channel is gone
+        const std::size_t part = std::min(room.size(), rest.size());
+        std::copy_n(rest.begin(), part, room.begin());
+        connection_->received(channel, part, transport_->now());
+        rest = rest.subspan(part);
+    }
+    const auto found = channels_.find(channel);
+    if (found != channels_.end()) found->second.input = input;
+}
+
+void session::tell_changed() {
+    for (const OperationPtr& operation : connection_->take_changed()) tell(operation);
+}
+
+// Tells whoever waits for this operation, if there is something to tell.
+void session::tell(const OperationPtr& operation) {
+    const auto found = waiting_.find(operation);
+    if (found == waiting_.end()) return;
+    const question kind = found->second.kind;
+    answer given;
+    if (kind == question::next && !operation->pieces.empty()) {
+        auto batch = std::make_shared<core::Operation>();
+        batch->node = operation->node;
+        batch->standing = core::Effect::kRead;
+        batch->finished = true;
+        batch->pieces.push_back(*operation->take_piece());
+        auto source = std::make_unique<quorlite::detail::row_source>(batch);
+        const result<void> begun = source->begin();
+        if (!begun) given.error = begun.error();
+        given.found = rows(std::move(source));
+        given.more = true;
+        if (!operation->finished) connection_->extend(operation, core::kNever);
+    } else if (!operation->finished) {
+        return;
+    } else if (operation->error) {
+        given.error = operation->error;
+    } else if (kind == question::query) {
+        auto source = std::make_unique<quorlite::detail::row_source>(operation);
+        const result<void> begun = source->begin();
+        if (!begun) given.error = begun.error();
+        given.found = rows(std::move(source));
+    }
+    given.done = {operation->last_insert_id, operation->rows_affected};
+    const std::unique_ptr<completion> told = std::move(found->second.told);
+    waiting_.erase(found);
+    told->complete(std::move(given));
+}
+
+void session::pause(std::chrono::milliseconds length, std::unique_ptr<completion> waiting) {
+    if (closed_) return waiting->complete({closed()});
+    pauses_.emplace(core::later(transport_->now(), length), std::move(waiting));
+    set_alarm();
+}
+
+void session::set_alarm() {
+    Time at = connection_ ? connection_->wake_at() : core::kNever;
+    if (!pauses_.empty()) at = std::min(at, pauses_.begin()->first);
+    if (at == alarm_) return;
+    alarm_ = at;
+    transport_->alarm(at, [self = shared_from_this()] { self->ring(); });
+}
+
+void session::ring() {
+    alarm_ = core::kNever;
+    if (closed_) return;
+    while (!pauses_.empty() && pauses_.begin()->first <= transport_->now()) {
+        pauses_.extract(pauses_.begin()).mapped()->complete({});
+    }
+    if (connection_) connection_->tick(transport_->now());
+    if (connection_) return perform();
+    set_alarm();
+}
+
+}  // namespace quorlite::async::detail

@@ -1,0 +1,35 @@
+#include "drivers/core/channel.h"
+
+#include "drivers/core/limits.h"
+
+namespace quorlite::core {
+
+Channel::Channel(std::string address)
+    : address_(std::move(address)), in_(limits::kMessageBytesMax) {
+    ByteWriter(out_).u64(wire::kProtocolVersion);
+    asked_ = out_.size();
+}
+
+Result<std::uint64_t> Channel::append(const wire::Request& request) {
+    const std::size_t before = out_.size();
+    const Status encoded = wire::encode(request, out_);
+    if (!encoded) return encoded.error();
+    asked_ += out_.size() - before;
+    return asked_;
+}
+
+void Channel::consumed(std::size_t bytes) {
+    taken_ += bytes;
+    sent_ += bytes;
+    if (taken_ == out_.size()) {
+        out_.clear();
+        taken_ = 0;
+        constexpr std::size_t kKept = 1u << 20;
+        if (out_.capacity() > kKept) out_.shrink_to_fit();
+    } else if (taken_ > out_.size() / 2) {
+        out_.erase(out_.begin(), out_.begin() + static_cast<std::ptrdiff_t>(taken_));
+        taken_ = 0;
+    }
+}
+
+}  // namespace quorlite::core

@@ -1,0 +1,31 @@
+// The limits of the drivers' core that are not options: no queue and no buffer is without one.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+namespace quorlite::core::limits {
+
+// A message from a server that claims to be longer than this is garbage. Dumps are read in parts.
+inline constexpr std::uint64_t kMessageBytesMax = 1ull << 30;
+
+// Hints that one search follows, so that nodes that point at each other cannot keep it busy.
+inline constexpr int kHintsMax = 8;
+// How long the node that led last is waited for before others are asked as well.
+inline constexpr std::chrono::milliseconds kHeadStart{100};
+
+// How long a node that did not answer is left alone: doubling from the first to the second.
+inline constexpr std::chrono::milliseconds kPenaltyMin{500};
+inline constexpr std::chrono::milliseconds kPenaltyMax{15'000};
+
+// Operations that wait in one connection.
+inline constexpr std::size_t kQueuedMax = 100'000;
+
+// A text is prepared when it comes for the second time; so many are remembered.
+inline constexpr std::size_t kTextsRemembered = 256;
+
+// Values in one statement: SQLite's SQLITE_MAX_VARIABLE_NUMBER.
+inline constexpr std::size_t kParametersMax = 32'766;
+
+}  // namespace quorlite::core::limits

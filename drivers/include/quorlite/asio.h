@@ -1,0 +1,380 @@
+// Connections for Asio: every operation takes a completion token.
+//
+// What: callbacks, asio::use_future, asio::use_awaitable and whatever else is a completion token
+// work. Operations on one connection are sent without waiting for each other's answers, in order.
+// A cancellation slot, if the token has one, stops its operation alone (an INTERRUPT goes to the
+// node); every operation has a deadline. run_transaction() is for coroutines.
+//
+//     quorlite::async::connection db(executor, cluster, "app");
+//     auto found = co_await db.query("SELECT name FROM people WHERE id = ?", {42},
+//     asio::use_awaitable);
+//
+// Errors: the throwing form completes with void(std::exception_ptr, T); the exception is an error
+// or in_doubt_error (coroutines and futures throw it). The form named try_... completes with
+// void(result<T>). A cancelled operation fails as cancelled, unless it was done already.
+//
+// Exception safety: strong. Handlers are never called from within the call that starts them.
+//
+// Lifetimes: texts and values are copied. Destroying the last copy of a connection cancels what is
+// outstanding and closes it; handlers are still called. The executor's context must outlive it.
+//
+// Thread safety: every function may be called from any thread. While a transaction is open, only
+// who began it should use the connection.
+//
+// This header needs Asio (1.22 or newer, standalone), and code that uses it links quorlite::asio,
+// which also tells old versions of Asio that Clang has coroutines.
+#pragma once
+
+#include <asio/any_io_executor.hpp>
+#include <asio/associated_cancellation_slot.hpp>
+#include <asio/associated_executor.hpp>
+#include <asio/async_result.hpp>
+#include <asio/awaitable.hpp>
+#include <asio/executor_work_guard.hpp>
+#include <asio/post.hpp>
+#include <asio/use_awaitable.hpp>
+#include <concepts>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "quorlite/cluster.h"
+#include "quorlite/connection.h"
+#include "quorlite/rows.h"
+
+namespace quorlite::async {
+
+// Arguments that are kept: {1, "two", named("three", 3)}.
+class parameters {
+public:
+    parameters() = default;
+    // Not a std::initializer_list: GCC 12 cannot keep one across a co_await.
+    template <class... Bound>
+        requires(sizeof...(Bound) > 0 && (std::constructible_from<argument, const Bound&> && ...))
+    parameters(const Bound&... bound) {
+        (keep(argument(bound)), ...);
+    }
+    explicit parameters(arguments list) {
+        for (const argument& each : list) keep(each);
+    }
+    std::vector<argument> view() const {
+        std::vector<argument> list;
+        for (const kept& each : kept_) {
+            list.push_back(each.name.empty() ? argument(each.bound)
+                                             : named(each.name, argument(each.bound)));
+        }
+        return list;
+    }
+
+private:
+    struct kept {
+        std::string name;
+        value bound;
+    };
+    void keep(const argument& each) {
+        kept_.push_back({std::string(each.name()), value(each.view())});
+    }
+    std::vector<kept> kept_;
+};
+
+namespace detail {
+
+class session;
+
+enum class question {
+    connect,
+    execute,
+    query,
+    stream,
+    next,
+    begin,
+    begin_read,
+    commit,
+    rollback,
+    pause
+};
+
+struct request {
+    question kind = question::execute;
+    std::string sql = {};
+    parameters bound = {};
+    call_options chosen = {};
+    std::shared_ptr<void> of = {};  // the stream that `next` is about
+    std::chrono::milliseconds pause = {};
+};
+
+struct answer {
+    std::optional<error_info> error = {};
+    outcome done = {};
+    rows found = {};
+    bool more = false;
+    std::shared_ptr<void> stream = {};
+};
+
+class completion {
+public:
+    virtual ~completion() = default;
+    virtual void complete(answer given) = 0;
+};
+
+// Starts an operation; what is returned names it to cancel().
+std::shared_ptr<void> start(const std::shared_ptr<session>& session, request asked,
+                            std::unique_ptr<completion> waiting);
+void cancel(const std::shared_ptr<session>& session, const std::shared_ptr<void>& operation);
+
+// How an answer is told to handlers of void(std::exception_ptr, T) and of void(result<T>).
+template <class T, class Read>
+struct throwing {
+    using signature = void(std::exception_ptr, T);
+    template <class Handler>
+    static void tell(Handler&& handler, answer& given) {
+        if (given.error) {
+            std::move(handler)(make_exception(*std::move(given.error)), T());
+        } else {
+            std::move(handler)(std::exception_ptr(), Read()(given));
+        }
+    }
+};
+template <class Read>
+struct throwing<void, Read> {
+    using signature = void(std::exception_ptr);
+    template <class Handler>
+    static void tell(Handler&& handler, answer& given) {
+        std::move(handler)(given.error ? make_exception(*std::move(given.error))
+                                       : std::exception_ptr());
+    }
+};
+template <class T, class Read>
+struct quiet {
+    using signature = void(result<T>);
+    template <class Handler>
+    static void tell(Handler&& handler, answer& given) {
+        if (given.error) return std::move(handler)(result<T>(*std::move(given.error)));
+        if constexpr (std::is_void_v<T>) {
+            std::move(handler)(result<void>());
+        } else {
+            std::move(handler)(result<T>(Read()(given)));
+        }
+    }
+};
+
+template <class Manner, class Handler>
+class waiting : public completion {
+public:
+    waiting(Handler handler, const asio::any_io_executor& otherwise)
+        : handler_(std::move(handler)), work_(asio::get_associated_executor(handler_, otherwise)) {}
+
+    void complete(answer given) override {
+        asio::post(work_.get_executor(),
+                   [handler = std::move(handler_),
+                    kept = std::make_shared<answer>(std::move(given))]() mutable {
+                       Manner::tell(std::move(handler), *kept);
+                   });
+    }
+
+private:
+    Handler handler_;
+    asio::executor_work_guard<asio::associated_executor_t<Handler, asio::any_io_executor>> work_;
+};
+
+asio::any_io_executor executor_of(const session& session);
+
+template <class Manner, class Token>
+auto ask(const std::shared_ptr<session>& to, request asked, Token&& token) {
+    return asio::async_initiate<Token, typename Manner::signature>(
+        [to](auto handler, request question) {
+            using Handler = decltype(handler);
+            auto slot = asio::get_associated_cancellation_slot(handler);
+            auto operation = start(
+                to, std::move(question),
+                std::make_unique<waiting<Manner, Handler>>(std::move(handler), executor_of(*to)));
+            if (!slot.is_connected()) return;
+            slot.assign([session = std::weak_ptr(to),
+                         operation = std::weak_ptr(operation)](asio::cancellation_type) {
+                const auto held = session.lock();
+                const auto stopped = operation.lock();
+                if (held && stopped) cancel(held, stopped);
+            });
+        },
+        token, std::move(asked));
+}
+
+struct read_outcome {
+    outcome operator()(answer& given) const { return given.done; }
+};
+struct read_rows {
+    rows operator()(answer& given) const { return std::move(given.found); }
+};
+struct read_batch {
+    std::optional<rows> operator()(answer& given) const {
+        if (!given.more) return std::nullopt;
+        return std::move(given.found);
+    }
+};
+struct read_nothing {};
+
+}  // namespace detail
+
+// Rows of any number, in batches as they come. Destroying it stops the query. Its batches need no
+// waiting: rows::next() and typed access work as always.
+class row_stream {
+public:
+    row_stream() = default;
+
+    // A batch, or nothing at the end.
+    template <class Token>
+    auto next(Token&& token) {
+        return detail::ask<detail::throwing<std::optional<rows>, detail::read_batch>>(
+            session_, {.kind = detail::question::next, .of = stream_}, std::forward<Token>(token));
+    }
+    template <class Token>
+    auto try_next(Token&& token) {
+        return detail::ask<detail::quiet<std::optional<rows>, detail::read_batch>>(
+            session_, {.kind = detail::question::next, .of = stream_}, std::forward<Token>(token));
+    }
+
+private:
+    friend class connection;
+    row_stream(std::shared_ptr<detail::session> session, std::shared_ptr<void> stream)
+        : session_(std::move(session)), stream_(std::move(stream)) {}
+
+    std::shared_ptr<detail::session> session_;
+    std::shared_ptr<void> stream_;
+};
+
+class connection {
+public:
+    explicit connection(std::shared_ptr<detail::session> session);  // for tests
+    // Connects with the first operation.
+    connection(asio::any_io_executor executor, const cluster& owner, std::string_view database);
+    connection(const connection&) = default;
+    connection& operator=(const connection&) = default;
+
+    asio::any_io_executor get_executor() const { return detail::executor_of(*session_); }
+
+    template <class Token>
+    auto connect(Token&& token, const call_options& chosen = {}) {
+        return ask<void, detail::read_nothing>(
+            {.kind = detail::question::connect, .chosen = chosen}, std::forward<Token>(token));
+    }
+
+    template <class Token>
+    auto execute(std::string sql, parameters bound, Token&& token,
+                 const call_options& chosen = {}) {
+        return ask<outcome, detail::read_outcome>(
+            {detail::question::execute, std::move(sql), std::move(bound), chosen},
+            std::forward<Token>(token));
+    }
+    template <class Token>
+    auto try_execute(std::string sql, parameters bound, Token&& token,
+                     const call_options& chosen = {}) {
+        return detail::ask<detail::quiet<outcome, detail::read_outcome>>(
+            session_, {detail::question::execute, std::move(sql), std::move(bound), chosen},
+            std::forward<Token>(token));
+    }
+
+    // All rows, held in memory up to options::rows_held_bytes_max.
+    template <class Token>
+    auto query(std::string sql, parameters bound, Token&& token, const call_options& chosen = {}) {
+        return ask<rows, detail::read_rows>(
+            {detail::question::query, std::move(sql), std::move(bound), chosen},
+            std::forward<Token>(token));
+    }
+    template <class Token>
+    auto try_query(std::string sql, parameters bound, Token&& token,
+                   const call_options& chosen = {}) {
+        return detail::ask<detail::quiet<rows, detail::read_rows>>(
+            session_, {detail::question::query, std::move(sql), std::move(bound), chosen},
+            std::forward<Token>(token));
+    }
+
+    // Rows as they come, in bounded memory; the timeout is that of each batch.
+    row_stream stream(std::string sql, parameters bound, const call_options& chosen = {}) const {
+        return {session_,
+                open_stream({detail::question::stream, std::move(sql), std::move(bound), chosen})};
+    }
+
+    template <class Token>
+    auto begin(transaction_kind kind, Token&& token, const call_options& chosen = {}) {
+        const auto asked = kind == transaction_kind::write ? detail::question::begin
+                                                           : detail::question::begin_read;
+        return ask<void, detail::read_nothing>({.kind = asked, .chosen = chosen},
+                                               std::forward<Token>(token));
+    }
+    template <class Token>
+    auto commit(Token&& token, const call_options& chosen = {}) {
+        return ask<void, detail::read_nothing>({.kind = detail::question::commit, .chosen = chosen},
+                                               std::forward<Token>(token));
+    }
+    template <class Token>
+    auto rollback(Token&& token, const call_options& chosen = {}) {
+        return ask<void, detail::read_nothing>(
+            {.kind = detail::question::rollback, .chosen = chosen}, std::forward<Token>(token));
+    }
+
+    // Completes after so long: what a retry waits for.
+    template <class Token>
+    auto pause(std::chrono::milliseconds length, Token&& token) {
+        return ask<void, detail::read_nothing>({.kind = detail::question::pause, .pause = length},
+                                               std::forward<Token>(token));
+    }
+
+    // What is left of options::timeout or of the given one, for run_transaction().
+    quorlite::detail::attempts attempts(const call_options& chosen) const;
+
+private:
+    template <class T, class Read, class Token>
+    auto ask(detail::request asked, Token&& token) {
+        return detail::ask<detail::throwing<T, Read>>(session_, std::move(asked),
+                                                      std::forward<Token>(token));
+    }
+    std::shared_ptr<void> open_stream(detail::request asked) const;
+
+    std::shared_ptr<detail::session> session_;
+    std::shared_ptr<void> keeper_;  // closes the session when its last copy goes
+};
+
+#ifdef ASIO_HAS_CO_AWAIT
+// co_await run_transaction(db, function): calls function(connection&), a coroutine that returns
+// asio::awaitable<T>, in a transaction and commits; returns what it returned. If that ends as
+// not_committed for a reason that may pass, everything is done again.
+template <class Function>
+auto run_transaction(connection db, Function function, call_options chosen = {},
+                     transaction_kind kind = transaction_kind::write)
+    -> std::invoke_result_t<Function&, connection&> {
+    using Value = typename std::invoke_result_t<Function&, connection&>::value_type;
+    auto attempts = db.attempts(chosen);
+    while (true) {
+        std::exception_ptr failure;
+        std::optional<std::chrono::milliseconds> pause;
+        try {
+            co_await db.begin(kind, asio::use_awaitable, attempts.left());
+            if constexpr (std::is_void_v<Value>) {
+                co_await function(db);
+                co_await db.commit(asio::use_awaitable, attempts.left());
+                co_return;
+            } else {
+                Value value = co_await function(db);
+                co_await db.commit(asio::use_awaitable, attempts.left());
+                co_return value;
+            }
+        } catch (const error& failed) {
+            failure = std::current_exception();
+            pause = attempts.pause(failed.info());
+        } catch (...) {
+            failure = std::current_exception();
+        }
+        // Nothing to roll back is not an error here.
+        static_cast<void>(co_await db.try_execute("ROLLBACK", {}, asio::use_awaitable));
+        if (!pause) std::rethrow_exception(failure);
+        co_await db.pause(*pause, asio::use_awaitable);
+    }
+}
+
+#endif  // ASIO_HAS_CO_AWAIT
+
+}  // namespace quorlite::async

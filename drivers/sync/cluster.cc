@@ -1,0 +1,229 @@
+// The compiled parts of quorlite/cluster.h, and the store that asks the DNS.
+#include "quorlite/cluster.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+#include <condition_variable>
+
+#include "drivers/sync/resolver.h"
+#include "drivers/sync/session.h"
+
+namespace quorlite {
+
+using core::AdminRequest;
+using core::OperationPtr;
+using wire::RequestType;
+
+namespace {
+
+// One question to the leader, or to the given node.
+OperationPtr ask(const std::shared_ptr<detail::cluster_state>& state, AdminRequest request,
+                 std::string_view node = {}) {
+    const auto session =
+        std::make_shared<detail::session>(state, core::Target{std::string(node), {}});
+    const OperationPtr operation = core::make_admin(std::move(request));
+    session->run(operation, {});
+    return operation;
+}
+
+result<void> done(const OperationPtr& operation) {
+    if (operation->error) return *operation->error;
+    return {};
+}
+
+node_status status_of(const std::shared_ptr<detail::cluster_state>& state, const node_info& node) {
+    node_status status;
+    status.node = node;
+    const auto session = std::make_shared<detail::session>(state, core::Target{node.address, {}});
+    const call_options patience{state->settings.connect_timeout, false};
+    const OperationPtr describe = core::make_admin({RequestType::kDescribe, {}, {}, 0});
+    session->run(describe, patience);
+    const core::Time begin = session->now();
+    const OperationPtr leader = core::make_admin({RequestType::kLeader, {}, {}, 0});
+    if (!describe->error) session->run(leader, patience);
+    status.latency = std::chrono::duration_cast<std::chrono::microseconds>(session->now() - begin);
+    const auto& error = describe->error ? describe->error : leader->error;
+    status.reachable = !error;
+    if (error) {
+        status.trouble = error->message;
+        return status;
+    }
+    status.description = {describe->metadata.failure_domain, describe->metadata.weight};
+    status.leader = leader->leader.address == node.address;
+    return status;
+}
+
+}  // namespace
+
+cluster::cluster(std::vector<std::string> addresses, const options& chosen)
+    : cluster(make_list_store(std::move(addresses)), chosen) {}
+cluster::cluster(std::shared_ptr<node_store> store, const options& chosen)
+    : state_(std::make_shared<detail::cluster_state>(std::move(store), chosen)) {}
+cluster::cluster(const cluster& other) = default;
+cluster& cluster::operator=(const cluster& other) = default;
+cluster::~cluster() = default;
+
+const std::shared_ptr<detail::cluster_state>& detail::state_of(const cluster& owner) {
+    return owner.state_;
+}
+
+connection cluster::connect_lazily(std::string_view database) {
+    return {std::make_shared<detail::session>(state_, core::Target{{}, std::string(database)}), {}};
+}
+
+result<connection> cluster::try_connect(std::string_view database) {
+    if (database.empty() || database.size() > wire::kDatabaseNameBytesMax) {
+        error_info error;
+        error.kind = error_kind::usage;
+        error.extended_code = core::code::kMisuse;
+        error.message =
+            "a database's name has 1 to " + std::to_string(wire::kDatabaseNameBytesMax) + " bytes";
+        return error;
+    }
+    connection made = connect_lazily(database);
+    auto operation = std::make_shared<core::Operation>();
+    operation->kind = core::OperationKind::kConnect;
+    operation->effect = core::Effect::kRead;
+    made.session_->run(operation, {});
+    if (operation->error) return *operation->error;
+    return made;
+}
+
+result<std::vector<node_info>> cluster::try_nodes() {
+    const OperationPtr answer = ask(state_, {RequestType::kCluster, {}, {}, 0});
+    if (answer->error) return *answer->error;
+    return answer->nodes;
+}
+
+result<node_info> cluster::try_leader() {
+    const OperationPtr answer = ask(state_, {RequestType::kLeader, {}, {}, 0});
+    if (answer->error) return *answer->error;
+    return answer->leader;
+}
+
+result<void> cluster::try_add(const node_info& node) {
+    // A node joins as a spare; any other role is given to it afterwards.
+    result<void> added = done(ask(state_, {RequestType::kAdd, NodeId(node.id), node.address, 0}));
+    if (!added || node.role == node_role::spare) return added;
+    return try_assign(node.id, node.role);
+}
+
+result<void> cluster::try_assign(std::uint64_t id, node_role role) {
+    const auto number = static_cast<std::uint64_t>(role);
+    return done(ask(state_, {RequestType::kAssign, NodeId(id), {}, number}));
+}
+
+result<void> cluster::try_remove(std::uint64_t id) {
+    return done(ask(state_, {RequestType::kRemove, NodeId(id), {}, 0}));
+}
+
+result<void> cluster::try_transfer(std::uint64_t id) {
+    return done(ask(state_, {RequestType::kTransfer, NodeId(id), {}, 0}));
+}
+
+result<node_description> cluster::try_describe(std::string_view node) {
+    const OperationPtr answer = ask(state_, {RequestType::kDescribe, {}, {}, 0}, node);
+    if (answer->error) return *answer->error;
+    return node_description{answer->metadata.failure_domain, answer->metadata.weight};
+}
+
+result<void> cluster::try_set_weight(std::string_view node, std::uint64_t weight) {
+    return done(ask(state_, {RequestType::kWeight, {}, {}, weight}, node));
+}
+
+result<std::vector<node_status>> cluster::try_status() {
+    result<std::vector<node_info>> nodes = try_nodes();
+    if (!nodes) return std::move(nodes).error();
+    std::vector<node_status> status;
+    for (const node_info& node : *nodes) status.push_back(status_of(state_, node));
+    return status;
+}
+
+result<void> cluster::try_dump(std::string_view database, const dump_sink& sink,
+                               std::string_view node) {
+    const auto session =
+        std::make_shared<detail::session>(state_, core::Target{std::string(node), {}});
+    const OperationPtr dump = core::make_admin({RequestType::kDump, {}, std::string(database), 0});
+    session->start(dump, {});
+    while (true) {
+        session->await_piece(dump, {});
+        const std::optional<core::Piece> piece = dump->take_piece();
+        if (!piece) return done(dump);
+        const auto bytes = std::as_bytes(std::span(piece->bytes));
+        if (!sink({piece->file, piece->file_bytes, bytes})) {
+            session->abandon(dump);
+            return done(dump);
+        }
+    }
+}
+
+// ---- The DNS ----
+
+namespace {
+
+class DnsStore : public node_store {
+public:
+    DnsStore(std::string name, std::uint16_t port) : name_(std::move(name)), port_(port) {}
+
+    result<std::vector<node_info>> load() override {
+        const auto waiter = std::make_shared<Waiter>();
+        const auto look_up = sync::Resolution::begin(name_ + ":" + std::to_string(port_), [waiter] {
+            const std::lock_guard lock(waiter->mutex);
+            waiter->done = true;
+            waiter->changed.notify_all();
+        });
+        std::unique_lock lock(waiter->mutex);
+        waiter->changed.wait_for(lock, kPatience, [&] { return waiter->done; });
+        sync::Resolved resolved;
+        if (!look_up->take(resolved)) return trouble("no answer in time");
+        if (!resolved.problem.empty()) return trouble(resolved.problem);
+        std::vector<node_info> nodes;
+        for (const sync::SocketAddress& each : resolved.addresses) {
+            nodes.push_back({0, text_of(each), node_role::voter});
+        }
+        return nodes;
+    }
+    result<void> save(const std::vector<node_info>&) override { return {}; }
+
+private:
+    static constexpr std::chrono::seconds kPatience{10};
+
+    struct Waiter {
+        std::mutex mutex;
+        std::condition_variable changed;
+        bool done = false;
+    };
+
+    error_info trouble(const std::string& why) const {
+        error_info error;
+        error.kind = error_kind::store;
+        error.extended_code = core::code::kCannotOpen;
+        error.message = "looking up " + name_ + ": " + why;
+        error.may_retry = true;
+        return error;
+    }
+
+    std::string text_of(const sync::SocketAddress& address) const {
+        char text[INET6_ADDRSTRLEN] = {};
+        if (address.family() == AF_INET) {
+            const auto* const v4 = reinterpret_cast<const sockaddr_in*>(&address.storage);
+            ::inet_ntop(AF_INET, &v4->sin_addr, text, sizeof text);
+            return std::string(text) + ":" + std::to_string(port_);
+        }
+        const auto* const v6 = reinterpret_cast<const sockaddr_in6*>(&address.storage);
+        ::inet_ntop(AF_INET6, &v6->sin6_addr, text, sizeof text);
+        return std::string("[").append(text).append("]:") + std::to_string(port_);
+    }
+
+    const std::string name_;
+    const std::uint16_t port_;
+};
+
+}  // namespace
+
+std::shared_ptr<node_store> make_dns_store(std::string name, std::uint16_t port) {
+    return std::make_shared<DnsStore>(std::move(name), port);
+}
+
+}  // namespace quorlite

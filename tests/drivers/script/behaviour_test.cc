@@ -1,0 +1,249 @@
+// What the client does when nodes say what nodes say: leaders that move, locks, deadlines, old
+// servers.
+#include <gtest/gtest.h>
+
+#include "drivers/sync/session.h"
+#include "quorlite/quorlite.h"
+#include "tests/drivers/script/transports.h"
+
+namespace quorlite {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::World;
+
+class Behaviour : public ::testing::Test {
+protected:
+    cluster make(const options& chosen = {}) {
+        cluster made(world_.addresses, chosen);
+        detail::state_of(made)->make_transport = [this] { return testing::make_scripted(world_); };
+        return made;
+    }
+    // `times` answers of this kind, after `skip` statements that succeed.
+    void refuse(std::uint64_t code, const std::string& message, int times = 1, int skip = 0) {
+        for (int i = 0; i < skip; ++i) world_.refusals.push_back({});
+        for (int i = 0; i < times; ++i) world_.refusals.push_back({code, message, false});
+    }
+    std::int64_t count(const std::string& request) const {
+        return std::count(world_.requests.begin(), world_.requests.end(), request);
+    }
+
+    World world_;
+};
+
+TEST_F(Behaviour, FollowsTheLeader) {
+    cluster c = make();
+    connection db = c.connect("db");
+    EXPECT_EQ(db.node(), "a:1");
+    world_.leader = 2;
+    db.execute("INSERT INTO t VALUES(?)", 1);
+    EXPECT_EQ(db.node(), "c:1");
+    EXPECT_EQ(world_.database, std::vector<std::int64_t>{1});
+}
+
+TEST_F(Behaviour, WhatOneLearnsAllKnow) {
+    cluster c = make();
+    connection one = c.connect("db");
+    connection two = c.connect("db");
+    world_.leader = 1;
+    one.execute("INSERT INTO t VALUES(?)", 1);
+    const auto refused = count("EXEC_SQL");
+    two.execute("INSERT INTO t VALUES(?)", 2);
+    EXPECT_EQ(two.node(), "b:1");
+    EXPECT_EQ(count("EXEC_SQL"), refused + 1) << "the second ran into the old leader as well";
+}
+
+TEST_F(Behaviour, ADeadNodeCostsNothingOnceItIsKnown) {
+    world_.addresses = {"a:1", "b:1", "c:1"};
+    cluster c({"dead:1", "a:1"});
+    detail::state_of(c)->make_transport = [this] { return testing::make_scripted(world_); };
+    c.connect("db");
+    const int steps = world_.steps();
+    c.connect("db");
+    c.connect("db");
+    // Dial, LEADER, OPEN in pieces, and their answers; no other node is touched.
+    EXPECT_LE(world_.steps() - steps, 16);
+}
+
+TEST_F(Behaviour, NoLeaderIsAnErrorInTime) {
+    world_.leader = 99;
+    options hurried;
+    hurried.timeout = 2s;
+    const auto before = world_.now();
+    const auto failed = make(hurried).try_connect("db");
+    ASSERT_FALSE(failed);
+    EXPECT_EQ(failed.error().kind, error_kind::unavailable);
+    EXPECT_EQ(failed.error().verdict, verdict::not_committed);
+    EXPECT_NE(failed.error().message.find("b:1: knows no leader"), std::string::npos);
+    EXPECT_EQ(world_.now() - before, 2s);
+}
+
+TEST_F(Behaviour, BusyIsRetriedForItsTime) {
+    connection db = make().connect("db");
+    refuse(5, "database is locked", 3);
+    db.execute("INSERT INTO t VALUES(?)", 1);
+    EXPECT_EQ(world_.database.size(), 1u);
+    refuse(5, "database is locked", 10'000);
+    const auto before = world_.now();
+    const auto failed = db.try_execute("INSERT INTO t VALUES(?)", 2);
+    ASSERT_FALSE(failed);
+    EXPECT_EQ(failed.error().kind, error_kind::busy);
+    EXPECT_TRUE(failed.error().may_retry);
+    EXPECT_GE(world_.now() - before, 4s);
+    EXPECT_LE(world_.now() - before, 6s);
+}
+
+TEST_F(Behaviour, LeadershipLostIsInDoubtForWritesAlone) {
+    connection db = make().connect("db");
+    world_.refusals = {{10506, "leadership lost", true}};
+    EXPECT_THROW(db.execute("INSERT INTO t VALUES(?)", 1), in_doubt_error);
+    EXPECT_EQ(world_.database.size(), 1u) << "it was retried";
+    world_.refusals = {{10506, "leadership lost", false}};
+    EXPECT_EQ(db.query_value<int>("SELECT n FROM t"), 1);
+    world_.refusals = {{10506, "leadership lost", true}};
+    db.with({.idempotent = true}).execute("INSERT INTO t VALUES(?) -- again", 2);
+    EXPECT_EQ(world_.database.size(), 3u);
+    // This text comes for the second time: what is lost is its PREPARE, which did nothing.
+    world_.refusals = {{10506, "leadership lost", false}};
+    db.execute("INSERT INTO t VALUES(?)", 3);
+    EXPECT_EQ(world_.database.size(), 4u);
+}
+
+TEST_F(Behaviour, PreparingIsNeverInDoubt) {
+    connection db = make().connect("db");
+    world_.refusals = {{10506, "leadership lost", false}};
+    EXPECT_EQ(db.prepare("INSERT INTO t VALUES(?)").parameter_count(), 1u);
+}
+
+TEST_F(Behaviour, ALostTransactionStaysLostUntilItIsRolledBack) {
+    connection db = make().connect("db");
+    transaction tx = db.begin();
+    tx.execute("INSERT INTO t VALUES(?)", 1);
+    world_.leader = 1;
+    const auto lost = tx.try_execute("INSERT INTO t VALUES(?)", 2);
+    ASSERT_FALSE(lost);
+    EXPECT_EQ(lost.error().verdict, verdict::not_committed);
+    EXPECT_TRUE(lost.error().may_retry);
+    EXPECT_FALSE(tx.try_execute("INSERT INTO t VALUES(?)", 3));
+    EXPECT_FALSE(tx.try_query_value<int>("SELECT n FROM t"));
+    EXPECT_TRUE(tx.try_rollback());
+    db.execute("INSERT INTO t VALUES(?)", 4);
+    EXPECT_EQ(world_.database, std::vector<std::int64_t>{4});
+}
+
+TEST_F(Behaviour, ACommitOfALostTransactionFails) {
+    connection db = make().connect("db");
+    transaction tx = db.begin();
+    tx.execute("INSERT INTO t VALUES(?)", 1);
+    world_.leader = 1;
+    const auto failed = tx.try_commit();
+    ASSERT_FALSE(failed);
+    EXPECT_EQ(failed.error().verdict, verdict::not_committed);
+    EXPECT_FALSE(tx.open());
+    EXPECT_TRUE(world_.database.empty());
+}
+
+TEST_F(Behaviour, SavepointsCountAsTransactions) {
+    connection db = make().connect("db");
+    db.execute("SAVEPOINT a");
+    EXPECT_TRUE(db.in_transaction());
+    db.execute("SAVEPOINT b");
+    db.execute("RELEASE B");
+    EXPECT_TRUE(db.in_transaction());
+    db.execute("RELEASE a");
+    EXPECT_FALSE(db.in_transaction());
+}
+
+TEST_F(Behaviour, ASilentNodeIsLeftAtTheDeadline) {
+    connection db = make().connect("db");
+    world_.silent = true;
+    const auto before = world_.now();
+    const auto late = db.with({.timeout = 300ms}).try_execute("INSERT INTO t VALUES(?)", 1);
+    ASSERT_FALSE(late);
+    EXPECT_EQ(late.error().kind, error_kind::deadline);
+    EXPECT_EQ(late.error().verdict, verdict::in_doubt);
+    EXPECT_EQ(world_.now() - before, 300ms);
+    const auto read = db.with({.timeout = 300ms}).try_query_value<int>("SELECT n FROM t");
+    ASSERT_FALSE(read);
+    EXPECT_EQ(read.error().verdict, verdict::not_committed);
+    world_.silent = false;
+    // The answers that never came are given up, and the connection with them.
+    db.execute("INSERT INTO t VALUES(?)", 2);
+}
+
+TEST_F(Behaviour, TextsThatComeTwiceArePrepared) {
+    connection db = make().connect("db");
+    for (int i = 0; i < 4; ++i) db.execute("INSERT INTO t VALUES(?)", i);
+    EXPECT_EQ(count("EXEC_SQL"), 1);
+    EXPECT_EQ(count("PREPARE"), 1);
+    EXPECT_EQ(count("EXEC"), 3);
+}
+
+TEST_F(Behaviour, TheCacheOfStatementsHasALimit) {
+    options small;
+    small.statements_cached = 2;
+    connection db = make(small).connect("db");
+    for (int round = 0; round < 3; ++round) {
+        for (int i = 0; i < 3; ++i) {
+            db.execute("INSERT INTO t VALUES(?) -- " + std::to_string(i), i);
+        }
+    }
+    EXPECT_EQ(count("FINALIZE"), count("PREPARE") - 2);
+    EXPECT_EQ(world_.database.size(), 9u);
+}
+
+TEST_F(Behaviour, AnOldServerIsNotAskedForWhatItDoesNotReplicate) {
+    world_.old_server = true;
+    connection db = make().connect("db");
+    const auto refused = db.try_query("INSERT INTO t VALUES(?) RETURNING n", 1);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().kind, error_kind::usage);
+    EXPECT_TRUE(world_.database.empty());
+}
+
+TEST_F(Behaviour, AConversionThatFailsAfterAWriteSaysCommitted) {
+    connection db = make().connect("db");
+    const auto failed = db.try_query_row<std::string>("INSERT INTO t VALUES(?) RETURNING n", 1);
+    ASSERT_FALSE(failed);
+    EXPECT_EQ(failed.error().kind, error_kind::conversion);
+    EXPECT_EQ(failed.error().verdict, verdict::committed);
+}
+
+TEST_F(Behaviour, ABatchGoesOutAtOnce) {
+    connection db = make().connect("db");
+    batch all;
+    for (int i = 0; i < 50; ++i) all.add("INSERT INTO t VALUES(?) -- once " + std::to_string(i), i);
+    const auto results = db.run(all);
+    for (const auto& each : results) EXPECT_TRUE(each.ok());
+    EXPECT_EQ(world_.database.size(), 50u);
+}
+
+TEST_F(Behaviour, RowsHeldForAnotherStatementHaveALimit) {
+    options small;
+    small.read_ahead_bytes = 1;
+    small.rows_held_bytes_max = 200;
+    for (int i = 0; i < 100; ++i) world_.database.push_back(i);
+    connection db = make(small).connect("db");
+    int seen = 0;
+    rows all = db.query("SELECT n FROM t");
+    while (all.next()) ++seen;
+    EXPECT_EQ(seen, 100) << "a stream needs no more memory than a batch";
+    all = db.query("SELECT n FROM t");
+    EXPECT_TRUE(db.try_execute("INSERT INTO u VALUES(?)", 1).ok());
+    result<bool> more = true;
+    while (more && *more) more = all.try_next();
+    ASSERT_FALSE(more) << "rows that did not fit must not look like the end";
+    EXPECT_EQ(more.error().extended_code, 18);
+}
+
+TEST_F(Behaviour, AScriptStopsAtTheFirstError) {
+    connection db = make().connect("db");
+    refuse(1, "no such table: u", 1, 1);
+    std::size_t done = 0;
+    const std::string script = "INSERT INTO t VALUES(1); INSERT INTO u VALUES(1); SELECT 1";
+    EXPECT_FALSE(db.try_execute_script(script, &done));
+    EXPECT_EQ(script.substr(done, 15), " INSERT INTO u ");
+}
+
+}  // namespace
+}  // namespace quorlite
