@@ -16,7 +16,7 @@ constexpr std::uint64_t kWordsMax = std::numeric_limits<std::uint32_t>::max();
 // buffer is given back once its messages are consumed.
 constexpr std::size_t kRoomBytesMin = 4096;
 constexpr std::size_t kBufferBytesMin = 8192;
-constexpr std::size_t kBufferBytesKept = 256 * 1024;
+constexpr std::size_t kBufferBytesKept = std::size_t{256} * 1024;
 
 constexpr std::uint64_t kUnsupportedSqlSchema = code::kError;
 constexpr std::uint64_t kUnsupportedSchema = code::kParse;

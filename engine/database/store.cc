@@ -33,6 +33,7 @@ std::string_view unusable_name(std::string_view name) {
 
 std::vector<std::string> base_files(const Manifest& manifest) {
     std::vector<std::string> names;
+    names.reserve(manifest.entries.size());
     for (const ManifestEntry& entry : manifest.entries)
         names.push_back(base_file_name(entry.number));
     return names;
@@ -446,7 +447,7 @@ Result<std::unique_ptr<SnapshotInstaller>> DiskStore::start_install(SharedBytes 
 }
 
 Status DiskStore::finish_install(SnapshotInstaller& installer) {
-    Staging& staging = static_cast<StagedInstaller&>(installer).staging();
+    const Staging& staging = static_cast<StagedInstaller&>(installer).staging();
     if (!staging.complete()) return Error{code::kProtocol, "the snapshot is not complete"};
     Manifest manifest = staging.manifest();
     manifest.next_number = next_number_;

@@ -132,7 +132,7 @@ int map_region(sqlite3_file* file, int region, int size, int extend, void volati
 }
 
 int lock_region(sqlite3_file* file, int first, int count, int flags) {
-    VfsFile& ours = as_file(file);
+    const VfsFile& ours = as_file(file);
     Generation& generation = *ours.client->generation;
     if ((flags & SQLITE_SHM_UNLOCK) != 0) {
         generation.unlock(*ours.client, first, count);
@@ -148,7 +148,7 @@ void barrier(sqlite3_file* file) {
 }
 
 int unmap(sqlite3_file* file, int) {
-    VfsFile& ours = as_file(file);
+    const VfsFile& ours = as_file(file);
     ours.client->generation->unlock(*ours.client, 0, kWalLocks);
     return SQLITE_OK;
 }

@@ -189,7 +189,7 @@ Status save_seeds(Disk& disk, const std::vector<std::string>& addresses) {
     QUORLITE_CHECK(addresses.size() <= limits::kSeedsMax);
     auto file = SlotFile::open(disk, kSeedsName, kSeedsSlotBytes);
     if (!file) return std::move(file).error();
-    Status saved = file->save(encode(addresses));
+    const Status saved = file->save(encode(addresses));
     return saved ? disk.sync_directory("") : saved;
 }
 

@@ -407,8 +407,8 @@ Status Recovery::rewrite_end() {
     File& file = *log_.back()->segment.file;
     Bytes batch(result_.last.bytes());
     const auto count = file.read(result_.last.offset, batch);
-    Status status = count ? file.write(result_.last.offset, ByteView(batch).first(*count))
-                          : Status(count.error());
+    const Status status = count ? file.write(result_.last.offset, ByteView(batch).first(*count))
+                                : Status(count.error());
     return status ? file.sync() : status;
 }
 

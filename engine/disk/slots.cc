@@ -126,7 +126,7 @@ Status SlotFile::write_both() {
 }
 
 Status SlotFile::write_slot(std::size_t slot) {
-    Status status = file_->write(
+    const Status status = file_->write(
         slot * slot_bytes_, encode_slot(sequence_, content_ ? ByteView(*content_) : ByteView()));
     return status ? file_->sync() : status;
 }

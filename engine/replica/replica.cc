@@ -168,7 +168,7 @@ Status Replica::State::open_identity() {
         do identity.cluster = seams.random.next();
         while (identity.cluster == 0);
         // The configuration first: a directory with an identity is never mistaken for a new one.
-        raft::SnapshotPoint first{
+        const raft::SnapshotPoint first{
             Index(0), Term(0), {{{identity.id, identity.address, raft::Role::kVoter}}}};
         if (Status saved = records->save(first); !saved.ok()) return saved;
         return records->save(identity);
@@ -203,9 +203,9 @@ Status Replica::State::open_storage() {
     if (!opened_log.ok()) return opened_log.error();
     log = std::move(*opened_log);
 
-    raft::Options raft_options{.self = identity.id,
-                               .election_timeout = options.election_timeout,
-                               .heartbeat = options.heartbeat};
+    const raft::Options raft_options{.self = identity.id,
+                                     .election_timeout = options.election_timeout,
+                                     .heartbeat = options.heartbeat};
     core = std::make_unique<raft::Core>(raft_options, restore(std::move(recovered)), seams.random,
                                         now());
     return {};
@@ -291,7 +291,7 @@ void Replica::State::pump() {
 
 void Replica::State::carry_out(raft::Output output) {
     if (output.hard_state) {
-        if (Status saved = records->save(*output.hard_state); !saved.ok()) {
+        if (const Status saved = records->save(*output.hard_state); !saved.ok()) {
             fatal("the term and vote cannot be saved: " + saved.error().message);
         }
     }
@@ -334,7 +334,7 @@ void Replica::State::apply(const std::vector<raft::Entry>& entries) {
         const bool captured_here = leading && entry.term == leading_term;
         if (entry.kind == raft::EntryKind::kCommand && !captured_here) {
             store->committed(applied);
-            Status status = store->apply(entry.index, entry.term, *entry.payload);
+            const Status status = store->apply(entry.index, entry.term, *entry.payload);
             if (!status.ok()) {
                 fatal("log entry " + std::to_string(entry.index.value()) +
                       " cannot be applied: " + status.error().message);
@@ -414,10 +414,10 @@ void Replica::State::answer_all() {
     seams.executor.post([ended, committed = applied] {
         const Error lost =
             mutant(Mutant::kDoubtReportedAsRefusal) ? not_leader() : leadership_lost();
-        for (Waiter& write : ended->writes) {
+        for (const Waiter& write : ended->writes) {
             write.done(write.index <= committed ? Status() : Status(lost));
         }
-        for (Waiter& read : ended->reads) read.done(not_leader());
+        for (const Waiter& read : ended->reads) read.done(not_leader());
         if (ended->promotion) ended->promotion(membership_error(leadership_lost()));
         if (ended->transfer) ended->transfer({});
     });
@@ -541,7 +541,7 @@ void Replica::State::install(raft::SnapshotRequest request) {
 void Replica::State::installed(raft::SnapshotPoint point, Status status) {
     const auto finished = std::exchange(receiver, nullptr);
     if (status.ok() && point.index > applied) {
-        if (Status switched = store->finish_install(finished->installer()); !switched.ok()) {
+        if (const Status switched = store->finish_install(finished->installer()); !switched.ok()) {
             fatal("the received snapshot cannot be put in place: " + switched.error().message);
         }
         applied = point.index;
@@ -578,7 +578,7 @@ void Replica::State::trim_log() {
     const Index limit = trim_limit();
     const auto term = core->term_at(limit);
     if (limit <= store->mark().index || !term) return;
-    raft::SnapshotPoint point{limit, *term, core->configuration_at(limit)};
+    const raft::SnapshotPoint point{limit, *term, core->configuration_at(limit)};
     auto configuration = std::make_shared<const Bytes>(raft::encode(point.configuration));
     saving_mark = true;
     store->save_mark({limit, *term, std::move(configuration)},
@@ -599,7 +599,7 @@ bool Replica::State::learn_cluster(const PeerMessage& message) {
     if (message.cluster == 0 || message.cluster == identity.cluster) return true;
     if (identity.cluster != 0) return false;
     identity.cluster = message.cluster;
-    if (Status saved = records->save(identity); !saved.ok()) {
+    if (const Status saved = records->save(identity); !saved.ok()) {
         fatal("the cluster's id cannot be saved: " + saved.error().message);
     }
     return true;
@@ -684,7 +684,7 @@ void Replica::State::change(Result<Index> proposed, Done done) {
 
 Result<std::unique_ptr<Replica>> Replica::open(Options options, Seams seams) {
     auto replica = std::unique_ptr<Replica>(new Replica(std::move(options), seams));
-    if (Status status = replica->state_->open(); !status.ok()) return status.error();
+    if (const Status status = replica->state_->open(); !status.ok()) return status.error();
     return replica;
 }
 
@@ -801,7 +801,7 @@ void Replica::remove(NodeId id, Done done) {
 }
 
 void Replica::transfer(NodeId to, Done done) {
-    if (Status started = state_->core->transfer(state_->now(), to); !started.ok()) {
+    if (const Status started = state_->core->transfer(state_->now(), to); !started.ok()) {
         done(membership_error(started.error()));
         return;
     }

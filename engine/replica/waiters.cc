@@ -32,7 +32,7 @@ void Waiters::expire(TimePoint now, const Error& error) {
         (waiter.deadline <= now ? expired : left).push_back(std::move(waiter));
     }
     waiters_ = std::move(left);
-    for (Waiter& waiter : expired) waiter.done(error);
+    for (const Waiter& waiter : expired) waiter.done(error);
 }
 
 std::deque<Waiter> Waiters::take_all() {

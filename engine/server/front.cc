@@ -57,7 +57,7 @@ struct Front::State {
         : loop(loop_),
           clock(clock_),
           log(log_),
-          options(std::move(options_)),
+          options(options_),
           adopt(std::move(adopt_)),
           acceptor(loop_.context()) {}
 
@@ -325,7 +325,7 @@ std::string Front::Connection::peer_name() const {
 
 Front::Front(Loop& loop, Clock& clock, Log& log, FrontOptions options, Adopt adopt) {
     if (options.connections_max == 0) options.connections_max = limits::kConnectionsMax;
-    state_ = std::make_shared<State>(loop, clock, log, std::move(options), std::move(adopt));
+    state_ = std::make_shared<State>(loop, clock, log, options, std::move(adopt));
 }
 
 Front::~Front() = default;

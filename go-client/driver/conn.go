@@ -1,0 +1,381 @@
+package driver
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"math/rand"
+	"time"
+
+	quorlite "github.com/quorlite/quorlite/go-client"
+	"github.com/quorlite/quorlite/go-client/client"
+	"github.com/quorlite/quorlite/go-client/internal/rules"
+	"github.com/quorlite/quorlite/go-client/internal/sqltext"
+	"github.com/quorlite/quorlite/go-client/wire"
+)
+
+// conn is a connection of database/sql: always to the leader, which may be one node now and another
+// one later. database/sql uses it from one goroutine at a time.
+type conn struct {
+	connector *Connector
+	link      *client.Conn // nil: to be connected
+	texts     *texts
+	tx        transaction
+	rows      *rows // whose messages have not all been read, or whose rows lie in link's buffer
+	values    []wire.Value
+	preparing bool // what is on its way only prepares
+	owed      int  // answers to FINALIZE that come first
+}
+
+func (c *conn) cluster() *client.Cluster { return c.connector.cluster }
+
+func (c *conn) Close() error {
+	if c.link == nil {
+		return nil
+	}
+	return c.link.Close()
+}
+
+// drop gives the link up. With it goes whatever the session had.
+func (c *conn) drop() {
+	if c.link == nil {
+		return
+	}
+	_ = c.link.Close()
+	c.link = nil
+	c.texts.forget()
+	if c.rows != nil {
+		c.rows.cut(&quorlite.Error{Kind: quorlite.Connection, ExtendedCode: quorlite.CodeIO,
+			Message: "the connection was given up before all rows were read", MayRetry: true})
+	}
+}
+
+func (c *conn) connect(ctx context.Context, deadline time.Time) error {
+	link, err := c.cluster().Connect(ctx, deadline)
+	if err != nil {
+		return err
+	}
+	open := wire.Open{Name: c.connector.name, VFS: "volatile"}
+	response, err := link.Call(ctx, deadline, open, wire.Asked{})
+	switch response := response.(type) {
+	case wire.DB:
+		c.link = link
+		c.owed = 0
+		return nil
+	case wire.Failure:
+		err = &client.FailedError{Failure: response}
+	case nil:
+	default:
+		err = &client.BrokenError{Garbage: true, Err: fmt.Errorf("%T answers OPEN", response)}
+	}
+	c.cluster().Lost(link.Address())
+	_ = link.Close()
+	return err
+}
+
+func (c *conn) situation(ctx context.Context, t *text) rules.Situation {
+	s := rules.Situation{Effect: t.effect, InTransaction: c.tx.open, Several: t.several(),
+		RollsBack: t.rollsBack(), Idempotent: quorlite.IsIdempotent(ctx)}
+	if !t.several() && len(t.statements) == 1 {
+		s.Effect = c.tx.standing(t.statements[0])
+	}
+	return s
+}
+
+// attempt does what the text says, again and again as the rules allow. An attempt that failed and is
+// not repeated returns a *quorlite.Error.
+func (c *conn) attempt(ctx context.Context, t *text, once func(deadline time.Time) error) error {
+	s := c.situation(ctx, t)
+	if err := ctx.Err(); err != nil {
+		return rules.JudgeAbandoned(true, kindOf(err), err, s).Error
+	}
+	if c.tx.lost != nil {
+		return c.tx.lostError()
+	}
+	if err := c.holdRows(); err != nil {
+		return err
+	}
+	start := time.Now()
+	deadline, hasDeadline := ctx.Deadline()
+	if !hasDeadline {
+		deadline = start.Add(c.cluster().Config().Timeout)
+	}
+	backoff := c.cluster().Backoff()
+	doubt := false
+	for {
+		err := c.once(ctx, deadline, once)
+		if err == nil {
+			return nil
+		}
+		judgement := c.judge(ctx, err, s)
+		doubt = doubt || judgement.Error.Outcome == quorlite.InDoubt
+		if doubt {
+			judgement.Error.Outcome = quorlite.InDoubt
+		}
+		until := deadline
+		if judgement.Remedy == rules.Pause {
+			until = earlier(deadline, start.Add(c.connector.config.BusyTimeout))
+		}
+		c.apply(t, judgement)
+		pause := backoff.Next(rand.Int63())
+		over := time.Now().Add(pause).After(until)
+		if judgement.Remedy == rules.Report || over || client.Sleep(ctx, pause) != nil {
+			return judgement.Error
+		}
+	}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func kindOf(err error) quorlite.Kind {
+	if errors.Is(err, context.Canceled) {
+		return quorlite.Cancelled
+	}
+	return quorlite.Deadline
+}
+
+func (c *conn) once(ctx context.Context, deadline time.Time, do func(time.Time) error) error {
+	c.preparing = false
+	if c.link == nil && c.tx.open {
+		return &quorlite.Error{Kind: quorlite.Connection, ExtendedCode: quorlite.CodeIO,
+			Message: "the connection of the transaction is gone", MayRetry: true}
+	}
+	if c.link == nil {
+		c.preparing = true // nothing that matters has been sent
+		if err := c.connect(ctx, deadline); err != nil {
+			return err
+		}
+		c.preparing = false
+	}
+	return do(deadline)
+}
+
+// stoppedError is a statement that is not waited for any more. Confirmed: the node says that it was
+// stopped; otherwise it may still be running.
+type stoppedError struct{ confirmed bool }
+
+func (e *stoppedError) Error() string { return "stopped" }
+
+// judge says what an error means.
+func (c *conn) judge(ctx context.Context, err error, s rules.Situation) rules.Judgement {
+	if c.preparing {
+		s.Effect, s.Several = sqltext.Read, false
+	}
+	node := ""
+	if c.link != nil {
+		node = c.link.Address()
+	}
+	cause := ctx.Err()
+	if cause == nil {
+		cause = context.DeadlineExceeded
+	}
+	var judgement rules.Judgement
+	var broken *client.BrokenError
+	var stopped *stoppedError
+	switch {
+	case errors.As(err, &stopped):
+		judgement = rules.JudgeAbandoned(stopped.confirmed, kindOf(cause), cause, s)
+	case errors.As(err, &broken) && broken.TimedOut:
+		judgement = rules.JudgeAbandoned(!broken.Sent, kindOf(cause), cause, s)
+		judgement.Leave = true // a part of a message may have been sent
+	default:
+		return client.Judge(err, s, node)
+	}
+	judgement.Error.Node = node
+	return judgement
+}
+
+// interrupt stops a statement whose answer is late, and gives the answer if there was one all the
+// same. Any other error is given back.
+func (c *conn) interrupt(err error) (wire.Response, error) {
+	var broken *client.BrokenError
+	if !errors.As(err, &broken) || !broken.TimedOut || !broken.Sent || c.owed > 0 {
+		return nil, err
+	}
+	last, failed := c.link.Interrupt(c.cluster().Config().InterruptTimeout)
+	if failed != nil {
+		return nil, &stoppedError{confirmed: false}
+	}
+	if failure, ok := last.(wire.Failure); ok && failure.Code != quorlite.CodeInterrupted {
+		return nil, &client.FailedError{Failure: failure}
+	}
+	if answer, ok := last.(wire.Result); ok {
+		return answer, nil
+	}
+	return nil, &stoppedError{confirmed: true}
+}
+
+// apply does what the judgement says about the connection and the transaction.
+func (c *conn) apply(t *text, judgement rules.Judgement) {
+	if judgement.Leave {
+		if c.link != nil {
+			c.cluster().Lost(c.link.Address())
+		}
+		c.drop()
+	} else if t.several() && t.controls() {
+		c.drop() // nobody knows how far it came
+		judgement.TransactionGone = c.tx.open
+	}
+	if judgement.TransactionGone && c.tx.open {
+		c.tx.lost = judgement.Error
+	}
+}
+
+// send begins an exchange with what the node may forget and the request.
+func (c *conn) send(ctx context.Context, deadline time.Time, request wire.Request) error {
+	c.link.Begin(ctx, deadline)
+	for _, id := range c.texts.dropped {
+		if err := c.link.Append(wire.Finalize{Stmt: id}); err != nil {
+			return err
+		}
+	}
+	if err := c.link.Append(request); err != nil {
+		c.link.Discard()
+		return err
+	}
+	c.owed, c.texts.dropped = len(c.texts.dropped), nil
+	return c.link.Flush()
+}
+
+// receive gives the answer to the request; a Failure is an error.
+func (c *conn) receive(want wire.ResponseType) (wire.Header, []byte, error) {
+	for {
+		h, body, err := c.link.Receive()
+		if err != nil {
+			return h, nil, err
+		}
+		switch got := wire.ResponseType(h.Type); {
+		case c.owed > 0 && (got == wire.TypeEmpty || got == wire.TypeFailure):
+			c.owed--
+		case got == want:
+			return h, body, nil
+		case got == wire.TypeFailure:
+			response, err := wire.DecodeResponse(h, body, wire.Asked{})
+			if err != nil {
+				return h, nil, c.garbage(err)
+			}
+			return h, nil, &client.FailedError{Failure: response.(wire.Failure)}
+		default:
+			return h, nil, c.garbage(fmt.Errorf("a response of type %d instead of %d", h.Type, want))
+		}
+	}
+}
+
+func (c *conn) garbage(err error) error {
+	return &client.BrokenError{Sent: true, Garbage: true, Err: err}
+}
+
+// prepare makes the node know the statement, if it comes for the second time or `at once`.
+func (c *conn) prepare(ctx context.Context, deadline time.Time, t *text, atOnce bool) error {
+	if t.prepared || !t.mayPrepare() || c.texts.byText[t.sql] == nil {
+		return nil
+	}
+	if t.uses++; t.uses < 2 && !atOnce {
+		return nil
+	}
+	c.preparing = true
+	defer c.link.End()
+	if err := c.send(ctx, deadline, wire.Prepare{SQL: t.sql}); err != nil {
+		return err
+	}
+	h, body, err := c.receive(wire.TypeStmt)
+	if err != nil {
+		return err
+	}
+	response, err := wire.DecodeResponse(h, body, wire.Asked{})
+	if err != nil {
+		return c.garbage(err)
+	}
+	c.preparing = false
+	c.texts.keep(t, response.(wire.Stmt).ID)
+	return nil
+}
+
+type result struct{ lastInsertID, rowsAffected int64 }
+
+func (r *result) LastInsertId() (int64, error) { return r.lastInsertID, nil }
+func (r *result) RowsAffected() (int64, error) { return r.rowsAffected, nil }
+
+func (c *conn) exec(ctx context.Context, t *text, arguments []driver.NamedValue) (*result, error) {
+	if c.tx.lost != nil && (t.effect == sqltext.Commit || t.effect == sqltext.Rollback) {
+		return c.endLost(t)
+	}
+	values, err := bind(c.values[:0], t, arguments)
+	if err != nil {
+		return nil, err
+	}
+	if values != nil {
+		c.values = values
+	}
+	if t.yieldsRows() && !t.statements[0].Sets {
+		return c.execRows(ctx, t, values)
+	}
+	var answer result
+	err = c.attempt(ctx, t, func(deadline time.Time) (err error) {
+		answer, err = c.execOnce(ctx, deadline, t, values)
+		return err
+	})
+	var failure *quorlite.Error
+	if errors.As(err, &failure) && failure.Kind == quorlite.SQL && t.yieldsRows() {
+		return c.execRows(ctx, t, values) // a PRAGMA that answers with what it was set to
+	}
+	if err != nil {
+		return nil, err
+	}
+	c.tx.follow(t)
+	return &answer, nil
+}
+
+// endLost rolls back what is left of a lost transaction; to commit it is an error.
+func (c *conn) endLost(t *text) (*result, error) {
+	lost := c.tx.lostError()
+	c.rollBack()
+	if t.effect == sqltext.Commit {
+		return nil, lost
+	}
+	return &result{}, nil
+}
+
+func (c *conn) execOnce(ctx context.Context, deadline time.Time, t *text, values []wire.Value) (
+	result, error) {
+	if err := c.prepare(ctx, deadline, t, false); err != nil {
+		return result{}, err
+	}
+	var request wire.Request
+	schema := wire.ParameterSchema(len(values))
+	if t.prepared {
+		request = wire.Exec{Schema: schema, Stmt: t.id, Parameters: values}
+	} else {
+		request = wire.ExecSQL{Schema: schema, SQL: t.sql, Parameters: values}
+	}
+	defer c.endExchange()
+	if err := c.send(ctx, deadline, request); err != nil {
+		return result{}, err
+	}
+	_, body, err := c.receive(wire.TypeResult)
+	if err != nil {
+		late, err := c.interrupt(err)
+		if err != nil {
+			return result{}, err
+		}
+		answer := late.(wire.Result)
+		return result{int64(answer.LastInsertID), int64(answer.RowsAffected)}, nil
+	}
+	answer, err := wire.DecodeResult(body)
+	if err != nil {
+		return result{}, c.garbage(err)
+	}
+	return result{int64(answer.LastInsertID), int64(answer.RowsAffected)}, nil
+}
+
+func (c *conn) endExchange() {
+	if c.link != nil {
+		c.link.End()
+	}
+}

@@ -1,0 +1,246 @@
+// Package driver makes a cluster a database of database/sql. It is registered as "quorlite":
+//
+//	db, err := sql.Open("quorlite", "quorlite://node1:9001,node2:9001,node3:9001/app.db")
+//
+// or, where a Config says more than a DSN can,
+//
+//	db := sql.OpenDB(driver.NewConnector(client.NewListStore("node1:9001"), "app.db", driver.Config{}))
+//
+// Connections follow the leader by themselves. What certainly had no effect is tried again; what may
+// have had one is reported as an error whose verdict is quorlite.InDoubt. See RunTx for transactions.
+// What a program sets for one connection (PRAGMA, TEMP tables) is lost when the leader changes.
+package driver
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"database/sql"
+	"database/sql/driver"
+	"net"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/quorlite/quorlite/go-client/client"
+)
+
+// Config says how connections behave. The zero value of each field means its default.
+type Config struct {
+	client.Config
+	// BusyTimeout is how long a statement that finds the database locked is tried again: 5 s.
+	BusyTimeout time.Duration
+	// StatementCache is how many prepared statements each connection keeps: 64. Negative: none.
+	StatementCache int
+	// BeginImmediate makes every transaction take the write lock when it begins, unless it is
+	// read-only. Otherwise those of isolation Serializable and Linearizable do.
+	BeginImmediate bool
+	// HeldBytesMax is how much of a result may be kept in memory when its connection is needed for
+	// another statement before it was read: 256 MiB.
+	HeldBytesMax int
+}
+
+func (c Config) withDefaults() Config {
+	if c.BusyTimeout <= 0 {
+		c.BusyTimeout = 5 * time.Second
+	}
+	if c.StatementCache == 0 {
+		c.StatementCache = 64
+	}
+	if c.HeldBytesMax <= 0 {
+		c.HeldBytesMax = 256 << 20
+	}
+	return c
+}
+
+// Driver is what is registered as "quorlite".
+type Driver struct{}
+
+func init() { sql.Register("quorlite", Driver{}) }
+
+// Open is there for database/sql, which uses OpenConnector.
+func (d Driver) Open(dsn string) (driver.Conn, error) {
+	connector, err := d.OpenConnector(dsn)
+	if err != nil {
+		return nil, err
+	}
+	return connector.Connect(context.Background())
+}
+
+// OpenConnector reads a DSN; see ParseDSN.
+func (Driver) OpenConnector(dsn string) (driver.Connector, error) {
+	store, name, config, err := ParseDSN(dsn)
+	if err != nil {
+		return nil, err
+	}
+	return NewConnector(store, name, config), nil
+}
+
+// Connector opens connections to one database.
+type Connector struct {
+	cluster *client.Cluster
+	name    string
+	config  Config
+}
+
+// NewConnector is for sql.OpenDB. No node is contacted yet.
+func NewConnector(store client.NodeStore, name string, config Config) *Connector {
+	cluster := client.NewCluster(store, config.Config)
+	return &Connector{cluster: cluster, name: name, config: config.withDefaults()}
+}
+
+// Cluster is the cluster behind the database, to be administered.
+func (c *Connector) Cluster() *client.Cluster { return c.cluster }
+
+func (c *Connector) Driver() driver.Driver { return Driver{} }
+
+func (c *Connector) Connect(ctx context.Context) (driver.Conn, error) {
+	conn := &conn{connector: c, texts: newTexts(c.config.StatementCache)}
+	if err := conn.attempt(ctx, newText(""), func(time.Time) error { return nil }); err != nil {
+		return nil, err
+	}
+	return conn, nil
+}
+
+// ParseDSN reads
+//
+//	quorlite://HOST:PORT[,HOST:PORT...]/DATABASE[?OPTION=VALUE&...]
+//
+// The options: timeout, connect_timeout, busy_timeout (durations, as 500ms), statement_cache (a
+// number; 0 for none), txlock (deferred or immediate), store (a YAML file of nodes, read and
+// written), dns (true: the one HOST:PORT stands for all its addresses), tls (true), tls_ca,
+// tls_cert, tls_key (PEM files), tls_server_name.
+func ParseDSN(dsn string) (client.NodeStore, string, Config, error) {
+	var config Config
+	fail := func(format string, arguments ...any) (client.NodeStore, string, Config, error) {
+		return nil, "", config, usage("DSN: "+format, arguments...)
+	}
+	rest := strings.TrimPrefix(dsn, "quorlite://")
+	rest, query, _ := strings.Cut(rest, "?")
+	hosts, path, found := strings.Cut(rest, "/")
+	if !found || path == "" {
+		return fail("%q names no database; it is quorlite://HOST:PORT,.../DATABASE", dsn)
+	}
+	name, err := url.PathUnescape(path)
+	if err != nil {
+		return fail("%v", err)
+	}
+	options, err := url.ParseQuery(query)
+	if err != nil {
+		return fail("%v", err)
+	}
+	store, err := storeOf(hosts, options)
+	if err != nil {
+		return fail("%v", err)
+	}
+	security := tlsOptions{}
+	for key, values := range options {
+		if err := setOption(&config, &security, key, values[len(values)-1]); err != nil {
+			return fail("%s: %v", key, err)
+		}
+	}
+	if security.on {
+		if config.Dial, err = security.dial(); err != nil {
+			return fail("%v", err)
+		}
+	}
+	return store, name, config, nil
+}
+
+func storeOf(hosts string, options url.Values) (client.NodeStore, error) {
+	var addresses []string
+	for _, address := range strings.Split(hosts, ",") {
+		if address = strings.TrimSpace(address); address != "" {
+			addresses = append(addresses, address)
+		}
+	}
+	if path := options.Get("store"); path != "" {
+		if len(addresses) > 0 {
+			return nil, usage("nodes are given both by name and by a store")
+		}
+		return &client.YAMLStore{Path: path}, nil
+	}
+	if len(addresses) == 0 {
+		return nil, usage("no node is named")
+	}
+	if options.Get("dns") != "true" {
+		return client.NewListStore(addresses...), nil
+	}
+	host, port, err := net.SplitHostPort(addresses[0])
+	if err != nil {
+		return nil, err
+	}
+	number, err := strconv.ParseUint(port, 10, 16)
+	return &client.DNSStore{Name: host, Port: uint16(number)}, err
+}
+
+func setOption(config *Config, security *tlsOptions, key, value string) (err error) {
+	switch key {
+	case "timeout":
+		config.Timeout, err = time.ParseDuration(value)
+	case "connect_timeout":
+		config.ConnectTimeout, err = time.ParseDuration(value)
+	case "busy_timeout":
+		config.BusyTimeout, err = time.ParseDuration(value)
+	case "statement_cache":
+		if config.StatementCache, err = strconv.Atoi(value); config.StatementCache == 0 {
+			config.StatementCache = -1
+		}
+	case "txlock":
+		config.BeginImmediate = value == "immediate"
+		if value != "immediate" && value != "deferred" {
+			err = usage("%q is neither deferred nor immediate", value)
+		}
+	case "tls":
+		security.on, err = strconv.ParseBool(value)
+	case "tls_ca":
+		security.ca = value
+	case "tls_cert":
+		security.cert = value
+	case "tls_key":
+		security.key = value
+	case "tls_server_name":
+		security.serverName = value
+	case "store", "dns":
+	default:
+		err = usage("there is no such option")
+	}
+	return err
+}
+
+type tlsOptions struct {
+	on                        bool
+	ca, cert, key, serverName string
+}
+
+func (o tlsOptions) dial() (client.DialFunc, error) {
+	config := &tls.Config{ServerName: o.serverName, MinVersion: tls.VersionTLS12}
+	if o.ca != "" {
+		pem, err := os.ReadFile(o.ca)
+		if err != nil {
+			return nil, err
+		}
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, usage("%s has no certificate", o.ca)
+		}
+	}
+	if o.cert != "" || o.key != "" {
+		pair, err := tls.LoadX509KeyPair(o.cert, o.key)
+		if err != nil {
+			return nil, err
+		}
+		config.Certificates = []tls.Certificate{pair}
+	}
+	return DialTLS(config), nil
+}
+
+// DialTLS is a dial function for clusters behind TLS.
+func DialTLS(config *tls.Config) client.DialFunc {
+	return func(ctx context.Context, address string) (net.Conn, error) {
+		dialer := tls.Dialer{Config: config}
+		return dialer.DialContext(ctx, "tcp", address)
+	}
+}

@@ -1,0 +1,293 @@
+package driver
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"io"
+	"math"
+	"reflect"
+	"time"
+
+	"github.com/quorlite/quorlite/go-client/internal/rules"
+	"github.com/quorlite/quorlite/go-client/wire"
+)
+
+// rows reads a result message by message. If its connection is needed for something else before it
+// was read to the end, the rest is read into memory.
+type rows struct {
+	c         *conn
+	ctx       context.Context
+	situation rules.Situation
+	text      *text
+	reader    wire.RowReader
+	row       []wire.Value
+	waiting   bool     // `row` holds a row that was not given out yet
+	more      bool     // messages that have not been received follow
+	held      [][]byte // messages that have been
+	types     []wire.Type
+	boxes     boxes
+	err       error
+}
+
+// execRows executes a statement that yields rows which nobody wants.
+func (c *conn) execRows(ctx context.Context, t *text, values []wire.Value) (*result, error) {
+	all, err := c.start(ctx, t, values)
+	if err != nil {
+		return nil, err
+	}
+	count := int64(0)
+	dest := make([]driver.Value, len(all.Columns()))
+	for ; err == nil; count++ {
+		err = all.Next(dest)
+	}
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	if closing := all.Close(); err == nil {
+		err = closing
+	}
+	return &result{rowsAffected: count - 1}, err
+}
+
+func (c *conn) query(ctx context.Context, t *text, arguments []driver.NamedValue) (driver.Rows, error) {
+	if !t.yieldsRows() && len(t.statements) == 1 {
+		if _, err := c.exec(ctx, t, arguments); err != nil {
+			return nil, err
+		}
+		return &rows{c: c}, nil
+	}
+	if t.several() {
+		return nil, usage("a query is one statement; this text has %d", len(t.statements))
+	}
+	values, err := bind(c.values[:0], t, arguments)
+	if err != nil {
+		return nil, err
+	}
+	if values != nil {
+		c.values = values
+	}
+	return c.start(ctx, t, values)
+}
+
+// start sends the query and waits for its first message.
+func (c *conn) start(ctx context.Context, t *text, values []wire.Value) (*rows, error) {
+	all := &rows{c: c, ctx: ctx, text: t, situation: c.situation(ctx, t)}
+	err := c.attempt(ctx, t, func(deadline time.Time) error {
+		return c.queryOnce(ctx, deadline, t, values, all)
+	})
+	if err != nil {
+		return nil, err
+	}
+	c.rows = all
+	all.situation.Delivered = true
+	all.row = make([]wire.Value, len(all.reader.Columns))
+	if err := all.advance(); err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	all.types = make([]wire.Type, len(all.row))
+	for i := range all.row {
+		all.types[i] = all.row[i].Type
+	}
+	return all, nil
+}
+
+func (c *conn) queryOnce(ctx context.Context, deadline time.Time, t *text, values []wire.Value,
+	all *rows) error {
+	if err := c.prepare(ctx, deadline, t, false); err != nil {
+		return err
+	}
+	var request wire.Request
+	schema := wire.ParameterSchema(len(values))
+	if t.prepared {
+		request = wire.Query{Schema: schema, Stmt: t.id, Parameters: values}
+	} else {
+		request = wire.QuerySQL{Schema: schema, SQL: t.sql, Parameters: values}
+	}
+	defer c.endExchange()
+	if err := c.send(ctx, deadline, request); err != nil {
+		return err
+	}
+	return all.receive()
+}
+
+func (r *rows) receive() error {
+	_, body, err := r.c.receive(wire.TypeRows)
+	if err != nil {
+		if _, err = r.c.interrupt(err); err == nil {
+			err = &stoppedError{confirmed: true}
+		}
+		return err
+	}
+	r.more = wire.MoreFollows(body)
+	if err := r.reader.Reset(body); err != nil {
+		return r.c.garbage(err)
+	}
+	return nil
+}
+
+// advance reads the next row into r.row. It returns io.EOF after the last.
+func (r *rows) advance() error {
+	r.waiting = false
+	for r.err == nil {
+		more, err := r.reader.Next(r.row)
+		switch {
+		case err != nil:
+			r.fail(r.c.garbage(err))
+		case more:
+			r.waiting = true
+			return nil
+		case len(r.held) > 0:
+			err = r.reader.Reset(r.held[0])
+			r.held = r.held[1:]
+			if err != nil {
+				r.fail(r.c.garbage(err))
+			}
+		case r.more:
+			r.c.link.Resume(r.ctx, r.c.cluster().DeadlineOf(r.ctx))
+			err = r.receive()
+			r.c.endExchange()
+			if err != nil {
+				r.fail(err)
+			}
+		default:
+			r.cut(io.EOF)
+		}
+	}
+	return r.err
+}
+
+// fail ends the rows with what the error means for the connection and its transaction.
+func (r *rows) fail(err error) {
+	judgement := r.c.judge(r.ctx, err, r.situation)
+	r.cut(judgement.Error)
+	r.c.apply(r.text, judgement)
+}
+
+// cut ends the rows: nothing of them is on its way any more.
+func (r *rows) cut(err error) {
+	if r.err == nil {
+		r.err = err
+	}
+	r.more, r.held = false, nil
+	if r.c.rows == r {
+		r.c.rows = nil
+	}
+}
+
+// holdRows frees the link of rows that are still being read.
+func (c *conn) holdRows() error {
+	r := c.rows
+	if r == nil {
+		return nil
+	}
+	c.link.Detach()
+	size := 0
+	for r.more {
+		c.link.Resume(r.ctx, c.cluster().DeadlineOf(r.ctx))
+		_, body, err := c.receive(wire.TypeRows)
+		if err != nil {
+			if _, err = c.interrupt(err); err == nil {
+				err = &stoppedError{confirmed: true}
+			}
+		}
+		c.endExchange()
+		if err != nil {
+			r.fail(err)
+			return r.err
+		}
+		if size += len(body); size > c.connector.config.HeldBytesMax {
+			return usage("rows of an earlier query are still being read, and are too many to be "+
+				"kept: more than %d bytes", c.connector.config.HeldBytesMax)
+		}
+		r.more = wire.MoreFollows(body)
+		c.link.Detach()
+		r.held = append(r.held, body)
+	}
+	c.rows = nil
+	return nil
+}
+
+func (r *rows) Columns() []string { return r.reader.Columns }
+
+func (r *rows) Next(dest []driver.Value) error {
+	if r.ctx == nil {
+		return io.EOF // of a statement without rows
+	}
+	if !r.waiting {
+		if err := r.advance(); err != nil {
+			return err
+		}
+	}
+	r.waiting = false
+	for i := range dest {
+		dest[i] = r.boxes.fromWire(r.row[i])
+	}
+	return nil
+}
+
+// Close stops a query that was not read to its end.
+func (r *rows) Close() error {
+	if r.more {
+		_, err := r.c.link.Interrupt(r.c.cluster().Config().InterruptTimeout)
+		if err != nil {
+			r.fail(err)
+		}
+	}
+	r.cut(io.EOF)
+	r.waiting = false
+	return nil
+}
+
+// What is known of a column is the value in its first row: SQLite's columns have no type of their
+// own, and every column may hold NULL.
+
+func (r *rows) typeOf(column int) wire.Type {
+	if column < len(r.types) {
+		return r.types[column]
+	}
+	return 0
+}
+
+func (r *rows) ColumnTypeDatabaseTypeName(column int) string {
+	if kind := r.typeOf(column); kind != 0 {
+		return kind.String()
+	}
+	return ""
+}
+
+func (r *rows) ColumnTypeNullable(int) (nullable, known bool) { return true, true }
+
+func (r *rows) ColumnTypeLength(column int) (int64, bool) {
+	switch r.typeOf(column) {
+	case wire.Text, wire.Blob:
+		return math.MaxInt64, true
+	}
+	return 0, false
+}
+
+func (r *rows) ColumnTypeScanType(column int) reflect.Type {
+	switch r.typeOf(column) {
+	case wire.Integer:
+		return reflect.TypeOf(sql.NullInt64{})
+	case wire.Float:
+		return reflect.TypeOf(sql.NullFloat64{})
+	case wire.Text:
+		return reflect.TypeOf(sql.NullString{})
+	case wire.Blob:
+		return reflect.TypeOf([]byte{})
+	case wire.UnixTime, wire.ISO8601:
+		return reflect.TypeOf(sql.NullTime{})
+	case wire.Boolean:
+		return reflect.TypeOf(sql.NullBool{})
+	}
+	return reflect.TypeOf((*any)(nil)).Elem()
+}
+
+var (
+	_ driver.RowsColumnTypeDatabaseTypeName = (*rows)(nil)
+	_ driver.RowsColumnTypeNullable         = (*rows)(nil)
+	_ driver.RowsColumnTypeLength           = (*rows)(nil)
+	_ driver.RowsColumnTypeScanType         = (*rows)(nil)
+)

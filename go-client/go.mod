@@ -1,0 +1,3 @@
+module github.com/quorlite/quorlite/go-client
+
+go 1.19

@@ -1,0 +1,332 @@
+// Package sqltext tells what a driver must know of a text of SQL without understanding it: where its
+// statements end, what each may do (so that repeating it is right or wrong), and which number each of
+// its parameters has.
+//
+// The text is split into tokens as SQLite does; the rest is left to the server. What is not known to
+// be harmless counts as a write.
+package sqltext
+
+import (
+	"strconv"
+	"strings"
+)
+
+// Effect is what a statement may do.
+type Effect uint8
+
+const (
+	None Effect = iota // no statement at all: blanks and comments
+	Read
+	Write
+	Begin
+	Commit
+	Rollback
+	Savepoint
+	Release
+	RollbackTo
+)
+
+// Controls tells whether the statement begins or ends a transaction, or a part of one.
+func (e Effect) Controls() bool { return e >= Begin }
+
+// Statement is one statement of a text.
+type Statement struct {
+	Effect     Effect
+	YieldsRows bool // as far as its words tell; if not, it is to be executed
+	Sets       bool // a PRAGMA with a value: it may yield rows or not
+	RollsBack  bool // has the word ROLLBACK: a conflict may end the transaction
+	Parameters int
+	Names      []string // of the parameters, with their sign; empty for one without a name
+	Savepoint  string   // that SAVEPOINT, RELEASE and ROLLBACK TO name, in lower case
+}
+
+// Parse splits a text into its statements. What has no statement in it is left out.
+func Parse(text string) []Statement {
+	var statements []Statement
+	tokens := tokens{text: text}
+	for {
+		statement, more := next(&tokens)
+		if statement.Effect != None {
+			statements = append(statements, statement)
+		}
+		if !more {
+			return statements
+		}
+	}
+}
+
+func next(tokens *tokens) (Statement, bool) {
+	parser := parser{}
+	for {
+		switch kind, token := tokens.next(); kind {
+		case end:
+			return parser.finish(), false
+		case semicolon:
+			if !parser.inTrigger || parser.triggerEnded {
+				return parser.finish(), true
+			}
+		case word:
+			parser.word(strings.ToLower(token))
+		case quoted:
+			parser.quoted(token)
+		case parameter:
+			parser.parameter(token)
+		case other:
+			parser.other(token)
+		}
+	}
+}
+
+// parser follows one statement token by token.
+type parser struct {
+	out          Statement
+	words        int
+	first        string
+	returning    bool
+	trigger      bool
+	inTrigger    bool
+	triggerEnded bool
+	cases        int
+}
+
+var effects = map[string]Effect{
+	"select": Read, "values": Read, "with": Read, "explain": Read, "pragma": Read,
+	"begin": Begin, "commit": Commit, "end": Commit, "rollback": Rollback,
+	"savepoint": Savepoint, "release": Release,
+}
+
+// Pragmas that do something even without a value.
+var actingPragmas = map[string]bool{"wal_checkpoint": true, "optimize": true,
+	"incremental_vacuum": true, "delete_database": true}
+
+func (p *parser) word(w string) {
+	if p.words++; p.words == 1 {
+		p.first = w
+		p.out.Effect = Write
+		if effect, known := effects[w]; known {
+			p.out.Effect = effect
+		}
+	}
+	switch w {
+	case "insert", "update", "delete", "replace":
+		if p.first == "with" {
+			p.out.Effect = Write
+		}
+	case "returning":
+		p.returning = true
+	case "rollback":
+		p.out.RollsBack = p.words > 1
+	}
+	if p.first == "pragma" && actingPragmas[w] {
+		p.out.Effect = Write
+	}
+	p.followTrigger(w)
+	p.followSavepoint(w)
+}
+
+// followTrigger knows the semicolons inside CREATE [TEMP] TRIGGER ... BEGIN statement; ... END.
+func (p *parser) followTrigger(w string) {
+	const farthest = 3 // CREATE TEMPORARY TRIGGER
+	if p.first == "create" && p.words <= farthest && w == "trigger" {
+		p.trigger = true
+	}
+	if p.trigger && w == "begin" {
+		p.inTrigger = true
+	}
+	p.triggerEnded = w == "end" && p.cases == 0
+	switch {
+	case w == "case":
+		p.cases++
+	case w == "end" && p.cases > 0:
+		p.cases--
+	}
+}
+
+// followSavepoint reads SAVEPOINT name, RELEASE [SAVEPOINT] name and
+// ROLLBACK [TRANSACTION] TO [SAVEPOINT] name.
+func (p *parser) followSavepoint(w string) {
+	if p.out.Effect == Rollback && w == "to" {
+		p.out.Effect = RollbackTo
+	} else if p.words > 1 && p.namesSavepoint() && w != "savepoint" {
+		p.out.Savepoint = w
+	}
+}
+
+func (p *parser) namesSavepoint() bool {
+	return p.out.Effect == Savepoint || p.out.Effect == Release || p.out.Effect == RollbackTo
+}
+
+func (p *parser) quoted(token string) {
+	if p.out.Effect == None {
+		p.out.Effect = Write
+	}
+	if p.namesSavepoint() && len(token) > 1 {
+		p.out.Savepoint = strings.ToLower(token[1 : len(token)-1])
+	}
+}
+
+// SQLite's own limit is lower; a number beyond it is left to the server to refuse.
+const parametersMax = 1 << 15
+
+func (p *parser) parameter(token string) {
+	index := p.out.Parameters + 1
+	if token[0] == '?' && len(token) > 1 {
+		if n, err := strconv.Atoi(token[1:]); err == nil && n < parametersMax {
+			index = n
+		} else {
+			index = parametersMax
+		}
+	} else if token[0] != '?' {
+		for _, known := range p.out.Names {
+			if known == token {
+				return
+			}
+		}
+		for len(p.out.Names) < p.out.Parameters {
+			p.out.Names = append(p.out.Names, "")
+		}
+		p.out.Names = append(p.out.Names, token)
+	}
+	if index > p.out.Parameters {
+		p.out.Parameters = index
+	}
+}
+
+func (p *parser) other(token string) {
+	if p.out.Effect == None {
+		p.out.Effect = Write
+	}
+	if p.first == "pragma" && token == "=" {
+		p.out.Effect, p.out.Sets = Write, true
+	}
+}
+
+func (p *parser) finish() Statement {
+	p.out.YieldsRows = p.out.Effect == Read || p.first == "pragma" || p.returning
+	return p.out
+}
+
+type tokenKind uint8
+
+const (
+	end tokenKind = iota
+	word
+	quoted
+	semicolon
+	parameter
+	other
+)
+
+type tokens struct {
+	text string
+	at   int
+}
+
+func isDigit(c byte) bool { return c >= '0' && c <= '9' }
+
+func isWord(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || isDigit(c) || c == '_' || c == '$' ||
+		c >= 0x80
+}
+
+// run is the length of what belongs together from `from` on.
+func (t *tokens) run(from int, belongs func(byte) bool) int {
+	to := from
+	for to < len(t.text) && belongs(t.text[to]) {
+		to++
+	}
+	return to - from
+}
+
+func (t *tokens) take(kind tokenKind, size int) (tokenKind, string) {
+	start := t.at
+	if t.at += size; t.at > len(t.text) {
+		t.at = len(t.text)
+	}
+	return kind, t.text[start:t.at]
+}
+
+func (t *tokens) next() (tokenKind, string) {
+	t.skipBlanks()
+	if t.at >= len(t.text) {
+		return end, ""
+	}
+	switch c := t.text[t.at]; {
+	case c == ';':
+		return t.take(semicolon, 1)
+	case c == '\'' || c == '"' || c == '`':
+		return t.take(quoted, t.quotedSize(c))
+	case c == '[':
+		return t.take(quoted, t.sizeUntil("]", 1))
+	case c == '?':
+		return t.take(parameter, 1+t.run(t.at+1, isDigit))
+	case c == ':' || c == '@' || c == '#' || c == '$':
+		if size := t.run(t.at+1, isWord); size > 0 {
+			return t.take(parameter, 1+size+t.tclSuffix(t.at+1+size))
+		}
+		return t.take(other, 1)
+	case isWord(c):
+		return t.take(word, t.run(t.at, isWord))
+	}
+	return t.take(other, 1)
+}
+
+// tclSuffix is the size of what may follow $name, as in Tcl: "::" parts and a parenthesis.
+func (t *tokens) tclSuffix(from int) int {
+	if t.text[t.at] != '$' {
+		return 0
+	}
+	to := from
+	for strings.HasPrefix(t.text[to:], "::") {
+		to += 2 + t.run(to+2, isWord)
+	}
+	if strings.HasPrefix(t.text[to:], "(") {
+		if closing := strings.IndexByte(t.text[to:], ')'); closing >= 0 {
+			to += closing + 1
+		}
+	}
+	return to - from
+}
+
+// quotedSize: a quote that is doubled stands for itself.
+func (t *tokens) quotedSize(quote byte) int {
+	for to := t.at + 1; to < len(t.text); to++ {
+		if t.text[to] != quote {
+			continue
+		}
+		if to+1 < len(t.text) && t.text[to+1] == quote {
+			to++
+			continue
+		}
+		return to + 1 - t.at
+	}
+	return len(t.text) - t.at
+}
+
+// sizeUntil is the size up to and with `closing`, or of all that is left.
+func (t *tokens) sizeUntil(closing string, skip int) int {
+	if t.at+skip >= len(t.text) {
+		return len(t.text) - t.at
+	}
+	at := strings.Index(t.text[t.at+skip:], closing)
+	if at < 0 {
+		return len(t.text) - t.at
+	}
+	return skip + at + len(closing)
+}
+
+func (t *tokens) skipBlanks() {
+	for t.at < len(t.text) {
+		rest := t.text[t.at:]
+		switch c := rest[0]; {
+		case c == ' ' || c >= '\t' && c <= '\r':
+			t.at++
+		case strings.HasPrefix(rest, "--"):
+			t.at += t.sizeUntil("\n", 0)
+		case strings.HasPrefix(rest, "/*"):
+			t.at += t.sizeUntil("*/", 2)
+		default:
+			return
+		}
+	}
+}
