@@ -37,8 +37,6 @@ constexpr std::array kPragmaRules = {
     PragmaRule{"soft_heap_limit", When::kIfSet, kProcess},
     PragmaRule{"hard_heap_limit", When::kIfSet, kProcess},
     PragmaRule{"threads", When::kIfSet, "the server decides on its threads"},
-    PragmaRule{"delete_database", When::kAlways,
-               "it is not supported: drop the tables, then VACUUM"},
 };
 
 std::string_view pragma_refusal(const char* name, const char* value) {

@@ -108,6 +108,10 @@ private:
     void end_work();
     void note_busy_timeout(const char* value);
     int set_page_cache();
+    void check_captured();
+    bool note_deletion();
+    Status empty_database();
+    Result<int> schema_version();
 
     ConnectionContext context_;
     const std::shared_ptr<Client> client_;
@@ -119,6 +123,7 @@ private:
     std::atomic<bool> evicted_{false};
     std::atomic<std::int64_t> deadline_{kNoDeadline};
     std::optional<Duration> busy_timeout_;
+    bool deletes_ = false;              // PRAGMA delete_database was said in this transaction
     bool trusted_ = false;              // what is compiled is our own
     std::size_t page_cache_bytes_ = 0;  // as set; context_ has what it should be
     std::string_view denial_;           // why the authorizer refused
@@ -239,6 +244,7 @@ SqliteConnection::~SqliteConnection() {
         roll_back();
         sqlite3_progress_handler(db_, 0, nullptr, nullptr);
         sqlite3_set_authorizer(db_, nullptr, nullptr);
+        sqlite3_rollback_hook(db_, nullptr, nullptr);
         sqlite3_close_v2(std::exchange(db_, nullptr));
     }
     end_work();
@@ -266,6 +272,8 @@ Status SqliteConnection::open() {
     if (set != SQLITE_OK) return error(set);
     sqlite3_set_authorizer(db_, authorize, this);
     sqlite3_progress_handler(db_, kProgressOperations, progress, this);
+    sqlite3_rollback_hook(
+        db_, [](void* self) { static_cast<SqliteConnection*>(self)->deletes_ = false; }, this);
     return {};
 }
 
@@ -343,6 +351,55 @@ int SqliteConnection::set_page_cache() {
     return SQLITE_OK;
 }
 
+void SqliteConnection::check_captured() {
+    if (!std::exchange(client_->captured, false)) return;
+    // The command is on its way to the log, and cannot be called back.
+    if (!generation().published()) fatal("SQLite ran out of memory in the middle of a commit");
+}
+
+// --- PRAGMA delete_database ---
+
+// It is said in a transaction of its own, and done when that is committed. False: not allowed here.
+bool SqliteConnection::note_deletion() {
+    deletes_ = holds_write_transaction();
+    if (!deletes_)
+        denial_ = "PRAGMA delete_database needs a write transaction: BEGIN IMMEDIATE first";
+    return deletes_;
+}
+
+// Still under the write lock. SQLite's own way of making a database empty, whatever is in it. The
+// number of the schema begins anew with that, and other connections could take the new one for the
+// one that they know: so it goes on from the old.
+Status SqliteConnection::empty_database() {
+    const auto version = schema_version();
+    if (!version) return version.error();
+    trusted_ = true;
+    sqlite3_db_config(db_, SQLITE_DBCONFIG_RESET_DATABASE, 1, nullptr);
+    int result = sqlite3_exec(db_, "VACUUM", nullptr, nullptr, nullptr);
+    sqlite3_db_config(db_, SQLITE_DBCONFIG_RESET_DATABASE, 0, nullptr);
+    check_captured();
+    if (result == SQLITE_OK) {
+        const std::string sql = "PRAGMA schema_version=" + std::to_string(*version + 1);
+        sqlite3_db_config(db_, SQLITE_DBCONFIG_DEFENSIVE, 0, nullptr);
+        result = sqlite3_exec(db_, sql.c_str(), nullptr, nullptr, nullptr);
+        sqlite3_db_config(db_, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
+        check_captured();
+    }
+    trusted_ = false;
+    return result == SQLITE_OK ? Status() : Status(error(result));
+}
+
+Result<int> SqliteConnection::schema_version() {
+    sqlite3_stmt* statement = nullptr;
+    int result = sqlite3_prepare_v2(db_, "PRAGMA schema_version", -1, &statement, nullptr);
+    if (result == SQLITE_OK) result = sqlite3_step(statement);
+    const int version = result == SQLITE_ROW ? sqlite3_column_int(statement, 0) : 0;
+    const bool found = result == SQLITE_ROW;
+    sqlite3_finalize(statement);
+    if (!found) return error(result);
+    return version;
+}
+
 Result<bool> SqliteConnection::run(sqlite3_stmt* statement) {
     if (!current()) return leadership_lost();
     client_->taken_by_other.store(false, std::memory_order_relaxed);
@@ -355,13 +412,16 @@ Result<bool> SqliteConnection::run(sqlite3_stmt* statement) {
         result = sqlite3_step(statement);
         client_->stepping = false;
     }
-    if (client_->captured) {
-        client_->captured = false;
-        // The command is on its way to the log, and cannot be called back.
-        if (!generation().published()) fatal("SQLite ran out of memory in the middle of a commit");
-    }
+    const bool captured = client_->captured;
+    check_captured();
     const bool stopped = std::exchange(client_->stopped, false);
     if (result == SQLITE_ROW) return true;
+    if (result == SQLITE_DONE && deletes_ && !in_transaction()) {
+        deletes_ = false;
+        if (captured) return false;  // it is ignored in a transaction that also writes
+        Status emptied = empty_database();
+        if (!emptied) return std::move(emptied).error();
+    }
     if (result == SQLITE_DONE) return false;
     if (evicted_.exchange(false)) {
         roll_back();
@@ -449,6 +509,9 @@ int SqliteConnection::authorize(void* self, int code, const char* first, const c
         return SQLITE_DENY;
     }
     if (code == SQLITE_PRAGMA && is_ignored_pragma(first, second)) return SQLITE_IGNORE;
+    if (code == SQLITE_PRAGMA && sqlite3_stricmp(first, "delete_database") == 0) {
+        return connection.note_deletion() ? SQLITE_OK : SQLITE_DENY;
+    }
     // SQLite carries this PRAGMA out while it compiles it, so it is noted here.
     if (code == SQLITE_PRAGMA && second != nullptr && sqlite3_stricmp(first, "busy_timeout") == 0) {
         connection.note_busy_timeout(second);

@@ -40,7 +40,6 @@ TEST_F(ConnectionTest, RefusesWhatWouldEscapeReplication) {
         "PRAGMA schema_version=7",
         "PRAGMA temp_store_directory='/tmp'",
         "PRAGMA hard_heap_limit=1",
-        "PRAGMA delete_database",
         "SELECT * FROM pragma_wal_checkpoint",
     };
     for (const char* const sql : refused) {
@@ -115,6 +114,61 @@ TEST_F(ConnectionTest, APageThatIsDamagedOrCannotBeReadIsToldWithTheRemedy) {
         }
     }
     EXPECT_OK(execute(connection(), "SELECT x FROM t LIMIT 1"));
+}
+
+TEST_F(ConnectionTest, DeleteDatabaseMakesItEmptyForEverybody) {
+    Node follower(7);
+    ASSERT_OK(follower.open());
+    EXPECT_OK(
+        writer_->run("CREATE INDEX i ON t(x); CREATE VIEW v AS SELECT 1; PRAGMA user_version=9;"
+                     "INSERT INTO t(x) VALUES(randomblob(100000))"));
+    const auto other = node_.connect();
+    EXPECT_OK(execute(*other, "SELECT count(*) FROM t"));
+    EXPECT_OK(writer_->run("BEGIN IMMEDIATE; PRAGMA delete_database; COMMIT"));
+    writer_->commit();
+    for (Connection* const each : {other.get(), &connection()}) {
+        EXPECT_FALSE(execute(*each, "SELECT count(*) FROM t").ok());
+        EXPECT_EQ(*query(*each, "SELECT count(*) FROM sqlite_master"), "0\n");
+        EXPECT_EQ(*query(*each, "PRAGMA user_version"), "0\n");
+        EXPECT_EQ(*query(*each, "PRAGMA journal_mode"), "wal\n");
+    }
+    EXPECT_EQ(node_.store->find("test")->page_count(), 1u);
+    follower.catch_up(log_, log_.size());
+    EXPECT_EQ(follower.checksum(), node_.checksum());
+    // It can be used again, by everybody, and also when it was on disk meanwhile.
+    for (int i = 0; i < 2; ++i) {
+        EXPECT_OK(writer_->run("CREATE TABLE again(a); INSERT INTO again VALUES(1)"));
+        EXPECT_EQ(*query(*other, "SELECT a FROM again"), "1\n");
+        EXPECT_EQ(*query(*other, "PRAGMA integrity_check"), "ok\n");
+        EXPECT_OK(writer_->run("BEGIN IMMEDIATE; PRAGMA delete_database; COMMIT"));
+        writer_->commit();
+        node_.flush();
+    }
+}
+
+// A schema of one change has the number that the empty one would have.
+TEST_F(ConnectionTest, DeleteDatabaseIsNoticedByThoseWhoKnowTheFirstSchema) {
+    const auto other = node_.connect();
+    EXPECT_OK(execute(*other, "SELECT count(*) FROM t"));
+    EXPECT_OK(writer_->run("BEGIN IMMEDIATE; PRAGMA delete_database; COMMIT"));
+    const Status status = execute(*other, "SELECT count(*) FROM t");
+    ASSERT_FALSE(status.ok());
+    EXPECT_EQ(status.error().message, "no such table: t");
+}
+
+TEST_F(ConnectionTest, DeleteDatabaseNeedsATransactionOfItsOwn) {
+    for (const char* const sql : {"PRAGMA delete_database", "BEGIN; PRAGMA delete_database"}) {
+        const Status status = execute(connection(), sql);
+        ASSERT_FALSE(status.ok()) << sql;
+        EXPECT_NE(status.error().message.find("BEGIN IMMEDIATE first"), std::string::npos);
+    }
+    connection().roll_back();
+    EXPECT_OK(writer_->run("BEGIN IMMEDIATE; PRAGMA delete_database; ROLLBACK"));
+    EXPECT_OK(writer_->run("BEGIN IMMEDIATE; COMMIT"));
+    EXPECT_OK(writer_->run(
+        "BEGIN IMMEDIATE; PRAGMA delete_database; INSERT INTO t(x) VALUES(1); COMMIT"));
+    EXPECT_OK(writer_->run("BEGIN IMMEDIATE; COMMIT"));
+    EXPECT_EQ(writer_->must_query("SELECT x FROM t"), "1\n");
 }
 
 // What one operation can do is bounded: all of these would take minutes, or gigabytes.
