@@ -219,6 +219,9 @@ raft::Restored Replica::State::restore(disk::RecoveredLog recovered) {
         auto configuration = raft::decode_configuration(*mark.configuration);
         if (!configuration) fatal("the manifest's configuration does not decode");
         restored.snapshot = {mark.index, mark.term, std::move(*configuration)};
+        if (mutant(Mutant::kMarkForgetsConfiguration)) {
+            restored.snapshot.configuration = records->snapshot().configuration;
+        }
     }
     // A snapshot was installed, and the crash came before the log was emptied: its entries belong
     // to a history that the snapshot replaced.
@@ -231,7 +234,7 @@ raft::Restored Replica::State::restore(disk::RecoveredLog recovered) {
         recovered.entries.clear();
     }
     restored.log = std::move(recovered.entries);
-    restored.vote_barrier = recovered.vote_barrier;
+    if (!mutant(Mutant::kBarrierForgotten)) restored.vote_barrier = recovered.vote_barrier;
     const Index last = restored.snapshot.index.plus(restored.log.size());
     restored.committed = std::clamp(store->known_committed(), restored.snapshot.index, last);
     applied = restored.snapshot.index;
@@ -290,13 +293,18 @@ void Replica::State::pump() {
 }
 
 void Replica::State::carry_out(raft::Output output) {
-    if (output.hard_state) {
+    if (output.hard_state && !mutant(Mutant::kTermNotSaved)) {
         if (const Status saved = records->save(*output.hard_state); !saved.ok()) {
             fatal("the term and vote cannot be saved: " + saved.error().message);
         }
     }
     if (output.truncate_from) log->truncate(*output.truncate_from);
-    if (!output.append.empty()) log->append(std::move(output.append));
+    if (!output.append.empty()) {
+        const Index last = output.append.back().index;
+        const Term term = output.append.back().term;
+        log->append(std::move(output.append));
+        if (mutant(Mutant::kFollowerAcksEarly)) core->durable(last, term);
+    }
     for (raft::Envelope& envelope : output.messages) send(std::move(envelope));
     if (!output.committed.empty()) apply(output.committed);
     if (output.role_changed) role_changed();
@@ -415,7 +423,9 @@ void Replica::State::answer_all() {
         const Error lost =
             mutant(Mutant::kDoubtReportedAsRefusal) ? not_leader() : leadership_lost();
         for (const Waiter& write : ended->writes) {
-            write.done(write.index <= committed ? Status() : Status(lost));
+            const bool known =
+                write.index <= committed || mutant(Mutant::kDeposedAnswersSuccess);
+            write.done(known ? Status() : Status(lost));
         }
         for (const Waiter& read : ended->reads) read.done(not_leader());
         if (ended->promotion) ended->promotion(membership_error(leadership_lost()));
@@ -433,7 +443,8 @@ void Replica::State::release_reads() {
     // Asked anew for each: an answer may take long, and a lease does not wait.
     reads.release(applied, [&](const Waiter& waiter) {
         if (!is_leading()) return false;
-        const bool lease = !options.quorum_reads && core->lease_valid(now());
+        const bool lease = (!options.quorum_reads && core->lease_valid(now())) ||
+                           mutant(Mutant::kReadWithoutLease);
         return lease || (waiter.round != 0 && core->confirmed_round() >= waiter.round);
     });
     Waiter* blocked = reads.front();
@@ -540,7 +551,8 @@ void Replica::State::install(raft::SnapshotRequest request) {
 
 void Replica::State::installed(raft::SnapshotPoint point, Status status) {
     const auto finished = std::exchange(receiver, nullptr);
-    if (status.ok() && point.index > applied) {
+    const bool newer = point.index > applied || mutant(Mutant::kOlderSnapshotInstalled);
+    if (status.ok() && newer) {
         if (const Status switched = store->finish_install(finished->installer()); !switched.ok()) {
             fatal("the received snapshot cannot be put in place: " + switched.error().message);
         }
@@ -581,6 +593,7 @@ void Replica::State::trim_log() {
     const raft::SnapshotPoint point{limit, *term, core->configuration_at(limit)};
     auto configuration = std::make_shared<const Bytes>(raft::encode(point.configuration));
     saving_mark = true;
+    if (mutant(Mutant::kTrimBeforeMark)) log->trim(point.index);
     store->save_mark({limit, *term, std::move(configuration)},
                      [this, point, guard = std::weak_ptr(alive)](Status saved) {
                          if (guard.expired()) return;
@@ -742,7 +755,8 @@ Index Replica::propose_capture(database::Connection& connection) {
         database.proposed(*proposed);
         state_->schedule_pump();
     }
-    return connection.read_committed() ? state_->applied : database.newest_proposed();
+    const bool committed = connection.read_committed() || mutant(Mutant::kPrefixRunsAhead);
+    return committed ? state_->applied : database.newest_proposed();
 }
 
 void Replica::when_committed(Index index, Done done) {
@@ -765,7 +779,8 @@ void Replica::when_readable(Index index, Done done) {
         done(not_leader());
         return;
     }
-    const bool lease = !state_->options.quorum_reads && state_->core->lease_valid(now);
+    const bool lease = (!state_->options.quorum_reads && state_->core->lease_valid(now)) ||
+                       mutant(Mutant::kReadWithoutLease);
     if (lease && (index <= state_->applied || mutant(Mutant::kReadBeforeCommit))) {
         done({});
         return;

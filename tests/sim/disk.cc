@@ -19,6 +19,11 @@ Error error(int code, const std::string& what) {
     return {.code = code, .message = "cannot " + what + ": " + reason};
 }
 
+bool makes_durable(DiskOperation::Kind kind) {
+    return kind == DiskOperation::Kind::kSync || kind == DiskOperation::Kind::kFinishWrite ||
+           kind == DiskOperation::Kind::kSyncDirectory;
+}
+
 }  // namespace
 
 struct SimDisk::Change {
@@ -175,6 +180,7 @@ std::unique_ptr<SimDisk> SimDisk::clone() const {
 void SimDisk::attach(Executor& executor) {
     executor_ = &executor;
     off_ = false;
+    next_sync_fails_ = sync_failed_ = false;
 }
 
 void SimDisk::kill() {
@@ -349,6 +355,11 @@ Status SimDisk::begin(DiskOperation::Kind kind, const std::string& name, std::ui
     ++operations_;
     const DiskOperation operation{kind, name, offset, bytes};
     if (tracing) trace_.push_back(operation);
+    if (next_sync_fails_ && makes_durable(kind)) {
+        next_sync_fails_ = false;
+        sync_failed_ = true;
+        return error(code::kIo, operation.text());
+    }
     const bool fails = fail_operation_ != 0 && (operations_ == fail_operation_ ||
                                                 (fail_forever_ && operations_ > fail_operation_));
     return fails ? Status(error(fail_code_, operation.text())) : Status();

@@ -88,7 +88,8 @@ public:
 
     // --- faults ---
     Duration latency_min = std::chrono::microseconds(50);
-    Duration latency_max = std::chrono::microseconds(300);
+    static constexpr Duration kLatencyMax = std::chrono::microseconds(300);
+    Duration latency_max = kLatencyMax;
     // Nothing can be created or grow; with `overwrites`, as on a copy-on-write file system, nothing
     // can be written at all.
     void set_full(bool full, bool overwrites = false);
@@ -98,6 +99,9 @@ public:
     void set_capacity(std::uint64_t bytes);
     // Operation number `operation` fails with `code`; with `forever`, all later ones do too.
     void fail(std::uint64_t operation, int code, bool forever = false);
+    // The next operation that makes something durable fails, once: a sync, or a durable write.
+    void fail_next_sync(bool fails = true) { next_sync_fails_ = fails; }
+    bool sync_failed() const { return sync_failed_; }  // in this life, because of that
     // Right after operation number `operation` the disk throws PowerCut and answers nothing but
     // errors until crash().
     void cut_after(std::uint64_t operation);
@@ -167,6 +171,8 @@ private:
     std::uint64_t fail_operation_ = 0;
     int fail_code_ = 0;
     bool fail_forever_ = false;
+    bool next_sync_fails_ = false;
+    bool sync_failed_ = false;
     std::uint64_t cut_operation_ = 0;
     std::uint64_t fill_operation_ = 0;
     bool fill_overwrites_ = false;
