@@ -61,7 +61,6 @@ namespace quorlite {
     X(FailedSyncRetried, "node", "a failed sync of a flush is tried again")                     \
     X(FlushNotAnnounced, "node", "pages are overwritten without a record that they will be")    \
     X(SnapshotUnsynced, "node", "the files of a snapshot are switched to unsynced")             \
-    X(OlderSnapshotInstalled, "node", "a snapshot older than what was applied is installed")    \
     X(MarkForgetsConfiguration, "node", "a restart believes the first configuration")           \
     X(CommitSkipsPage, "node", "a transaction of many pages loses one")                         \
     X(PageImageStale, "node", "of a page written twice by a transaction, the first is taken")   \

@@ -208,10 +208,9 @@ std::vector<std::pair<PageNumber, std::uint32_t>> Generation::transaction_pages(
     std::sort(pages.begin(), pages.end());
     std::size_t kept = 0;
     for (std::size_t i = 0; i < pages.size(); ++i) {
-        const bool superseded =
-            mutant(Mutant::kPageImageStale)
-                ? i > 0 && pages[i - 1].first == pages[i].first
-                : i + 1 < pages.size() && pages[i + 1].first == pages[i].first;
+        const bool superseded = mutant(Mutant::kPageImageStale)
+                                    ? i > 0 && pages[i - 1].first == pages[i].first
+                                    : i + 1 < pages.size() && pages[i + 1].first == pages[i].first;
         if (!superseded) pages[kept++] = pages[i];
     }
     constexpr std::size_t kMany = 4;

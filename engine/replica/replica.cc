@@ -56,6 +56,7 @@ struct Replica::State {
     Status open_identity();
     Status open_storage();
     raft::Restored restore(disk::RecoveredLog recovered);
+    static Status check_term(const raft::Restored& restored);
 
     // --- the pump: carries out what raft says ---
     void schedule_pump();
@@ -206,9 +207,21 @@ Status Replica::State::open_storage() {
     const raft::Options raft_options{.self = identity.id,
                                      .election_timeout = options.election_timeout,
                                      .heartbeat = options.heartbeat};
-    core = std::make_unique<raft::Core>(raft_options, restore(std::move(recovered)), seams.random,
-                                        now());
+    raft::Restored restored = restore(std::move(recovered));
+    if (Status whole = check_term(restored); !whole.ok()) return whole;
+    core = std::make_unique<raft::Core>(raft_options, std::move(restored), seams.random, now());
     return {};
+}
+
+// A term is durable before anything of it is. A record that is older was put back from a copy, and
+// with it a vote may be forgotten.
+Status Replica::State::check_term(const raft::Restored& restored) {
+    const Term newest = restored.log.empty() ? restored.snapshot.term : restored.log.back().term;
+    if (restored.hard_state.term >= newest) return {};
+    return Error{code::kCorrupt,
+                 "the record \"vote\" in the node's directory is older than its log: restore "
+                 "the whole directory as it was at one moment, or remove this node from the "
+                 "cluster, empty the directory and let it join again under a new id"};
 }
 
 raft::Restored Replica::State::restore(disk::RecoveredLog recovered) {
@@ -423,8 +436,7 @@ void Replica::State::answer_all() {
         const Error lost =
             mutant(Mutant::kDoubtReportedAsRefusal) ? not_leader() : leadership_lost();
         for (const Waiter& write : ended->writes) {
-            const bool known =
-                write.index <= committed || mutant(Mutant::kDeposedAnswersSuccess);
+            const bool known = write.index <= committed || mutant(Mutant::kDeposedAnswersSuccess);
             write.done(known ? Status() : Status(lost));
         }
         for (const Waiter& read : ended->reads) read.done(not_leader());
@@ -551,8 +563,7 @@ void Replica::State::install(raft::SnapshotRequest request) {
 
 void Replica::State::installed(raft::SnapshotPoint point, Status status) {
     const auto finished = std::exchange(receiver, nullptr);
-    const bool newer = point.index > applied || mutant(Mutant::kOlderSnapshotInstalled);
-    if (status.ok() && newer) {
+    if (status.ok() && point.index > applied) {
         if (const Status switched = store->finish_install(finished->installer()); !switched.ok()) {
             fatal("the received snapshot cannot be put in place: " + switched.error().message);
         }

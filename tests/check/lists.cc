@@ -187,7 +187,8 @@ private:
             } else if (writer == writers_.end()) {
                 wrong_ = what + " was appended by nobody";
             } else if (transactions_[writer->second].outcome == Outcome::kNotCommitted) {
-                wrong_ = "G1a: " + what + " is of " + name_of(writer->second) + ", which was refused";
+                wrong_ =
+                    "G1a: " + what + " is of " + name_of(writer->second) + ", which was refused";
             }
             places_[value] = i;
         }
@@ -274,8 +275,8 @@ private:
                found("G2", graph_.cycle(kWw | kWr | kRw | also));
     }
 
-    // Points in time make of n * n edges 3 * n: each transaction's end is one, all are a chain, and a
-    // transaction begins after the last end before it.
+    // Points in time make of n * n edges 3 * n: each transaction's end is one, all are a chain, and
+    // a transaction begins after the last end before it.
     void add_real_time() {
         std::vector<std::size_t> known;
         for (std::size_t i = 0; i < transactions_.size(); ++i) {
@@ -303,8 +304,8 @@ private:
     Graph graph_;
     std::map<std::int64_t, std::size_t> writers_;  // by value
     std::map<std::pair<std::size_t, std::int64_t>, std::int64_t> last_append_;
-    std::map<std::int64_t, List> orders_;          // by key
-    std::map<std::int64_t, std::size_t> places_;   // by value
+    std::map<std::int64_t, List> orders_;         // by key
+    std::map<std::int64_t, std::size_t> places_;  // by value
     std::string wrong_;
 };
 

@@ -9,9 +9,9 @@
 // A cycle of them contradicts strict serialisability. By its edges it has a name:
 //   G0 only ww; G1c ww and wr; G-single one rw; G2 several rw; "-realtime" if it needs rt.
 //
-// And without a graph: what was acknowledged is there, what was refused is not (G1a), nobody saw the
-// middle of a transaction (G1b), nothing is there twice, a transaction sees its own appends, and
-// all reads of a list agree on its order.
+// And without a graph: what was acknowledged is there, what was refused is not (G1a), nobody saw
+// the middle of a transaction (G1b), nothing is there twice, a transaction sees its own appends,
+// and all reads of a list agree on its order.
 //
 // The last transactions should read every list: what no read shows is not known to exist.
 #pragma once
@@ -29,8 +29,8 @@ namespace quorlite::check {
 struct ListAction {
     std::int64_t key = 0;
     bool append = false;
-    std::int64_t value = 0;           // append: unique in the whole history
-    std::vector<std::int64_t> read;   // otherwise: the whole list
+    std::int64_t value = 0;          // append: unique in the whole history
+    std::vector<std::int64_t> read;  // otherwise: the whole list
 };
 
 struct ListTransaction {

@@ -79,14 +79,16 @@ TEST(Lists, G0WritesInterleaved) {
 }
 
 TEST(Lists, G1cEachSawTheOther) {
-    EXPECT_EQ(verdict({{append(1, 10), read(2, {20})}, {append(2, 20), read(1, {10})}}).substr(0, 4),
-              "G1c:");
+    EXPECT_EQ(
+        verdict({{append(1, 10), read(2, {20})}, {append(2, 20), read(1, {10})}}).substr(0, 4),
+        "G1c:");
 }
 
 TEST(Lists, GSingleReadSkew) {
-    EXPECT_EQ(verdict({{append(1, 10), append(2, 20)}, {read(1, {10}), read(2, {})}, {read(2, {20})}})
-                  .substr(0, 9),
-              "G-single:");
+    EXPECT_EQ(
+        verdict({{append(1, 10), append(2, 20)}, {read(1, {10}), read(2, {})}, {read(2, {20})}})
+            .substr(0, 9),
+        "G-single:");
 }
 
 TEST(Lists, G2WriteSkew) {
@@ -98,9 +100,10 @@ TEST(Lists, G2WriteSkew) {
 }
 
 TEST(Lists, LostUpdate) {
-    EXPECT_EQ(verdict({{read(1, {}), append(1, 10)}, {read(1, {}), append(1, 11)}, {read(1, {10, 11})}})
-                  .substr(0, 9),
-              "G-single:");
+    EXPECT_EQ(
+        verdict({{read(1, {}), append(1, 10)}, {read(1, {}), append(1, 11)}, {read(1, {10, 11})}})
+            .substr(0, 9),
+        "G-single:");
 }
 
 TEST(Lists, StaleReadContradictsRealTimeOnly) {

@@ -2,8 +2,8 @@
 // operations that respects real time and in which each read saw the last write?
 //
 // The search goes depth first through such orders and remembers where it has been (a set of
-// operations done, and a value); histories of a few clients are decided in milliseconds. An operation
-// in doubt may take effect at any time after it began, or never.
+// operations done, and a value); histories of a few clients are decided in milliseconds. An
+// operation in doubt may take effect at any time after it began, or never.
 #pragma once
 
 #include <cstdint>

@@ -10,11 +10,13 @@ using enum Outcome;
 using Kind = RegisterOperation::Kind;
 
 RegisterOperation read(std::int64_t value, std::int64_t began, std::int64_t ended) {
-    return {.kind = Kind::kRead, .value = value, .began = began, .ended = ended, .outcome = kCommitted};
+    return {
+        .kind = Kind::kRead, .value = value, .began = began, .ended = ended, .outcome = kCommitted};
 }
 RegisterOperation write(std::int64_t value, std::int64_t began, std::int64_t ended,
                         Outcome outcome = kCommitted) {
-    return {.kind = Kind::kWrite, .value = value, .began = began, .ended = ended, .outcome = outcome};
+    return {
+        .kind = Kind::kWrite, .value = value, .began = began, .ended = ended, .outcome = outcome};
 }
 RegisterOperation swap(std::int64_t expected, std::int64_t value, bool swapped, std::int64_t began,
                        std::int64_t ended, Outcome outcome = kCommitted) {
@@ -51,8 +53,8 @@ TEST(Registers, ReadThatGoesBack) {
 }
 
 TEST(Registers, ReadersThatDisagreeOnTheOrder) {
-    EXPECT_FALSE(linearizable({write(1, 0, 20), write(2, 0, 20), read(1, 1, 2), read(2, 3, 4),
-                               read(1, 5, 6)}));
+    EXPECT_FALSE(linearizable(
+        {write(1, 0, 20), write(2, 0, 20), read(1, 1, 2), read(2, 3, 4), read(1, 5, 6)}));
 }
 
 TEST(Registers, ReadOfWhatNobodyWrote) {
@@ -68,8 +70,8 @@ TEST(Registers, DoubtfulWriteTakesEffectLateOrNever) {
     EXPECT_TRUE(linearizable({write(1, 0, 1, kInDoubt), read(0, 2, 3)}));
     EXPECT_FALSE(linearizable({write(1, 5, 6, kInDoubt), read(1, 2, 3)}));
     // Not twice.
-    EXPECT_FALSE(linearizable(
-        {write(1, 0, 1, kInDoubt), read(1, 2, 3), write(2, 4, 5), read(1, 6, 7)}));
+    EXPECT_FALSE(
+        linearizable({write(1, 0, 1, kInDoubt), read(1, 2, 3), write(2, 4, 5), read(1, 6, 7)}));
 }
 
 TEST(Registers, LostUpdate) {

@@ -19,9 +19,8 @@ Error error(int code, const std::string& what) {
     return {.code = code, .message = "cannot " + what + ": " + reason};
 }
 
-bool makes_durable(DiskOperation::Kind kind) {
-    return kind == DiskOperation::Kind::kSync || kind == DiskOperation::Kind::kFinishWrite ||
-           kind == DiskOperation::Kind::kSyncDirectory;
+bool changes_something(DiskOperation::Kind kind) {
+    return kind != DiskOperation::Kind::kOpen && kind != DiskOperation::Kind::kRead;
 }
 
 }  // namespace
@@ -180,7 +179,8 @@ std::unique_ptr<SimDisk> SimDisk::clone() const {
 void SimDisk::attach(Executor& executor) {
     executor_ = &executor;
     off_ = false;
-    next_sync_fails_ = sync_failed_ = false;
+    next_sync_failure_ = SyncFailure::kNone;
+    sync_failed_ = false;
 }
 
 void SimDisk::kill() {
@@ -196,7 +196,7 @@ void SimDisk::crash(const Tail& tail) {
     ++life_;
     off_ = false;
     executor_ = nullptr;
-    fail_operation_ = cut_operation_ = fill_operation_ = 0;
+    fail_operation_ = cut_operation_ = fill_operation_ = changes_to_cut_ = 0;
     const std::uint64_t last = last_write();
     std::vector<InodePointer> ordered;
     for (const InodePointer& inode : inodes()) ordered.push_back(inode);
@@ -355,14 +355,25 @@ Status SimDisk::begin(DiskOperation::Kind kind, const std::string& name, std::ui
     ++operations_;
     const DiskOperation operation{kind, name, offset, bytes};
     if (tracing) trace_.push_back(operation);
-    if (next_sync_fails_ && makes_durable(kind)) {
-        next_sync_fails_ = false;
+    if (changes_to_cut_ > 0 && changes_something(kind) && --changes_to_cut_ == 0) {
+        cut_operation_ = operations_;
+    }
+    if (sync_fails(kind)) {
+        next_sync_failure_ = SyncFailure::kNone;
         sync_failed_ = true;
         return error(code::kIo, operation.text());
     }
     const bool fails = fail_operation_ != 0 && (operations_ == fail_operation_ ||
                                                 (fail_forever_ && operations_ > fail_operation_));
     return fails ? Status(error(fail_code_, operation.text())) : Status();
+}
+
+bool SimDisk::sync_fails(DiskOperation::Kind kind) const {
+    if (next_sync_failure_ == SyncFailure::kNone) return false;
+    if (kind == DiskOperation::Kind::kSync || kind == DiskOperation::Kind::kSyncDirectory) {
+        return true;
+    }
+    return next_sync_failure_ == SyncFailure::kAny && kind == DiskOperation::Kind::kFinishWrite;
 }
 
 void SimDisk::finished() {

@@ -99,8 +99,13 @@ public:
     void set_capacity(std::uint64_t bytes);
     // Operation number `operation` fails with `code`; with `forever`, all later ones do too.
     void fail(std::uint64_t operation, int code, bool forever = false);
-    // The next operation that makes something durable fails, once: a sync, or a durable write.
-    void fail_next_sync(bool fails = true) { next_sync_fails_ = fails; }
+    // As cut_after(), but counts only operations that change something, from 1, from now on; never
+    // in the middle of a read.
+    void cut_after_changes(std::uint64_t count) { changes_to_cut_ = count; }
+    // The next operation that makes something durable fails, once: a sync or a durable write, or
+    // else a sync only.
+    enum class SyncFailure { kNone, kAny, kSync };
+    void fail_next_sync(SyncFailure failure) { next_sync_failure_ = failure; }
     bool sync_failed() const { return sync_failed_; }  // in this life, because of that
     // Right after operation number `operation` the disk throws PowerCut and answers nothing but
     // errors until crash().
@@ -144,6 +149,7 @@ private:
     Status begin(DiskOperation::Kind kind, const std::string& name, std::uint64_t offset = 0,
                  std::uint64_t bytes = 0);
     void finished();
+    bool sync_fails(DiskOperation::Kind kind) const;
     Status room_for(const Inode* inode, std::uint64_t end) const;
     void change(Inode& inode, Change change);
     void leave_part(Inode& inode, std::uint64_t offset, ByteView bytes);
@@ -171,7 +177,8 @@ private:
     std::uint64_t fail_operation_ = 0;
     int fail_code_ = 0;
     bool fail_forever_ = false;
-    bool next_sync_fails_ = false;
+    std::uint64_t changes_to_cut_ = 0;
+    SyncFailure next_sync_failure_ = SyncFailure::kNone;
     bool sync_failed_ = false;
     std::uint64_t cut_operation_ = 0;
     std::uint64_t fill_operation_ = 0;

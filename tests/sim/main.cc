@@ -7,7 +7,8 @@
 //   quorlite-sim --twice ...                         each seed twice: the trace hashes must agree
 //   quorlite-sim --mutant NAME ...                   with a deliberate fault (mutants build only)
 //   quorlite-sim --hunt [--layer L] [--finds COUNT]  every mutant of the layer, until it was found
-//                                                    so often, each time from the next seed on; with
+//                                                    so often, each time from the next seed on;
+//                                                    with
 //                                                    --mutant only that one
 //   quorlite-sim --list-mutants
 #include <algorithm>
@@ -242,7 +243,8 @@ std::vector<std::uint64_t> seeds_needed(const MutantInfo& info, const Layer& lay
 
 int hunt(const Arguments& arguments) {
     bool all = true;
-    std::printf("| mutant | layer | median of seeds to find | fault |\n| --- | --- | --- | --- |\n");
+    std::printf(
+        "| mutant | layer | median of seeds to find | fault |\n| --- | --- | --- | --- |\n");
     for (const MutantInfo& info : kMutants) {
         const Layer* layer = find_layer(info.layer);
         if (layer == nullptr || info.layer != arguments.layer) continue;
@@ -289,7 +291,8 @@ std::optional<Arguments> parse(int count, char** values) {
             return name == wanted && (to = true);
         };
         if (flag("--trace", arguments.trace) || flag("--twice", arguments.twice) ||
-            flag("--go-on", arguments.go_on) || flag("--hunt", arguments.hunt) || flag("--list-mutants", arguments.list_mutants)) {
+            flag("--go-on", arguments.go_on) || flag("--hunt", arguments.hunt) ||
+            flag("--list-mutants", arguments.list_mutants)) {
             continue;
         }
         if (i + 1 >= count) return std::nullopt;

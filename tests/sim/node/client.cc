@@ -96,7 +96,7 @@ void SimClient::failed(std::uint64_t code, std::string_view message) {
     }
     disconnect();
     if (!current_) return;
-    if (current_->operation.patient) {
+    if (current_->operation.again) {
         current_->sent = 0;
         current_->open = false;
         current_->replies.clear();
@@ -113,9 +113,9 @@ void SimClient::arm_timeout() {
                                   : world_.random.between(kImpatienceMin, kAnswerMax / 10);
     timeout_ = world_.schedule(world_.now() + patience, [this] {
         if (!current_) return;
-        const bool patient = current_->operation.patient;
+        const bool again = current_->operation.again;
         failed(0, "timeout");
-        if (patient && current_) arm_timeout();
+        if (again && current_) arm_timeout();
     });
 }
 

@@ -61,7 +61,8 @@ struct Ended {
 struct Operation {
     std::vector<Request> requests;
     std::function<void(Ended)> done;
-    bool patient = false;  // it is not given up early, and asked again until it is committed
+    bool patient = false;  // it is not given up early
+    bool again = false;    // and run again until it is committed
 };
 
 class SimClient {

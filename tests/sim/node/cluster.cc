@@ -209,6 +209,9 @@ void Cluster::run_on(NodeId id, const std::function<void()>& what) {
             complaint_ = "node " + std::to_string(id.value()) + " died: " + died.what;
         }
         end(id, End::kCrash);
+    } catch (const PowerCut&) {
+        if (on_expected_death) on_expected_death(id);
+        end(id, End::kCrash);
     }
     if (node.life && node.life->end != End::kNone && !node.life->executor.stepping()) bury(node);
 }
@@ -251,9 +254,10 @@ void Cluster::start(NodeId id) {
     }
     ++node.lives;
     node.paused_until = {};
-    node.life = std::make_unique<Life>(world_, node.options, [this, id](const Task& task, bool timer) {
-        timer ? run_timer(id, task) : run_when_awake(id, task);
-    });
+    node.life =
+        std::make_unique<Life>(world_, node.options, [this, id](const Task& task, bool timer) {
+            timer ? run_timer(id, task) : run_when_awake(id, task);
+        });
     node.life->network = std::make_unique<NodeNetwork>(network, id);
     node.disk->attach(node.life->executor);
     run_on(id, [&] { open(id, node); });
@@ -265,7 +269,9 @@ void Cluster::open(NodeId id, Node& node) {
         node.options.replica,
         {life.executor, life.random, *node.disk, *life.network, life.executor});
     if (!opened.ok()) {
-        if (!node.may_die) {
+        if (node.may_die) {
+            if (on_expected_death) on_expected_death(id);
+        } else {
             complaint_ =
                 "node " + std::to_string(id.value()) + " does not start: " + opened.error().message;
         }
@@ -347,6 +353,10 @@ bool Cluster::running(NodeId id) const {
 
 bool Cluster::retired(NodeId id) const {
     return node(id).retired;
+}
+
+void Cluster::crash_after_changes(NodeId id, std::uint64_t count) {
+    disk(id).cut_after_changes(count);
 }
 
 bool Cluster::paused(NodeId id) const {

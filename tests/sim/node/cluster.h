@@ -1,10 +1,10 @@
 // Cluster: whole nodes in one thread. Each is a real replica with real sessions, on a simulated
 // clock, disk and network; clients reach it over simulated connections.
 //
-// A node's life ends by crash() (the power goes: its disk keeps what was synced and a random part of
-// what was not), by kill() (the process goes, the machine stays), or by fatal(), which is a bug
-// unless the disk was made to fail. In the middle of a statement that gave the loop away the node is
-// over at once for everyone else, and its memory goes when the statement has come to its border.
+// A node's life ends by crash() (the power goes: its disk keeps what was synced and a random part
+// of what was not), by kill() (the process goes, the machine stays), or by fatal(), which is a bug
+// unless the disk was made to fail. In the middle of a statement that gave the loop away the node
+// is over at once for everyone else, and its memory goes when the statement has come to its border.
 #pragma once
 
 #include <map>
@@ -47,12 +47,15 @@ public:
     void wake_all();
     // From now on fatal() is what a node must do, until it is started again.
     void expect_death(NodeId node);
+    // Right after this many of its next changes to its disk the node's power goes.
+    void crash_after_changes(NodeId node, std::uint64_t count);
+    // A node died by itself, as was expected.
     std::function<void(NodeId)> on_expected_death;
     bool running(NodeId node) const;
     bool retired(NodeId node) const;
     bool paused(NodeId node) const;
     std::uint64_t lives(NodeId node) const;  // that have begun
-    std::vector<NodeId> ids() const;      // of those that are not retired
+    std::vector<NodeId> ids() const;         // of those that are not retired
     std::vector<NodeId> running_ids() const;
 
     replica::Replica& replica(NodeId node);  // precondition: running

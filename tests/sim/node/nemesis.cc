@@ -1,6 +1,9 @@
 #include "tests/sim/node/nemesis.h"
 
 #include <algorithm>
+#include <cstdlib>
+
+#include "engine/disk/batch.h"
 
 namespace quorlite::sim {
 namespace {
@@ -12,8 +15,9 @@ constexpr std::size_t kNodesMax = 7;
 constexpr std::uint64_t kWallJumpMax_ms = 30ULL * 24 * 3600 * 1000;
 // How long a node may take to notice a failed sync, and to stop.
 constexpr Duration kStopMax = milliseconds(50);
-// Of what a log holds, the newest bytes: what was acknowledged last is there.
-constexpr std::uint64_t kDamagedTailBytes = 20'000;
+// Damage is to one of the newest batches but for the last: that one would look torn.
+constexpr std::size_t kDamagedBatchesMax = 8;
+constexpr std::uint64_t kChangesToCutMax = 60;
 
 bool is_struck(Fault fault) {
     return fault < Fault::kLoss;
@@ -21,8 +25,8 @@ bool is_struck(Fault fault) {
 
 }  // namespace
 
-Nemesis::Nemesis(World& world, Cluster& cluster, const Plan& plan,
-                 std::function<NodeId()> add_node, Say say)
+Nemesis::Nemesis(World& world, Cluster& cluster, const Plan& plan, std::function<NodeId()> add_node,
+                 Say say)
     : world_(world),
       cluster_(cluster),
       plan_(plan),
@@ -115,6 +119,10 @@ void Nemesis::end_life(NodeId node, bool power) {
                                                     : between(milliseconds(1), seconds(3));
     note(power ? Fault::kCrash : Fault::kKill, away);
     say_((power ? "crash of node " : "kill of node ") + std::to_string(node.value()));
+    if (power && world_.random.chance(0.5)) {  // between any two operations of the disk
+        cluster_.crash_after_changes(node, world_.random.between(1, kChangesToCutMax));
+        return;
+    }
     if (power) {
         cluster_.crash(node);
     } else {
@@ -194,7 +202,8 @@ void Nemesis::fail_sync() {
     note(Fault::kFailedSync, seconds(1));
     disks_failed_ = true;
     cluster_.expect_death(node);
-    cluster_.disk(node).fail_next_sync();
+    cluster_.disk(node).fail_next_sync(world_.random.chance(0.5) ? SimDisk::SyncFailure::kAny
+                                                                 : SimDisk::SyncFailure::kSync);
     later(between(milliseconds(100), seconds(2)), [this, node] {
         if (!cluster_.disk(node).sync_failed()) return;
         later(kStopMax, [this, node, life = cluster_.lives(node)] {
@@ -233,6 +242,7 @@ void Nemesis::rot() {
         cluster_.kill(damaged);
         later(milliseconds(10), [this, damaged, ahead] {
             if (peace_ || cluster_.retired(damaged) || cluster_.running(damaged)) return;
+            damaged_ = damaged;
             damage_log(damaged);
             cluster_.network.heal();
             cut_off(ahead);
@@ -243,19 +253,29 @@ void Nemesis::rot() {
 }
 
 void Nemesis::damage_log(NodeId node) {
+    struct Batch {
+        std::string file;
+        disk::BatchHeader header;
+    };
+    std::vector<Batch> batches;
     SimDisk& disk = cluster_.disk(node);
     for (const std::string& name : disk.files()) {
-        if (!name.starts_with("log/")) continue;
-        const Bytes content = disk.content(name);
-        const auto last = std::find_if(content.rbegin(), content.rend(),
-                                       [](std::uint8_t byte) { return byte != 0; });
-        const auto used = static_cast<std::uint64_t>(content.rend() - last);
-        if (used == 0) continue;
-        const std::uint64_t tail = std::min(used, kDamagedTailBytes);
-        const std::uint64_t offset = used - 1 - world_.random.below(tail);
-        say_("damage to " + name + " at " + std::to_string(offset));
-        disk.flip(name, offset, static_cast<std::uint8_t>(1 + world_.random.below(255)));
+        if (!name.starts_with("log/0")) continue;  // segments are named by their numbers
+        const auto number = std::strtoull(name.c_str() + 4, nullptr, 10);
+        for (const auto& batch : disk::scan_segment(disk.content(name), number).batches) {
+            batches.push_back({name, batch.header});
+        }
     }
+    std::ranges::sort(batches, {}, [](const Batch& batch) { return batch.header.sequence; });
+    if (batches.size() < 2) return;
+    batches.pop_back();
+    const std::size_t newest = std::min(batches.size(), kDamagedBatchesMax);
+    const Batch& chosen = batches[batches.size() - 1 - world_.random.below(newest)];
+    // Its padding does not matter to anyone.
+    const std::uint64_t used = chosen.header.body_bytes;
+    const std::uint64_t offset = chosen.header.offset + world_.random.below(used);
+    say_("damage to " + chosen.file + " at " + std::to_string(offset));
+    disk.flip(chosen.file, offset, static_cast<std::uint8_t>(1 + world_.random.below(255)));
 }
 
 void Nemesis::cut_off(NodeId node) {
@@ -278,8 +298,7 @@ void Nemesis::lose_disk() {
 // Until it succeeds: the lost node leaves the cluster, and a new one comes.
 void Nemesis::replace(NodeId lost) {
     const auto leader = cluster_.leader();
-    const bool member =
-        !leader || cluster_.replica(*leader).configuration().find(lost) != nullptr;
+    const bool member = !leader || cluster_.replica(*leader).configuration().find(lost) != nullptr;
     if (!member) {
         if (!peace_) add_node_();
         return;
@@ -302,7 +321,7 @@ bool Nemesis::majority_without(NodeId node) const {
     for (const raft::Server& server : cluster_.replica(*leader).configuration().servers) {
         if (server.role != raft::Role::kVoter || server.id == node) continue;
         ++voters;
-        alive += !cluster_.retired(server.id);
+        alive += !cluster_.retired(server.id) && server.id != damaged_;
     }
     return voters >= 2 && alive > voters / 2;
 }
@@ -330,8 +349,8 @@ void Nemesis::change_members() {
                 *leader, [&] { replica.assign(chosen.id, raft::Role::kStandby, ignore); });
         default:
             if (cluster_.retired(chosen.id)) return;
-            return cluster_.run_on(
-                *leader, [&] { replica.assign(chosen.id, raft::Role::kVoter, ignore); });
+            return cluster_.run_on(*leader,
+                                   [&] { replica.assign(chosen.id, raft::Role::kVoter, ignore); });
     }
 }
 
@@ -355,7 +374,8 @@ void Nemesis::make_peace() {
     cluster_.wake_all();
     for (const NodeId node : cluster_.ids()) {
         cluster_.disk(node).set_full(false);
-        cluster_.disk(node).fail_next_sync(false);
+        cluster_.disk(node).fail_next_sync(SimDisk::SyncFailure::kNone);
+        cluster_.disk(node).cut_after_changes(0);
         cluster_.disk(node).latency_max = SimDisk::kLatencyMax;
         if (!cluster_.running(node)) cluster_.start(node);
     }

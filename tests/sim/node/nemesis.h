@@ -1,9 +1,9 @@
 // Nemesis: strikes a running cluster with the faults of a plan.
 //
 // It keeps to what the cluster promises to survive: any number of crashes, cuts and pauses; failed
-// syncs, after which a node starts again; of durable data, the log of one node is damaged or the disk
-// of one node is lost, in clusters of three or more, but not both; and of membership changes, those
-// after which the nodes that are left can still form a majority.
+// syncs, after which a node starts again; of durable data, the log of one node is damaged or the
+// disk of one node is lost, in clusters of three or more, but not both; and of membership changes,
+// those after which the nodes that are left can still form a majority.
 #pragma once
 
 #include <array>
@@ -24,7 +24,8 @@ public:
 
     // From now until `end`, at random moments.
     void rage(Duration end);
-    // Nothing is struck any more; what was struck is healed, and all nodes run that are not retired.
+    // Nothing is struck any more; what was struck is healed, and all nodes run that are not
+    // retired.
     void make_peace();
     // Who gets the log, as the leader knows it; no one if there is no leader.
     std::vector<NodeId> members() const;
@@ -76,6 +77,7 @@ private:
     bool peace_ = false;
     bool disks_failed_ = false;
     bool durable_loss_ = false;  // the one that is allowed has happened
+    NodeId damaged_;             // who may not vote before its peers have repaired it
     std::uint64_t strikes_ = 0;
     std::array<Duration, kFaults> active_until_{};
     Pairs pairs_{};

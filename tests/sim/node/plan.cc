@@ -42,7 +42,7 @@ constexpr std::array<Kind, kFaults> kKinds = {{
 void draw_sizes(Plan& plan, Seeded& random) {
     database::Options& database = plan.replica.database;
     if (random.chance(0.7)) database.wal_frames_soft = random.between(4, 400);
-    if (random.chance(0.7)) database.flush_bytes = random.between(16u << 10, 1u << 20);
+    if (random.chance(0.7)) database.flush_bytes = random.between(8u << 10, 512u << 10);
     if (random.chance(0.4)) {
         database.flush_interval = random.between(milliseconds(50), seconds(5));
     }
@@ -50,7 +50,7 @@ void draw_sizes(Plan& plan, Seeded& random) {
     if (random.chance(0.5)) database.page_cache_bytes = 64u << 10;
     disk::LogOptions& log = plan.replica.log;
     if (random.chance(0.5)) log.segment_bytes = random.between(16, 256) * 4096;
-    if (random.chance(0.7)) plan.replica.log_tail_bytes = random.between(16u << 10, 1u << 20);
+    if (random.chance(0.7)) plan.replica.log_tail_bytes = random.between(4u << 10, 512u << 10);
 }
 
 void draw_network(Plan& plan, Seeded& random) {
@@ -84,6 +84,7 @@ Plan draw_plan(Seeded& random) {
     constexpr std::uint64_t kSizes[] = {1, 3, 3, 3, 5};
     plan.voters = plan.failovers ? 3 : random.one_of(std::span(kSizes));
     plan.clients = random.between(1, 12);
+    plan.watchers = random.between(0, 8);
     plan.pause_max = random.between(milliseconds(1), milliseconds(200));
     plan.fault_every = random.between(milliseconds(300), seconds(3));
     for (const Kind& kind : kKinds) {
@@ -108,6 +109,7 @@ std::string Plan::describe() const {
     };
     value("voters", voters);
     value("clients", clients);
+    value("watchers", watchers);
     for (const Fault fault : faults) flag(true, name_of(fault));
     flag(late_joiner, "late-joiner");
     flag(auto_vacuum, "auto-vacuum");

@@ -31,8 +31,8 @@ enum class Fault {
     kLoss,
     kDuplication,
     kSlowNetwork,
-    kDrift,       // clocks run up to 30 % too fast or too slow
-    kYields,      // statements give the loop away
+    kDrift,   // clocks run up to 30 % too fast or too slow
+    kYields,  // statements give the loop away
 };
 inline constexpr std::size_t kFaults = static_cast<std::size_t>(Fault::kYields) + 1;
 std::string_view name_of(Fault fault);
@@ -43,6 +43,7 @@ struct Plan {
     bool failovers = false;
     std::uint64_t voters = 3;
     std::uint64_t clients = 4;
+    std::uint64_t watchers = 0;  // clients that read now and then
     Duration pause_max = std::chrono::milliseconds(50);
     Duration fault_every = std::chrono::milliseconds(800);
     std::vector<Fault> faults;

@@ -2,12 +2,12 @@
 // sessions; clients at work; faults of every kind drawn from the seed; then peace, in which
 // everything must come right.
 //
-// Checked: acknowledged writes survive, refused ones are not there, the histories have the isolation
-// that is promised (workload.h), replicas that have applied equally much are equal to the byte, a
-// plain SQLite that runs the same transactions holds the same rows, integrity_check is clean, every
-// node starts from whatever its disk holds, a node whose sync failed stops, and once the faults end
-// writes are taken soon and all nodes converge. A run of killed leaders, and nothing else, must take
-// writes soon after each.
+// Checked: acknowledged writes survive, refused ones are not there, the histories have the
+// isolation that is promised (workload.h), replicas that have applied equally much are equal to the
+// byte, a plain SQLite that runs the same transactions holds the same rows, integrity_check is
+// clean, every node starts from whatever its disk holds, a node whose sync failed stops, and once
+// the faults end writes are taken soon and all nodes converge. A run of killed leaders, and nothing
+// else, must take writes soon after each.
 
 #include <algorithm>
 #include <cstdio>
@@ -57,6 +57,7 @@ private:
     void verify();
     void await_convergence();
     bool converged();
+    void show_nodes();
     std::map<std::string, std::uint64_t> pairs() const;
 
     bool failed() {
@@ -158,8 +159,8 @@ void Run::admit(NodeId node) {
             }
         });
         if (!run_until([&] { return answer.has_value(); }, seconds(60)) || !answer->ok()) {
-            return fail(address_of(node) + " was not admitted: " +
-                        (answer ? answer->error().message : "no answer"));
+            return fail(address_of(node) +
+                        " was not admitted: " + (answer ? answer->error().message : "no answer"));
         }
     }
 }
@@ -177,12 +178,14 @@ void Run::set_up() {
             world_, [this] { return cluster_.ids(); },
             [this](NodeId node) { return cluster_.dial(node); });
     };
-    for (std::uint64_t i = 0; i < plan_.clients; ++i) clients_.push_back(make_client());
+    for (std::uint64_t i = 0; i < plan_.clients + plan_.watchers; ++i) {
+        clients_.push_back(make_client());
+    }
     observer_ = make_client();
     bool ready = false;
-    Operation operation{.requests = {}, .done = [&ready](const Ended& ended) {
-                            ready = ended.committed();
-                        }};
+    Operation operation{.requests = {},
+                        .done = [&ready](const Ended& ended) { ready = ended.committed(); },
+                        .patient = true};
     for (std::string& sql : workload_.schema()) operation.requests.push_back({std::move(sql)});
     observer_->run(std::move(operation));
     if (!run_until([&ready] { return ready; }, seconds(60))) fail("the set-up did not end");
@@ -190,7 +193,10 @@ void Run::set_up() {
 
 void Run::disturb() {
     cluster_.network.faults = plan_.network;
-    for (const auto& client : clients_) workload_.employ(*client);
+    for (std::size_t i = 0; i < clients_.size(); ++i) {
+        const bool watches = i >= plan_.clients;
+        workload_.employ(*clients_[i], watches ? Workload::Job::kWatch : Workload::Job::kAll);
+    }
     if (plan_.late_joiner) {  // while there is load, and the log may be trimmed, but no other fault
         run_for(seconds(5));
         admit(add_node());
@@ -235,7 +241,8 @@ bool Run::await_write(Duration limit) {
     const auto written = std::make_shared<bool>(false);
     observer_->run({.requests = {{.sql = "UPDATE probes SET n = n + 1"}},
                     .done = [written](const Ended&) { *written = true; },
-                    .patient = true});
+                    .patient = true,
+                    .again = true});
     if (!run_until([written] { return *written; }, limit)) return false;
     resumed_after_ = std::max(resumed_after_, world_.now() - begun);
     say("writes are taken");
@@ -260,10 +267,38 @@ std::vector<Row> Run::ask(const std::string& sql) {
     std::optional<std::vector<Row>> answer;
     observer_->run({.requests = {{.sql = sql, .query = true}},
                     .done = [&](Ended ended) { answer = std::move(ended.replies[0].rows); },
-                    .patient = true});
+                    .patient = true,
+                    .again = true});
     if (run_until([&] { return answer.has_value(); }, kPeaceMax)) return std::move(*answer);
     fail("no answer to: " + sql);
     return {};
+}
+
+// For whoever looks at a trace.
+void Run::show_nodes() {
+    for (const NodeId node : cluster_.running_ids()) {
+        const replica::ReplicaStatus status = cluster_.replica(node).status();
+        std::string text;
+        const auto add = [&text](const char* name, std::uint64_t value) {
+            text += ' ';
+            text += name;
+            text += ' ' + std::to_string(value);
+        };
+        add("node", node.value());
+        add("role", static_cast<std::uint64_t>(status.role));
+        add("term", status.term.value());
+        add("leader", status.leader.id.value());
+        add("first", status.first.value());
+        add("last", status.last.value());
+        add("durable", status.durable.value());
+        add("committed", status.committed.value());
+        add("applied", status.applied.value());
+        for (const auto& server : cluster_.replica(node).configuration().servers) {
+            add("server", server.id.value());
+            add("as", static_cast<std::uint64_t>(server.role));
+        }
+        say(text);
+    }
 }
 
 bool Run::converged() {
@@ -307,9 +342,11 @@ std::map<std::string, std::uint64_t> Run::pairs() const {
         const auto first = static_cast<Fault>(a);
         if (first >= Fault::kLoss) break;  // two that are there all the time meet without a strike
         for (std::size_t b = a + 1; b < kFaults; ++b) {
+            const auto second = static_cast<Fault>(b);
+            if (first == Fault::kRot && second == Fault::kLostDisk) continue;  // never both
             std::string pair(name_of(first));
             pair += "+";
-            pair += name_of(static_cast<Fault>(b));
+            pair += name_of(second);
             pairs[pair] = nemesis_->pairs()[a][b];
         }
     }
@@ -322,6 +359,7 @@ Outcome Run::run() {
     if (!failed()) disturb();
     if (!failed()) make_peace();
     if (!failed()) verify();
+    if (failed()) show_nodes();
     return {.failure = failure_,
             .options = plan_.describe(),
             .summary = std::to_string(workload_.acknowledged()) + " writes acknowledged, " +

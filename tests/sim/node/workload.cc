@@ -75,32 +75,32 @@ std::vector<std::string> Workload::schema() const {
 
 // --- the clients' day ---
 
-void Workload::employ(SimClient& client) {
-    // Most think for a little; now and then one sleeps, and wakes up to a cluster that has moved on.
-    const Duration most = world_.random.chance(0.05) ? kLongPauseMax : options_.pause_max;
+void Workload::employ(SimClient& client, Job job) {
+    const bool sleeps = job == Job::kWatch || world_.random.chance(0.05);
+    const Duration most = sleeps ? kLongPauseMax : options_.pause_max;
     const Duration pause = world_.random.between(Duration(0), most);
-    world_.schedule(world_.now() + pause, [this, &client] {
-        if (!stopping_) next(client);
+    world_.schedule(world_.now() + pause, [this, &client, job] {
+        if (!stopping_) next(client, job);
     });
 }
 
-void Workload::next(SimClient& client) {
+void Workload::next(SimClient& client, Job job) {
     // Some operations come over a new connection, which may find another leader.
-    if (world_.random.chance(0.1)) client.disconnect();
-    Operation operation = any_operation();
-    operation.done = [this, &client, done = std::move(operation.done)](Ended ended) {
+    if (job == Job::kAll && world_.random.chance(0.1)) client.disconnect();
+    Operation operation = job == Job::kAll ? any_operation() : any_read();
+    operation.done = [this, &client, job, done = std::move(operation.done)](Ended ended) {
         done(std::move(ended));
-        employ(client);
+        employ(client, job);
     };
     client.run(std::move(operation));
 }
 
 Operation Workload::any_operation() {
     static constexpr Choice kChoices[] = {
-        {30, &Workload::serial_write},       {15, &Workload::length_read},
-        {1, &Workload::long_read},           {5, &Workload::two_reads},
-        {20, &Workload::list_transaction},   {20, &Workload::register_operation},
-        {5, &Workload::increment},           {4, &Workload::two_statements},
+        {30, &Workload::serial_write},     {15, &Workload::length_read},
+        {1, &Workload::long_read},         {5, &Workload::two_reads},
+        {20, &Workload::list_transaction}, {20, &Workload::register_operation},
+        {5, &Workload::increment},         {4, &Workload::two_statements},
     };
     std::uint64_t drawn = world_.random.below(100);
     for (const Choice& choice : kChoices) {
@@ -108,6 +108,10 @@ Operation Workload::any_operation() {
         drawn -= choice.weight;
     }
     return serial_write();
+}
+
+Operation Workload::any_read() {
+    return world_.random.chance(0.5) ? length_read() : two_reads();
 }
 
 void Workload::wrong(std::string what) {
@@ -156,8 +160,7 @@ std::vector<Request> Workload::transfer_by_hand() {
 
 std::string Workload::random_statement() {
     const auto key = number(200);
-    const auto size =
-        world_.random.below(20) == 0 ? number(60000) : number(300);
+    const auto size = world_.random.below(20) == 0 ? number(60000) : number(300);
     const auto word = "'word " + number(30) + "'";
     switch (world_.random.below(14)) {
         case 0:
@@ -249,8 +252,8 @@ void Workload::note_length(const Row& row, const Ended& ended) {
     if (row[0] != row[1]) wrong("a read found a gap in the history");
     if (row[0] != row[2]) wrong("a read found the trigger's count off: " + row[0] + ", " + row[2]);
     bank_.read({to_integer(row[3])});
-    history_.add(check::Read{static_cast<std::uint64_t>(to_integer(row[0])), ended.began,
-                             ended.ended});
+    history_.add(
+        check::Read{static_cast<std::uint64_t>(to_integer(row[0])), ended.began, ended.ended});
 }
 
 Operation Workload::length_read() {
@@ -375,10 +378,12 @@ Operation Workload::increment() {
 
 const std::vector<std::string>& Workload::final_queries() {
     static const std::vector<std::string> kQueries = [] {
-        std::vector<std::string> queries = {"SELECT op FROM history ORDER BY place", kLength,
+        std::vector<std::string> queries = {"SELECT op FROM history ORDER BY place",
+                                            kLength,
                                             "SELECT v FROM lists ORDER BY k",
                                             "SELECT v FROM registers ORDER BY k",
-                                            "SELECT n FROM counters", "PRAGMA integrity_check"};
+                                            "SELECT n FROM counters",
+                                            "PRAGMA integrity_check"};
         queries.insert(queries.end(), kSerialTables.begin(), kSerialTables.end());
         return queries;
     }();
@@ -392,17 +397,18 @@ std::optional<std::string> Workload::verdict(const std::vector<std::vector<Row>>
         serial.push_back(static_cast<std::uint64_t>(to_integer(row[0])));
     }
     note_length(answers[1].at(0), {.began = now, .ended = now});
-    check::ListTransaction last{.actions = {}, .began = now, .ended = now + 1,
-                                .outcome = check::Outcome::kCommitted};
+    check::ListTransaction last{
+        .actions = {}, .began = now, .ended = now + 1, .outcome = check::Outcome::kCommitted};
     for (std::size_t i = 0; i < answers[2].size(); ++i) {
-        last.actions.push_back({.key = static_cast<std::int64_t>(i),
-                                .read = to_list(answers[2][i][0])});
+        last.actions.push_back(
+            {.key = static_cast<std::int64_t>(i), .read = to_list(answers[2][i][0])});
     }
     lists_.add(last);
     for (std::size_t i = 0; i < answers[3].size(); ++i) {
-        registers_.add(static_cast<std::int64_t>(i),
-                       {.value = to_integer(answers[3][i][0]), .began = now, .ended = now + 1,
-                        .outcome = check::Outcome::kCommitted});
+        registers_.add(static_cast<std::int64_t>(i), {.value = to_integer(answers[3][i][0]),
+                                                      .began = now,
+                                                      .ended = now + 1,
+                                                      .outcome = check::Outcome::kCommitted});
     }
     auto wrong = history_.contradiction(serial);
     if (!wrong) wrong = bank_.contradiction();

@@ -34,8 +34,12 @@ public:
     Workload(World& world, WorkloadOptions options) : world_(world), options_(options) {}
 
     std::vector<std::string> schema() const;
+    enum class Job {
+        kAll,
+        kWatch,  // it reads, rarely, over one connection: its leader may be one no more
+    };
     // Keeps this client at work until stop().
-    void employ(SimClient& client);
+    void employ(SimClient& client, Job job);
     void stop() { stopping_ = true; }
 
     // What reads found wrong so far.
@@ -52,8 +56,9 @@ private:
         Operation (Workload::*make)();
     };
 
-    void next(SimClient& client);
+    void next(SimClient& client, Job job);
     Operation any_operation();
+    Operation any_read();
     Operation serial_write();
     Operation length_read();
     Operation long_read();
@@ -63,8 +68,7 @@ private:
     Operation increment();
     Operation two_statements();
 
-    Operation watched_read(std::vector<Request> requests,
-                           std::function<void(const Ended&)> look);
+    Operation watched_read(std::vector<Request> requests, std::function<void(const Ended&)> look);
     void note_length(const Row& row, const Ended& ended);
     void wrong(std::string what);
     Operation serial(std::uint64_t id, std::vector<Request> requests);

@@ -38,8 +38,8 @@ public:
     void cancel(std::uint64_t id);
     // Runs the next event if it is due by `end`; false if none is.
     bool run_one(Duration end);
-    // In the middle of an event: what is due in the next `duration` runs, as other threads would run
-    // it beside. Nothing, if too much is under way already.
+    // In the middle of an event: what is due in the next `duration` runs, as other threads would
+    // run it beside. Nothing, if too much is under way already.
     void run_beside(Duration duration);
 
 private:
