@@ -46,7 +46,6 @@ namespace quorlite {
     X(SpeculationSurvives, "node", "a deposed leader keeps what was never committed")           \
     X(DoubtReportedAsRefusal, "node", "a write in doubt is reported as not committed")          \
     X(TrimBeyondFlush, "node", "the log is trimmed beyond what the base files hold")            \
-    X(TrimBeforeMark, "node", "the log is trimmed before the record of it is durable")          \
     X(ReadWithoutLease, "node", "reads are answered without a lease")                           \
     X(PrefixFallsBehind, "node", "reads at the committed prefix get an older one")              \
     X(PrefixRunsAhead, "node", "reads of the newest pass for reads of the committed prefix")    \

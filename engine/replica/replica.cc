@@ -604,7 +604,6 @@ void Replica::State::trim_log() {
     const raft::SnapshotPoint point{limit, *term, core->configuration_at(limit)};
     auto configuration = std::make_shared<const Bytes>(raft::encode(point.configuration));
     saving_mark = true;
-    if (mutant(Mutant::kTrimBeforeMark)) log->trim(point.index);
     store->save_mark({limit, *term, std::move(configuration)},
                      [this, point, guard = std::weak_ptr(alive)](Status saved) {
                          if (guard.expired()) return;

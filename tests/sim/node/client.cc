@@ -108,10 +108,10 @@ void SimClient::failed(std::uint64_t code, std::string_view message) {
 
 void SimClient::arm_timeout() {
     world_.cancel(timeout_);
-    const Duration patience = current_->operation.patient || world_.random.chance(0.7)
-                                  ? kAnswerMax
-                                  : world_.random.between(kImpatienceMin, kAnswerMax / 10);
-    timeout_ = world_.schedule(world_.now() + patience, [this] {
+    const bool waits_long = current_->operation.patient || world_.random.chance(patience);
+    const Duration wait =
+        waits_long ? kAnswerMax : world_.random.between(kImpatienceMin, impatience_max);
+    timeout_ = world_.schedule(world_.now() + wait, [this] {
         if (!current_) return;
         const bool again = current_->operation.again;
         failed(0, "timeout");

@@ -73,6 +73,10 @@ public:
     void run(Operation operation);
     bool idle() const { return !current_; }
     void disconnect();
+    // The chance that it waits long for the answer to an operation, and how long it waits
+    // otherwise.
+    double patience = 0.7;
+    Duration impatience_max = std::chrono::seconds(2);
 
     // An error that no client should ever see, or an answer that makes no sense; else empty.
     const std::string& complaint() const { return complaint_; }

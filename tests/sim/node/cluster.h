@@ -89,7 +89,7 @@ private:
     void open(NodeId id, Node& node);
     void end(NodeId id, End how);
     void bury(Node& node);
-    void run_timer(NodeId node, Task what);
+    void run_unordered(NodeId node, Task what);
     void run_when_awake(NodeId node, Task what);
     void tell_peers(NodeId gone);
     void tell_sessions(NodeId node);

@@ -204,13 +204,18 @@ void Nemesis::fail_sync() {
     cluster_.expect_death(node);
     cluster_.disk(node).fail_next_sync(world_.random.chance(0.5) ? SimDisk::SyncFailure::kAny
                                                                  : SimDisk::SyncFailure::kSync);
-    later(between(milliseconds(100), seconds(2)), [this, node] {
-        if (!cluster_.disk(node).sync_failed()) return;
-        later(kStopMax, [this, node, life = cluster_.lives(node)] {
-            if (!cluster_.running(node) || cluster_.lives(node) != life) return;
-            if (cluster_.paused(node)) return;
+    watch_sync(node, cluster_.lives(node), false);
+}
+
+// Until that life is over.
+void Nemesis::watch_sync(NodeId node, std::uint64_t life, bool seen) {
+    later(kStopMax, [this, node, life, seen] {
+        if (peace_ || !cluster_.running(node) || cluster_.lives(node) != life) return;
+        const bool failed = cluster_.disk(node).sync_failed() && !cluster_.paused(node);
+        if (seen && failed) {
             complaint_ = "node " + std::to_string(node.value()) + " goes on after a failed sync";
-        });
+        }
+        watch_sync(node, life, failed);
     });
 }
 
@@ -226,8 +231,6 @@ void Nemesis::jump_wall_clock() {
 // acknowledged is, once the leader is cut off, on no sound disk that can vote.
 void Nemesis::rot() {
     if (durable_loss_ || cluster_.running_ids().size() < 3) return;
-    durable_loss_ = true;
-    note(Fault::kRot, seconds(4));
     std::vector<NodeId> ids = cluster_.ids();
     for (std::size_t i = ids.size() - 1; i > 0; --i) {
         std::swap(ids[i], ids[world_.random.below(i + 1)]);
@@ -236,13 +239,16 @@ void Nemesis::rot() {
     const NodeId lagging = ids[0];
     const NodeId damaged = ids[1];
     const NodeId ahead = ids[2];
+    if (!majority_without(damaged)) return;
+    durable_loss_ = true;
+    damaged_ = damaged;
+    note(Fault::kRot, seconds(4));
     cut_off(lagging);
     later(between(milliseconds(100), seconds(1)), [this, damaged, ahead] {
         if (peace_ || cluster_.retired(damaged)) return;
         cluster_.kill(damaged);
         later(milliseconds(10), [this, damaged, ahead] {
             if (peace_ || cluster_.retired(damaged) || cluster_.running(damaged)) return;
-            damaged_ = damaged;
             damage_log(damaged);
             cluster_.network.heal();
             cut_off(ahead);

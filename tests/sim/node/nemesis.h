@@ -51,6 +51,7 @@ private:
     void fill_disk();
     void slow_disk();
     void fail_sync();
+    void watch_sync(NodeId node, std::uint64_t life, bool seen);
     void rot();
     void damage_log(NodeId node);
     void jump_wall_clock();

@@ -43,7 +43,7 @@ struct Plan {
     bool failovers = false;
     std::uint64_t voters = 3;
     std::uint64_t clients = 4;
-    std::uint64_t watchers = 0;  // clients that read now and then
+    std::uint64_t watchers = 0;  // clients that look for a leader that is none, or wander
     Duration pause_max = std::chrono::milliseconds(50);
     Duration fault_every = std::chrono::milliseconds(800);
     std::vector<Fault> faults;

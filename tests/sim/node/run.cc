@@ -194,8 +194,10 @@ void Run::set_up() {
 void Run::disturb() {
     cluster_.network.faults = plan_.network;
     for (std::size_t i = 0; i < clients_.size(); ++i) {
-        const bool watches = i >= plan_.clients;
-        workload_.employ(*clients_[i], watches ? Workload::Job::kWatch : Workload::Job::kAll);
+        const std::size_t watcher = i - std::min<std::size_t>(i, plan_.clients);
+        workload_.employ(*clients_[i], i < plan_.clients  ? Workload::Job::kAll
+                                       : watcher % 2 == 0 ? Workload::Job::kWatch
+                                                          : Workload::Job::kWander);
     }
     if (plan_.late_joiner) {  // while there is load, and the log may be trimmed, but no other fault
         run_for(seconds(5));
@@ -211,6 +213,7 @@ void Run::disturb() {
         run_for(world_.random.between(Duration(1), plan_.fault_every));
         for (const auto& client : clients_) client->disks_fail = nemesis_->disks_failed();
         fail(cluster_.compare_databases().value_or(""));
+        if (trace_) show_nodes();
     }
 }
 

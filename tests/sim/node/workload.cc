@@ -10,6 +10,7 @@ namespace {
 constexpr int kLists = 6;
 constexpr int kRegisters = 4;
 constexpr Duration kLongPauseMax = std::chrono::seconds(3);
+constexpr Duration kWandererPatience = std::chrono::milliseconds(300);
 
 std::int64_t to_integer(const std::string& cell) {
     return std::strtoll(cell.c_str(), nullptr, 10);
@@ -76,7 +77,7 @@ std::vector<std::string> Workload::schema() const {
 // --- the clients' day ---
 
 void Workload::employ(SimClient& client, Job job) {
-    const bool sleeps = job == Job::kWatch || world_.random.chance(0.05);
+    const bool sleeps = world_.random.chance(job == Job::kWatch ? 0.5 : 0.05);
     const Duration most = sleeps ? kLongPauseMax : options_.pause_max;
     const Duration pause = world_.random.between(Duration(0), most);
     world_.schedule(world_.now() + pause, [this, &client, job] {
@@ -86,8 +87,15 @@ void Workload::employ(SimClient& client, Job job) {
 
 void Workload::next(SimClient& client, Job job) {
     // Some operations come over a new connection, which may find another leader.
-    if (job == Job::kAll && world_.random.chance(0.1)) client.disconnect();
-    Operation operation = job == Job::kAll ? any_operation() : any_read();
+    const double anew = job == Job::kWander ? 1 : job == Job::kWatch ? 0 : 0.1;
+    if (world_.random.chance(anew)) client.disconnect();
+    if (job == Job::kWander) {
+        client.patience = 0;
+        client.impatience_max = kWandererPatience;
+    }
+    Operation operation = job == Job::kWatch    ? any_read()
+                          : job == Job::kWander ? short_write()
+                                                : any_operation();
     operation.done = [this, &client, job, done = std::move(operation.done)](Ended ended) {
         done(std::move(ended));
         employ(client, job);
@@ -232,6 +240,11 @@ Operation Workload::serial(std::uint64_t id, std::vector<Request> requests) {
             }};
 }
 
+Operation Workload::short_write() {
+    const std::uint64_t id = ++last_id_;
+    return serial(id, {{.sql = insert_history(id), .commits = true}});
+}
+
 // Two statements, each a transaction, in one text: "not leader" after the first would be a lie.
 Operation Workload::two_statements() {
     const std::uint64_t id = ++last_id_;
@@ -243,14 +256,17 @@ Operation Workload::two_statements() {
 
 Operation Workload::watched_read(std::vector<Request> requests,
                                  std::function<void(const Ended&)> look) {
-    return {.requests = std::move(requests), .done = [look = std::move(look)](const Ended& ended) {
-                if (ended.committed()) look(ended);
-            }};
+    const auto done = [look = std::move(look)](const Ended& ended) {
+        if (ended.committed()) look(ended);
+    };
+    return {.requests = std::move(requests), .done = done};
 }
 
 void Workload::note_length(const Row& row, const Ended& ended) {
     if (row[0] != row[1]) wrong("a read found a gap in the history");
-    if (row[0] != row[2]) wrong("a read found the trigger's count off: " + row[0] + ", " + row[2]);
+    if (row[0] != row[2]) {
+        wrong("a read found the trigger's count off: " + row[0] + ", " + row[2]);
+    }
     bank_.read({to_integer(row[3])});
     history_.add(
         check::Read{static_cast<std::uint64_t>(to_integer(row[0])), ended.began, ended.ended});

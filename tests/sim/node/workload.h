@@ -36,7 +36,8 @@ public:
     std::vector<std::string> schema() const;
     enum class Job {
         kAll,
-        kWatch,  // it reads, rarely, over one connection: its leader may be one no more
+        kWatch,   // it reads over one connection: what it reads from may lead no more
+        kWander,  // it writes, each time over a new connection, and does not wait for long
     };
     // Keeps this client at work until stop().
     void employ(SimClient& client, Job job);
@@ -59,6 +60,7 @@ private:
     void next(SimClient& client, Job job);
     Operation any_operation();
     Operation any_read();
+    Operation short_write();
     Operation serial_write();
     Operation length_read();
     Operation long_read();
