@@ -85,7 +85,7 @@ private:
         world_.schedule(world_.now() + duration, [&reached] { reached = true; });
         run_until([&reached] { return reached; }, kPeaceMax);
     }
-    std::vector<Row> ask(const std::string& sql);
+    std::vector<std::vector<Row>> ask(const std::vector<std::string>& queries);
     void say(const std::string& what) const {
         if (!trace_) return;
         const auto now = std::chrono::duration_cast<microseconds>(world_.now()).count();
@@ -266,15 +266,27 @@ void Run::make_peace() {
     if (!idle) fail("clients still wait long after the faults ended");
 }
 
-std::vector<Row> Run::ask(const std::string& sql) {
-    std::optional<std::vector<Row>> answer;
-    observer_->run({.requests = {{.sql = sql, .query = true}},
-                    .done = [&](Ended ended) { answer = std::move(ended.replies[0].rows); },
-                    .patient = true,
-                    .again = true});
-    if (run_until([&] { return answer.has_value(); }, kPeaceMax)) return std::move(*answer);
-    fail("no answer to: " + sql);
-    return {};
+// In one transaction: what a client has long given up may still take effect.
+std::vector<std::vector<Row>> Run::ask(const std::vector<std::string>& queries) {
+    std::optional<std::vector<Reply>> replies;
+    Operation operation{.requests = {{.sql = "BEGIN"}},
+                        .done = [&](Ended ended) { replies = std::move(ended.replies); },
+                        .patient = true,
+                        .again = true};
+    for (const std::string& sql : queries) {
+        operation.requests.push_back({.sql = sql, .query = true});
+    }
+    operation.requests.push_back({.sql = "COMMIT"});
+    observer_->run(std::move(operation));
+    if (!run_until([&] { return replies.has_value(); }, kPeaceMax)) {
+        fail("no answer to the last queries");
+        return {};
+    }
+    std::vector<std::vector<Row>> answers;
+    for (std::size_t i = 1; i <= queries.size(); ++i) {
+        answers.push_back(std::move((*replies)[i].rows));
+    }
+    return answers;
 }
 
 // For whoever looks at a trace.
@@ -329,11 +341,8 @@ void Run::await_convergence() {
 }
 
 void Run::verify() {
-    std::vector<std::vector<Row>> answers;
-    for (const std::string& sql : Workload::final_queries()) {
-        answers.push_back(ask(sql));
-        if (failed()) return;
-    }
+    const auto answers = ask(Workload::final_queries());
+    if (failed()) return;
     fail(workload_.verdict(answers).value_or(""));
     if (!failed()) await_convergence();
     if (!failed()) fail(cluster_.compare_databases().value_or(""));

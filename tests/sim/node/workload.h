@@ -47,7 +47,7 @@ public:
     const std::string& complaint() const { return complaint_; }
     std::size_t acknowledged() const { return acknowledged_; }
 
-    // The last reads, after all clients came to rest: asked with ask(), in order, and then judged.
+    // The last reads, in one transaction, after all clients came to rest; and what they tell.
     static const std::vector<std::string>& final_queries();
     std::optional<std::string> verdict(const std::vector<std::vector<Row>>& answers);
 
