@@ -179,7 +179,7 @@ std::unique_ptr<SimDisk> SimDisk::clone() const {
 void SimDisk::attach(Executor& executor) {
     executor_ = &executor;
     off_ = false;
-    next_sync_failure_ = SyncFailure::kNone;
+    sync_failure_ = SyncFailure::kNone;
     sync_failed_ = false;
 }
 
@@ -359,7 +359,7 @@ Status SimDisk::begin(DiskOperation::Kind kind, const std::string& name, std::ui
         cut_operation_ = operations_;
     }
     if (sync_fails(kind)) {
-        next_sync_failure_ = SyncFailure::kNone;
+        sync_failure_ = SyncFailure::kNone;
         sync_failed_ = true;
         return error(code::kIo, operation.text());
     }
@@ -368,12 +368,14 @@ Status SimDisk::begin(DiskOperation::Kind kind, const std::string& name, std::ui
     return fails ? Status(error(fail_code_, operation.text())) : Status();
 }
 
-bool SimDisk::sync_fails(DiskOperation::Kind kind) const {
-    if (next_sync_failure_ == SyncFailure::kNone) return false;
-    if (kind == DiskOperation::Kind::kSync || kind == DiskOperation::Kind::kSyncDirectory) {
-        return true;
-    }
-    return next_sync_failure_ == SyncFailure::kAny && kind == DiskOperation::Kind::kFinishWrite;
+bool SimDisk::sync_fails(DiskOperation::Kind kind) {
+    const bool sync =
+        kind == DiskOperation::Kind::kSync || kind == DiskOperation::Kind::kSyncDirectory;
+    const bool counts = sync_failure_ == SyncFailure::kSync
+                            ? sync
+                            : sync || kind == DiskOperation::Kind::kFinishWrite;
+    if (sync_failure_ == SyncFailure::kNone || !counts) return false;
+    return syncs_spared_ == 0 || syncs_spared_-- == 0;
 }
 
 void SimDisk::finished() {

@@ -102,10 +102,13 @@ public:
     // As cut_after(), but counts only operations that change something, from 1, from now on; never
     // in the middle of a read.
     void cut_after_changes(std::uint64_t count) { changes_to_cut_ = count; }
-    // The next operation that makes something durable fails, once: a sync or a durable write, or
-    // else a sync only.
+    // One of the next operations that make something durable fails, after `spared` others: of syncs
+    // and durable writes, or else of syncs only.
     enum class SyncFailure { kNone, kAny, kSync };
-    void fail_next_sync(SyncFailure failure) { next_sync_failure_ = failure; }
+    void fail_a_sync(SyncFailure failure, std::uint64_t spared = 0) {
+        sync_failure_ = failure;
+        syncs_spared_ = spared;
+    }
     bool sync_failed() const { return sync_failed_; }  // in this life, because of that
     // Right after operation number `operation` the disk throws PowerCut and answers nothing but
     // errors until crash().
@@ -149,7 +152,7 @@ private:
     Status begin(DiskOperation::Kind kind, const std::string& name, std::uint64_t offset = 0,
                  std::uint64_t bytes = 0);
     void finished();
-    bool sync_fails(DiskOperation::Kind kind) const;
+    bool sync_fails(DiskOperation::Kind kind);
     Status room_for(const Inode* inode, std::uint64_t end) const;
     void change(Inode& inode, Change change);
     void leave_part(Inode& inode, std::uint64_t offset, ByteView bytes);
@@ -178,7 +181,8 @@ private:
     int fail_code_ = 0;
     bool fail_forever_ = false;
     std::uint64_t changes_to_cut_ = 0;
-    SyncFailure next_sync_failure_ = SyncFailure::kNone;
+    SyncFailure sync_failure_ = SyncFailure::kNone;
+    std::uint64_t syncs_spared_ = 0;
     bool sync_failed_ = false;
     std::uint64_t cut_operation_ = 0;
     std::uint64_t fill_operation_ = 0;

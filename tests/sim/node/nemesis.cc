@@ -18,6 +18,7 @@ constexpr Duration kStopMax = milliseconds(50);
 // Damage is to one of the newest batches but for the last: that one would look torn.
 constexpr std::size_t kDamagedBatchesMax = 8;
 constexpr std::uint64_t kChangesToCutMax = 60;
+constexpr std::uint64_t kSyncsSparedMax = 5;
 
 bool is_struck(Fault fault) {
     return fault < Fault::kLoss;
@@ -166,9 +167,12 @@ void Nemesis::isolate_leader() {
 }
 
 void Nemesis::pause() {
-    const Duration lasts = between(milliseconds(50), seconds(3));
+    // A leader, for longer than it takes to elect another, or anyone.
+    const auto leader = cluster_.leader();
+    const bool deposes = leader && world_.random.chance(0.5);
+    const Duration lasts = between(deposes ? seconds(1) : milliseconds(50), seconds(3));
     note(Fault::kPause, lasts);
-    cluster_.pause(leader_or_any(), lasts);
+    cluster_.pause(deposes ? *leader : any(), lasts);
 }
 
 void Nemesis::transfer() {
@@ -202,8 +206,9 @@ void Nemesis::fail_sync() {
     note(Fault::kFailedSync, seconds(1));
     disks_failed_ = true;
     cluster_.expect_death(node);
-    cluster_.disk(node).fail_next_sync(world_.random.chance(0.5) ? SimDisk::SyncFailure::kAny
-                                                                 : SimDisk::SyncFailure::kSync);
+    const bool any = world_.random.chance(0.3);
+    cluster_.disk(node).fail_a_sync(any ? SimDisk::SyncFailure::kAny : SimDisk::SyncFailure::kSync,
+                                    world_.random.below(kSyncsSparedMax));
     watch_sync(node, cluster_.lives(node), false);
 }
 
@@ -380,7 +385,7 @@ void Nemesis::make_peace() {
     cluster_.wake_all();
     for (const NodeId node : cluster_.ids()) {
         cluster_.disk(node).set_full(false);
-        cluster_.disk(node).fail_next_sync(SimDisk::SyncFailure::kNone);
+        cluster_.disk(node).fail_a_sync(SimDisk::SyncFailure::kNone);
         cluster_.disk(node).cut_after_changes(0);
         cluster_.disk(node).latency_max = SimDisk::kLatencyMax;
         if (!cluster_.running(node)) cluster_.start(node);

@@ -50,6 +50,7 @@ void draw_sizes(Plan& plan, Seeded& random) {
     if (random.chance(0.5)) database.page_cache_bytes = 64u << 10;
     disk::LogOptions& log = plan.replica.log;
     if (random.chance(0.5)) log.segment_bytes = random.between(16, 256) * 4096;
+    if (random.chance(0.4)) log.batch_bytes_max = random.between(4u << 10, 64u << 10);
     if (random.chance(0.7)) plan.replica.log_tail_bytes = random.between(4u << 10, 512u << 10);
 }
 
@@ -128,6 +129,7 @@ std::string Plan::describe() const {
     value("command_bytes_max", replica.database.command_bytes_max);
     value("page_cache_bytes", replica.database.page_cache_bytes);
     value("segment_bytes", replica.log.segment_bytes);
+    value("batch_bytes_max", replica.log.batch_bytes_max);
     value("log_tail_bytes", replica.log_tail_bytes);
     text.pop_back();
     return text;

@@ -78,6 +78,7 @@ private:
     std::string begin_text();
     std::vector<Request> transfer_by_hand();
     std::string transfer_text();
+    std::string some_bytes();
     std::string random_statement();
     std::string number(std::uint64_t bound) { return std::to_string(world_.random.below(bound)); }
     std::optional<std::string> compare_with_reference(const std::vector<std::uint64_t>& serial,
