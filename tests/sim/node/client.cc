@@ -12,8 +12,8 @@ constexpr std::uint64_t kBusySnapshot = 517;
 constexpr std::uint64_t kConstraint = 19;  // in the low byte
 
 // FAILURE codes after which nothing of the request took effect.
-bool surely_not_committed(std::uint64_t code) {
-    return code != code::kLeadershipLost;
+bool surely_not_committed(std::uint64_t code, bool several) {
+    return several ? code == code::kNotLeader : code != code::kLeadershipLost;
 }
 
 bool is_constraint(std::uint64_t code) {
@@ -102,7 +102,9 @@ void SimClient::failed(std::uint64_t code, std::string_view message) {
         current_->replies.clear();
         return look_elsewhere_later();
     }
-    const bool open = current_->open && (code == 0 || !surely_not_committed(code));
+    const bool several =
+        current_->sent > 0 && current_->operation.requests[current_->sent - 1].several;
+    const bool open = current_->open && (code == 0 || !surely_not_committed(code, several));
     finish(open ? check::Outcome::kInDoubt : check::Outcome::kNotCommitted);
 }
 

@@ -43,6 +43,9 @@ struct Request {
     bool commits = false;
     // A violated constraint counts as an answer: the statement is undone, and no more.
     bool may_fail = false;
+    // The text is several transactions: an error is of one of them, and tells of the others only if
+    // it is "not leader".
+    bool several = false;
     // If set: makes the text from the replies so far.
     std::function<std::string(const std::vector<Reply>&)> make = {};
 };

@@ -254,7 +254,8 @@ Operation Workload::short_write() {
 Operation Workload::two_statements() {
     const std::uint64_t id = ++last_id_;
     return serial(id, {{.sql = insert_history(id) + "; UPDATE written SET n = n WHERE n < 0",
-                        .commits = true}});
+                        .commits = true,
+                        .several = true}});
 }
 
 // --- reads of the history ---
