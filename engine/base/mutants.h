@@ -45,7 +45,28 @@ namespace quorlite {
     X(ReadBeforeCommit, "node", "a read of what is not committed yet is answered")              \
     X(SpeculationSurvives, "node", "a deposed leader keeps what was never committed")           \
     X(DoubtReportedAsRefusal, "node", "a write in doubt is reported as not committed")          \
-    X(TrimBeyondFlush, "node", "the log is trimmed beyond what the base files hold")
+    X(TrimBeyondFlush, "node", "the log is trimmed beyond what the base files hold")            \
+    X(ReadWithoutLease, "node", "reads are answered without a lease")                           \
+    X(PrefixFallsBehind, "node", "reads at the committed prefix get an older one")              \
+    X(PrefixRunsAhead, "node", "reads of the newest pass for reads of the committed prefix")    \
+    X(DeposedAnswersSuccess, "node", "a deposed leader acknowledges what waits")                \
+    X(RefusalAfterProposal, "node", "a text is refused after its first statement was proposed") \
+    X(TransactionReadsUnconfirmed, "node", "reads inside a transaction wait for nothing")       \
+    X(FollowerAcksEarly, "node", "the log counts as durable when it is handed to the disk")     \
+    X(TermNotSaved, "node", "term and vote are not saved")                                      \
+    X(BarrierForgotten, "node", "a node whose log is damaged votes")                            \
+    X(FailedWriteIgnored, "node", "a failed write of the log counts as done")                   \
+    X(FlushUnsynced, "node", "a flush is recorded before its pages are synced")                 \
+    X(FailedSyncRetried, "node", "a failed sync of a flush is tried again")                     \
+    X(FlushNotAnnounced, "node", "pages are overwritten without a record that they will be")    \
+    X(SnapshotUnsynced, "node", "the files of a snapshot are switched to unsynced")             \
+    X(MarkForgetsConfiguration, "node", "a restart believes the first configuration")           \
+    X(CommitSkipsPage, "node", "a transaction of many pages loses one")                         \
+    X(PageImageStale, "node", "of a page written twice by a transaction, the first is taken")   \
+    X(PartsApplyAtOnce, "node", "the parts of a transaction take effect one by one")            \
+    X(UnfinishedPartsApplied, "node", "the parts of a transaction that never ended are kept")   \
+    X(PartsForgottenAtStepDown, "node", "a deposed leader forgets the parts it committed")      \
+    X(UncommittedMoved, "node", "uncommitted frames are moved to the pages")
 // clang-format on
 
 enum class Mutant {

@@ -16,7 +16,6 @@
 namespace quorlite::database {
 namespace {
 
-constexpr int kProgressOperations = 1000;  // of SQLite's machine: some tens of microseconds
 constexpr std::int64_t kNoDeadline = 0x7fffffffffffffff;
 
 Error leadership_lost() {
@@ -271,7 +270,7 @@ Status SqliteConnection::open() {
     if (set == SQLITE_OK) set = set_page_cache();
     if (set != SQLITE_OK) return error(set);
     sqlite3_set_authorizer(db_, authorize, this);
-    sqlite3_progress_handler(db_, kProgressOperations, progress, this);
+    sqlite3_progress_handler(db_, context_.operations_per_yield, progress, this);
     sqlite3_rollback_hook(
         db_, [](void* self) { static_cast<SqliteConnection*>(self)->deletes_ = false; }, this);
     return {};

@@ -26,6 +26,7 @@ struct ConnectionContext {
     Executor& executor;
     const Clock& clock;
     std::size_t page_cache_bytes = 0;
+    int operations_per_yield = 0;
     // Runs when the connection is destroyed.
     std::function<void(PinningConnection&)> on_closed;
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/base/check.h"
+#include "engine/base/mutants.h"
 
 namespace quorlite::database {
 namespace {
@@ -104,7 +105,9 @@ Status flush_file(Disk& disk, FlushItem& item, bool& created) {
     created = created || !item.before.file;
     Status written = full_or_fatal(write_pages(item), name);
     if (!written) return written;
-    const Status synced = item.file->sync();
+    if (mutant(Mutant::kFlushUnsynced)) return {};
+    Status synced = item.file->sync();
+    if (!synced && mutant(Mutant::kFailedSyncRetried)) synced = item.file->sync();
     if (!synced) fatal("cannot sync " + name + ": " + synced.error().message);
     return {};
 }
@@ -120,7 +123,7 @@ void note_begin(Manifest& manifest, const FlushJob& job) {
         }
         QUORLITE_CHECK(entry->number == item.number);
         entry->at = item.from;
-        entry->flushing_to = item.to;
+        if (!mutant(Mutant::kFlushNotAnnounced)) entry->flushing_to = item.to;
     }
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "engine/base/check.h"
+#include "engine/base/mutants.h"
 
 namespace quorlite::database {
 namespace {
@@ -207,9 +208,13 @@ std::vector<std::pair<PageNumber, std::uint32_t>> Generation::transaction_pages(
     std::sort(pages.begin(), pages.end());
     std::size_t kept = 0;
     for (std::size_t i = 0; i < pages.size(); ++i) {
-        const bool superseded = i + 1 < pages.size() && pages[i + 1].first == pages[i].first;
+        const bool superseded = mutant(Mutant::kPageImageStale)
+                                    ? i > 0 && pages[i - 1].first == pages[i].first
+                                    : i + 1 < pages.size() && pages[i + 1].first == pages[i].first;
         if (!superseded) pages[kept++] = pages[i];
     }
+    constexpr std::size_t kMany = 4;
+    if (mutant(Mutant::kCommitSkipsPage) && kept > kMany) --kept;
     pages.resize(kept);
     return pages;
 }
@@ -300,7 +305,9 @@ void Generation::committed(Index index) {
     const std::lock_guard lock(mutex_);
     while (proposed_records_ > 0 && records_.front().last <= index) {
         committed_ = records_.front().frames_end;
-        committed_header_ = records_.front().header;
+        if (!mutant(Mutant::kPrefixFallsBehind) || !committed_header_) {
+            committed_header_ = records_.front().header;
+        }
         records_.pop_front();
         --proposed_records_;
     }
@@ -308,7 +315,7 @@ void Generation::committed(Index index) {
 
 bool Generation::has_uncommitted() const {
     const std::lock_guard lock(mutex_);
-    return !records_.empty();
+    return !records_.empty() && !mutant(Mutant::kUncommittedMoved);
 }
 
 // A reader needs a read mark that is not beyond its snapshot, or a free one to set. Among readers
@@ -409,7 +416,7 @@ bool Generation::move() {
     const std::unique_lock writer(writer_mutex_, std::try_to_lock);
     if (!writer) return false;
     const std::lock_guard lock(mutex_);
-    if (retired() || !records_.empty()) return false;
+    if (retired() || (!records_.empty() && !mutant(Mutant::kUncommittedMoved))) return false;
     if (captured_ == moved_) return true;
     hide_committed();
     const std::uint32_t newest = wal_index_word(kNewestFrameOffset);

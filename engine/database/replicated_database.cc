@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "engine/base/check.h"
+#include "engine/base/mutants.h"
 
 namespace quorlite::database {
 namespace {
@@ -63,6 +64,7 @@ Result<std::unique_ptr<Connection>> ReplicatedDatabase::connect() {
                               host_.executor(),
                               host_.clock(),
                               host_.page_cache_bytes(),
+                              host_.options().operations_per_yield,
                               [this](PinningConnection& closed) {
                                   std::erase(connections_, &closed);
                                   host_.count_connection(-1);
@@ -98,7 +100,7 @@ void ReplicatedDatabase::renew(Index applied) {
         first_active_ = first_active_ ? std::min(first_active_, first) : first;
         committed_once_ = true;
     }
-    if (part.first) {
+    if (part.first && !mutant(Mutant::kPartsForgottenAtStepDown)) {
         parts_ = {part.first, std::move(part.commands), 0};
         for (const auto& command : parts_.commands) parts_.bytes += command->size();
     }
@@ -111,7 +113,8 @@ void ReplicatedDatabase::renew(Index applied) {
 // --- commands of other nodes ---
 
 Status ReplicatedDatabase::keep_part(Index index, const CommandHeader& header, ByteView command) {
-    if (header.first) parts_ = {index, {}, 0};  // an unfinished one before it never happened
+    const bool go_on = mutant(Mutant::kUnfinishedPartsApplied) && parts_.first;
+    if (header.first && !go_on) parts_ = {index, {}, 0};  // an unfinished one never happened
     if (!parts_.first) return malformed("a transaction without its beginning");
     if (parts_.bytes + command.size() > kPartsBytesMax)
         return malformed("a transaction without end");
@@ -123,8 +126,10 @@ Status ReplicatedDatabase::keep_part(Index index, const CommandHeader& header, B
 Status ReplicatedDatabase::apply(Index index, const CommandHeader& header, ByteView command) {
     if (index <= base_at_) return {};
     if (generation_) renew(index.previous());
-    if (!header.last) return keep_part(index, header, command);
-    if (header.first) parts_ = {index, {}, 0};
+    if (!header.last && !mutant(Mutant::kPartsApplyAtOnce)) {
+        return keep_part(index, header, command);
+    }
+    if (header.first || mutant(Mutant::kPartsApplyAtOnce)) parts_ = {index, {}, 0};
     if (!parts_.first) return malformed("a transaction without its beginning");
     const Parts parts = std::exchange(parts_, {});
     pages_->resize(header.floor, header.page_count);

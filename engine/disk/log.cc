@@ -7,6 +7,7 @@
 
 #include "engine/base/check.h"
 #include "engine/base/limits.h"
+#include "engine/base/mutants.h"
 #include "engine/disk/batch.h"
 #include "engine/disk/recovery.h"
 #include "engine/disk/segments.h"
@@ -302,7 +303,7 @@ void SegmentedLog::submit(std::size_t count) {
 
 void SegmentedLog::completed(const Status& status) {
     Write write = *std::exchange(write_, std::nullopt);
-    if (!status) {
+    if (!status && !mutant(Mutant::kFailedWriteIgnored)) {
         if (status.error().code != code::kFull) {
             fatal("writing the log failed: " + status.error().message +
                   "; what the disk holds cannot be known, so this node stops");

@@ -56,6 +56,7 @@ struct Replica::State {
     Status open_identity();
     Status open_storage();
     raft::Restored restore(disk::RecoveredLog recovered);
+    static Status check_term(const raft::Restored& restored);
 
     // --- the pump: carries out what raft says ---
     void schedule_pump();
@@ -206,9 +207,21 @@ Status Replica::State::open_storage() {
     const raft::Options raft_options{.self = identity.id,
                                      .election_timeout = options.election_timeout,
                                      .heartbeat = options.heartbeat};
-    core = std::make_unique<raft::Core>(raft_options, restore(std::move(recovered)), seams.random,
-                                        now());
+    raft::Restored restored = restore(std::move(recovered));
+    if (Status whole = check_term(restored); !whole.ok()) return whole;
+    core = std::make_unique<raft::Core>(raft_options, std::move(restored), seams.random, now());
     return {};
+}
+
+// A term is durable before anything of it is. A record that is older was put back from a copy, and
+// with it a vote may be forgotten.
+Status Replica::State::check_term(const raft::Restored& restored) {
+    const Term newest = restored.log.empty() ? restored.snapshot.term : restored.log.back().term;
+    if (restored.hard_state.term >= newest) return {};
+    return Error{code::kCorrupt,
+                 "the record \"vote\" in the node's directory is older than its log: restore "
+                 "the whole directory as it was at one moment, or remove this node from the "
+                 "cluster, empty the directory and let it join again under a new id"};
 }
 
 raft::Restored Replica::State::restore(disk::RecoveredLog recovered) {
@@ -219,6 +232,9 @@ raft::Restored Replica::State::restore(disk::RecoveredLog recovered) {
         auto configuration = raft::decode_configuration(*mark.configuration);
         if (!configuration) fatal("the manifest's configuration does not decode");
         restored.snapshot = {mark.index, mark.term, std::move(*configuration)};
+        if (mutant(Mutant::kMarkForgetsConfiguration)) {
+            restored.snapshot.configuration = records->snapshot().configuration;
+        }
     }
     // A snapshot was installed, and the crash came before the log was emptied: its entries belong
     // to a history that the snapshot replaced.
@@ -231,7 +247,7 @@ raft::Restored Replica::State::restore(disk::RecoveredLog recovered) {
         recovered.entries.clear();
     }
     restored.log = std::move(recovered.entries);
-    restored.vote_barrier = recovered.vote_barrier;
+    if (!mutant(Mutant::kBarrierForgotten)) restored.vote_barrier = recovered.vote_barrier;
     const Index last = restored.snapshot.index.plus(restored.log.size());
     restored.committed = std::clamp(store->known_committed(), restored.snapshot.index, last);
     applied = restored.snapshot.index;
@@ -290,13 +306,18 @@ void Replica::State::pump() {
 }
 
 void Replica::State::carry_out(raft::Output output) {
-    if (output.hard_state) {
+    if (output.hard_state && !mutant(Mutant::kTermNotSaved)) {
         if (const Status saved = records->save(*output.hard_state); !saved.ok()) {
             fatal("the term and vote cannot be saved: " + saved.error().message);
         }
     }
     if (output.truncate_from) log->truncate(*output.truncate_from);
-    if (!output.append.empty()) log->append(std::move(output.append));
+    if (!output.append.empty()) {
+        const Index last = output.append.back().index;
+        const Term term = output.append.back().term;
+        log->append(std::move(output.append));
+        if (mutant(Mutant::kFollowerAcksEarly)) core->durable(last, term);
+    }
     for (raft::Envelope& envelope : output.messages) send(std::move(envelope));
     if (!output.committed.empty()) apply(output.committed);
     if (output.role_changed) role_changed();
@@ -415,7 +436,8 @@ void Replica::State::answer_all() {
         const Error lost =
             mutant(Mutant::kDoubtReportedAsRefusal) ? not_leader() : leadership_lost();
         for (const Waiter& write : ended->writes) {
-            write.done(write.index <= committed ? Status() : Status(lost));
+            const bool known = write.index <= committed || mutant(Mutant::kDeposedAnswersSuccess);
+            write.done(known ? Status() : Status(lost));
         }
         for (const Waiter& read : ended->reads) read.done(not_leader());
         if (ended->promotion) ended->promotion(membership_error(leadership_lost()));
@@ -433,7 +455,8 @@ void Replica::State::release_reads() {
     // Asked anew for each: an answer may take long, and a lease does not wait.
     reads.release(applied, [&](const Waiter& waiter) {
         if (!is_leading()) return false;
-        const bool lease = !options.quorum_reads && core->lease_valid(now());
+        const bool lease = (!options.quorum_reads && core->lease_valid(now())) ||
+                           mutant(Mutant::kReadWithoutLease);
         return lease || (waiter.round != 0 && core->confirmed_round() >= waiter.round);
     });
     Waiter* blocked = reads.front();
@@ -742,7 +765,8 @@ Index Replica::propose_capture(database::Connection& connection) {
         database.proposed(*proposed);
         state_->schedule_pump();
     }
-    return connection.read_committed() ? state_->applied : database.newest_proposed();
+    const bool committed = connection.read_committed() || mutant(Mutant::kPrefixRunsAhead);
+    return committed ? state_->applied : database.newest_proposed();
 }
 
 void Replica::when_committed(Index index, Done done) {
@@ -765,7 +789,8 @@ void Replica::when_readable(Index index, Done done) {
         done(not_leader());
         return;
     }
-    const bool lease = !state_->options.quorum_reads && state_->core->lease_valid(now);
+    const bool lease = (!state_->options.quorum_reads && state_->core->lease_valid(now)) ||
+                       mutant(Mutant::kReadWithoutLease);
     if (lease && (index <= state_->applied || mutant(Mutant::kReadBeforeCommit))) {
         done({});
         return;

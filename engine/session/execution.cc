@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "engine/base/check.h"
+#include "engine/base/mutants.h"
 
 namespace quorlite::session {
 namespace {
@@ -391,7 +392,8 @@ void Execution::retire() {
 // "Not leader" says that nothing was done. Of a text whose earlier statements were proposed that
 // would not be true.
 void Execution::fail(Error error) {
-    if (error.code == code::kNotLeader && proposed_) error = leadership_lost();
+    const bool lie = mutant(Mutant::kRefusalAfterProposal);
+    if (error.code == code::kNotLeader && proposed_ && !lie) error = leadership_lost();
     error_ = std::move(error);
     conclude();
 }
@@ -416,12 +418,15 @@ void Execution::confirm() {
     phase_ = Phase::kAnswer;
     if (!reply_.ok()) return in_doubt_if(proposed_);
     if (!must_confirm_ || sent_rows_) return;
+    const bool inside = handle_ != nullptr && handle_->connection().in_transaction();
+    if (mutant(Mutant::kTransactionReadsUnconfirmed) && inside) return;
     confirming_ = true;
     wait([this](auto done) { replica_.when_readable(index_, done); });
 }
 
 // As in fail(), for a wait that failed.
 void Execution::in_doubt_if(bool proposed) {
+    if (mutant(Mutant::kRefusalAfterProposal)) return;
     if (proposed && reply_.error().code == code::kNotLeader) reply_ = leadership_lost();
 }
 

@@ -19,9 +19,9 @@
 #include <string>
 #include <vector>
 
-namespace quorlite::check {
+#include "tests/check/outcome.h"
 
-enum class Outcome { kCommitted, kNotCommitted, kInDoubt };
+namespace quorlite::check {
 
 struct Write {
     std::uint64_t id = 0;  // unique

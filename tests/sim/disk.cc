@@ -19,6 +19,10 @@ Error error(int code, const std::string& what) {
     return {.code = code, .message = "cannot " + what + ": " + reason};
 }
 
+bool changes_something(DiskOperation::Kind kind) {
+    return kind != DiskOperation::Kind::kOpen && kind != DiskOperation::Kind::kRead;
+}
+
 }  // namespace
 
 struct SimDisk::Change {
@@ -175,6 +179,8 @@ std::unique_ptr<SimDisk> SimDisk::clone() const {
 void SimDisk::attach(Executor& executor) {
     executor_ = &executor;
     off_ = false;
+    sync_failure_ = SyncFailure::kNone;
+    sync_failed_ = false;
 }
 
 void SimDisk::kill() {
@@ -190,7 +196,7 @@ void SimDisk::crash(const Tail& tail) {
     ++life_;
     off_ = false;
     executor_ = nullptr;
-    fail_operation_ = cut_operation_ = fill_operation_ = 0;
+    fail_operation_ = cut_operation_ = fill_operation_ = changes_to_cut_ = 0;
     const std::uint64_t last = last_write();
     std::vector<InodePointer> ordered;
     for (const InodePointer& inode : inodes()) ordered.push_back(inode);
@@ -349,9 +355,27 @@ Status SimDisk::begin(DiskOperation::Kind kind, const std::string& name, std::ui
     ++operations_;
     const DiskOperation operation{kind, name, offset, bytes};
     if (tracing) trace_.push_back(operation);
+    if (changes_to_cut_ > 0 && changes_something(kind) && --changes_to_cut_ == 0) {
+        cut_operation_ = operations_;
+    }
+    if (sync_fails(kind)) {
+        sync_failure_ = SyncFailure::kNone;
+        sync_failed_ = true;
+        return error(code::kIo, operation.text());
+    }
     const bool fails = fail_operation_ != 0 && (operations_ == fail_operation_ ||
                                                 (fail_forever_ && operations_ > fail_operation_));
     return fails ? Status(error(fail_code_, operation.text())) : Status();
+}
+
+bool SimDisk::sync_fails(DiskOperation::Kind kind) {
+    const bool sync =
+        kind == DiskOperation::Kind::kSync || kind == DiskOperation::Kind::kSyncDirectory;
+    const bool counts = sync_failure_ == SyncFailure::kSync
+                            ? sync
+                            : sync || kind == DiskOperation::Kind::kFinishWrite;
+    if (sync_failure_ == SyncFailure::kNone || !counts) return false;
+    return syncs_spared_ == 0 || syncs_spared_-- == 0;
 }
 
 void SimDisk::finished() {

@@ -88,7 +88,8 @@ public:
 
     // --- faults ---
     Duration latency_min = std::chrono::microseconds(50);
-    Duration latency_max = std::chrono::microseconds(300);
+    static constexpr Duration kLatencyMax = std::chrono::microseconds(300);
+    Duration latency_max = kLatencyMax;
     // Nothing can be created or grow; with `overwrites`, as on a copy-on-write file system, nothing
     // can be written at all.
     void set_full(bool full, bool overwrites = false);
@@ -98,6 +99,17 @@ public:
     void set_capacity(std::uint64_t bytes);
     // Operation number `operation` fails with `code`; with `forever`, all later ones do too.
     void fail(std::uint64_t operation, int code, bool forever = false);
+    // As cut_after(), but counts only operations that change something, from 1, from now on; never
+    // in the middle of a read.
+    void cut_after_changes(std::uint64_t count) { changes_to_cut_ = count; }
+    // One of the next operations that make something durable fails, after `spared` others: of syncs
+    // and durable writes, or else of syncs only.
+    enum class SyncFailure { kNone, kAny, kSync };
+    void fail_a_sync(SyncFailure failure, std::uint64_t spared = 0) {
+        sync_failure_ = failure;
+        syncs_spared_ = spared;
+    }
+    bool sync_failed() const { return sync_failed_; }  // in this life, because of that
     // Right after operation number `operation` the disk throws PowerCut and answers nothing but
     // errors until crash().
     void cut_after(std::uint64_t operation);
@@ -140,6 +152,7 @@ private:
     Status begin(DiskOperation::Kind kind, const std::string& name, std::uint64_t offset = 0,
                  std::uint64_t bytes = 0);
     void finished();
+    bool sync_fails(DiskOperation::Kind kind);
     Status room_for(const Inode* inode, std::uint64_t end) const;
     void change(Inode& inode, Change change);
     void leave_part(Inode& inode, std::uint64_t offset, ByteView bytes);
@@ -167,6 +180,10 @@ private:
     std::uint64_t fail_operation_ = 0;
     int fail_code_ = 0;
     bool fail_forever_ = false;
+    std::uint64_t changes_to_cut_ = 0;
+    SyncFailure sync_failure_ = SyncFailure::kNone;
+    std::uint64_t syncs_spared_ = 0;
+    bool sync_failed_ = false;
     std::uint64_t cut_operation_ = 0;
     std::uint64_t fill_operation_ = 0;
     bool fill_overwrites_ = false;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -18,6 +19,9 @@ struct Outcome {
     std::uint64_t trace_hash = 0;
     double simulated_seconds = 0;
     std::size_t nodes = 0;
+    double resumed_ms = 0;  // until writes were taken again, at the worst
+    // How often two faults met, for each pair that could.
+    std::map<std::string, std::uint64_t> pairs = {};
 
     bool passed() const { return failure.empty(); }
 };
@@ -26,6 +30,7 @@ struct Layer {
     std::string_view name;
     // `trace`: print each event.
     Outcome (*run)(std::uint64_t seed, bool trace);
+    std::uint64_t hunt_seeds_max;  // within which it must find each of its mutants
 };
 
 std::span<const Layer> layers();

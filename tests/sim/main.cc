@@ -1,17 +1,23 @@
 // quorlite-sim: runs the simulator by seed.
 //
-//   quorlite-sim --layer core --seed N [--trace]     one run, with what was drawn and its trace
-//   hash quorlite-sim --layer core --seeds FROM:COUNT     many; stops at the first that fails
+//   quorlite-sim --layer core --seed N [--trace]     one run: what was drawn, its trace hash
+//   quorlite-sim --layer core --seeds FROM:COUNT     many; stops at the first that fails, or, with
+//                                                    --go-on, tells them all
 //   quorlite-sim --file tests/sim/seeds.txt          the regression seeds: lines "LAYER SEED"
 //   quorlite-sim --twice ...                         each seed twice: the trace hashes must agree
 //   quorlite-sim --mutant NAME ...                   with a deliberate fault (mutants build only)
-//   quorlite-sim --hunt [--layer L] [--most COUNT]   every mutant, until it is found
+//   quorlite-sim --hunt [--layer L] [--finds COUNT]  every mutant of the layer, until it was found
+//                                                    so often, each time from the next seed on;
+//                                                    with
+//                                                    --mutant only that one
 //   quorlite-sim --list-mutants
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -25,7 +31,7 @@
 namespace quorlite::sim {
 
 std::span<const Layer> layers() {
-    static constexpr Layer kLayers[] = {{"core", run_core}, {"node", run_node}};
+    static constexpr Layer kLayers[] = {{"core", run_core, 2000}, {"node", run_node, 300}};
     return kLayers;
 }
 
@@ -44,9 +50,10 @@ struct Arguments {
     std::uint64_t count = 0;
     std::string file;
     std::string mutant;
-    std::uint64_t most = 2000;
+    std::uint64_t finds = 1;
     bool trace = false;
     bool twice = false;
+    bool go_on = false;
     bool hunt = false;
     bool list_mutants = false;
 };
@@ -79,15 +86,60 @@ void print(const Outcome& outcome) {
                 outcome.summary.c_str(), static_cast<unsigned long long>(outcome.trace_hash));
 }
 
-bool run_one(const Layer& layer, std::uint64_t seed, const Arguments& arguments, double& hours) {
+// What many runs had in sum.
+struct Sum {
+    std::uint64_t runs = 0;
+    std::uint64_t failures = 0;
+    double hours = 0;
+    std::vector<double> resumed_ms;
+    std::map<std::string, std::uint64_t> pairs;
+
+    void add(const Outcome& outcome) {
+        ++runs;
+        failures += !outcome.passed();
+        hours += outcome.simulated_seconds / 3600;
+        if (outcome.resumed_ms > 0) resumed_ms.push_back(outcome.resumed_ms);
+        for (const auto& [pair, count] : outcome.pairs) pairs[pair] += count;
+    }
+
+    void print() {
+        std::printf("%s: %llu runs, %.2f simulated cluster-hours",
+                    failures == 0 ? "passed" : (std::to_string(failures) + " FAILED").c_str(),
+                    static_cast<unsigned long long>(runs), hours);
+        if (!resumed_ms.empty()) {
+            std::sort(resumed_ms.begin(), resumed_ms.end());
+            const auto at = [&](std::size_t percent) {
+                const std::size_t place = resumed_ms.size() * percent / 100;
+                return resumed_ms[std::min(resumed_ms.size() - 1, place)];
+            };
+            std::printf("; writes resumed after p50 %.0f ms, p99 %.0f ms, at most %.0f ms", at(50),
+                        at(99), resumed_ms.back());
+        }
+        if (!pairs.empty()) print_pairs();
+        std::printf("\n");
+    }
+
+    void print_pairs() const {
+        std::size_t met = 0;
+        std::string missing;
+        for (const auto& [pair, count] : pairs) {
+            met += count > 0;
+            if (count == 0) missing += " " + pair;
+        }
+        std::printf("; %zu of %zu pairs of faults met%s%s", met, pairs.size(),
+                    missing.empty() ? "" : ", but not", missing.c_str());
+    }
+};
+
+bool run_one(const Layer& layer, std::uint64_t seed, const Arguments& arguments, Sum& sum) {
     prepare_reproduction(layer, seed, arguments);
     Outcome outcome = layer.run(seed, arguments.trace);
-    hours += outcome.simulated_seconds / 3600;
     if (arguments.twice && outcome.passed()) {
         const Outcome again = layer.run(seed, false);
         if (again.trace_hash != outcome.trace_hash)
             outcome.failure = "the same seed ran differently";
     }
+    sum.add(outcome);
     if (!outcome.passed()) {
         std::printf("FAILED: %s\n%s", outcome.failure.c_str(), reproduction);
     }
@@ -97,16 +149,14 @@ bool run_one(const Layer& layer, std::uint64_t seed, const Arguments& arguments,
 }
 
 int run(const std::vector<Task>& tasks, const Arguments& arguments) {
-    double hours = 0;
-    std::uint64_t runs = 0;
+    Sum sum;
     for (const Task& task : tasks) {
-        for (std::uint64_t seed = task.from; seed < task.from + task.count; ++seed, ++runs) {
-            if (!run_one(*task.layer, seed, arguments, hours)) return 1;
+        for (std::uint64_t seed = task.from; seed < task.from + task.count; ++seed) {
+            if (!run_one(*task.layer, seed, arguments, sum) && !arguments.go_on) return 1;
         }
     }
-    std::printf("passed: %llu runs, %.2f simulated cluster-hours\n",
-                static_cast<unsigned long long>(runs), hours);
-    return 0;
+    sum.print();
+    return sum.failures == 0 ? 0 : 1;
 }
 
 std::optional<std::vector<Task>> tasks_from(const std::string& file) {
@@ -161,11 +211,13 @@ std::optional<std::uint64_t> first_failure(Mutant mutant, const Layer& layer, st
     return reached;
 }
 
-// The seed that found the mutant. One that fails without it as well has found something else.
+// The first seed from `from` on that finds the mutant. One that fails without it as well has found
+// something else.
 std::optional<std::uint64_t> hunt_one(const MutantInfo& info, const Layer& layer,
-                                      std::uint64_t most) {
-    for (std::uint64_t from = 1; from <= most; ++from) {
-        const auto found = first_failure(info.mutant, layer, from, most);
+                                      std::uint64_t from) {
+    const std::uint64_t last = from + layer.hunt_seeds_max - 1;
+    for (; from <= last; ++from) {
+        const auto found = first_failure(info.mutant, layer, from, last);
         if (!found || !first_failure(Mutant::kNone, layer, *found, *found)) return found;
         std::fprintf(stderr, "seed %llu fails without a mutant\n",
                      static_cast<unsigned long long>(*found));
@@ -174,18 +226,36 @@ std::optional<std::uint64_t> hunt_one(const MutantInfo& info, const Layer& layer
     return std::nullopt;
 }
 
+// How many seeds each of so many finds took, in ascending order; none that was not found.
+std::vector<std::uint64_t> seeds_needed(const MutantInfo& info, const Layer& layer,
+                                        std::uint64_t finds) {
+    std::vector<std::uint64_t> needed;
+    std::uint64_t from = 1;
+    while (needed.size() < finds) {
+        const auto found = hunt_one(info, layer, from);
+        if (!found) return {};
+        needed.push_back(*found - from + 1);
+        from = *found + 1;
+    }
+    std::sort(needed.begin(), needed.end());
+    return needed;
+}
+
 int hunt(const Arguments& arguments) {
     bool all = true;
-    std::printf("| mutant | layer | seeds needed | fault |\n| --- | --- | --- | --- |\n");
+    std::printf(
+        "| mutant | layer | median of seeds to find | fault |\n| --- | --- | --- | --- |\n");
     for (const MutantInfo& info : kMutants) {
         const Layer* layer = find_layer(info.layer);
         if (layer == nullptr || info.layer != arguments.layer) continue;
-        const auto found = hunt_one(info, *layer, arguments.most);
-        all = all && found.has_value();
+        if (!arguments.mutant.empty() && info.name != arguments.mutant) continue;
+        const auto needed = seeds_needed(info, *layer, std::max<std::uint64_t>(1, arguments.finds));
+        all = all && !needed.empty();
+        const std::string median =
+            needed.empty() ? "not found" : std::to_string(needed[needed.size() / 2]);
         std::printf("| %.*s | %.*s | %s | %.*s |\n", static_cast<int>(info.name.size()),
                     info.name.data(), static_cast<int>(info.layer.size()), info.layer.data(),
-                    found ? std::to_string(*found).c_str() : "not found",
-                    static_cast<int>(info.text.size()), info.text.data());
+                    median.c_str(), static_cast<int>(info.text.size()), info.text.data());
         std::fflush(stdout);
     }
     return all ? 0 : 1;
@@ -221,7 +291,8 @@ std::optional<Arguments> parse(int count, char** values) {
             return name == wanted && (to = true);
         };
         if (flag("--trace", arguments.trace) || flag("--twice", arguments.twice) ||
-            flag("--hunt", arguments.hunt) || flag("--list-mutants", arguments.list_mutants)) {
+            flag("--go-on", arguments.go_on) || flag("--hunt", arguments.hunt) ||
+            flag("--list-mutants", arguments.list_mutants)) {
             continue;
         }
         if (i + 1 >= count) return std::nullopt;
@@ -239,8 +310,8 @@ std::optional<Arguments> parse(int count, char** values) {
             arguments.file = value;
         } else if (name == "--mutant") {
             arguments.mutant = value;
-        } else if (name == "--most") {
-            arguments.most = std::strtoull(value, nullptr, 0);
+        } else if (name == "--finds") {
+            arguments.finds = std::strtoull(value, nullptr, 0);
         } else {
             return std::nullopt;
         }
@@ -254,8 +325,8 @@ int run_main(int count, char** values) {
     if (layer == nullptr) {
         std::fprintf(stderr,
                      "usage: quorlite-sim [--layer core] --seed N [--trace] | --seeds FROM:COUNT | "
-                     "--file FILE | --hunt [--most COUNT] | --list-mutants; "
-                     "with --twice, --mutant NAME\n");
+                     "--file FILE | --hunt [--finds COUNT] | --list-mutants; "
+                     "with --twice, --go-on, --mutant NAME\n");
         return 2;
     }
     if (arguments->list_mutants) return list_mutants();

@@ -1,9 +1,8 @@
 // SimClient: a client of the simulated cluster, as a driver would be.
 //
-// It speaks the wire protocol to real sessions, finds the leader, runs one operation after the
-// other and keeps the books: what it was told of each write, and what each read saw. It follows
-// protocol section 10: after an error it looks for the leader again, and it knows which errors
-// leave the outcome open.
+// It speaks the wire protocol to real sessions, finds the leader and runs one operation after the
+// other. It follows protocol section 10: after an error it gives the connection up and looks for
+// the leader again, and it knows which errors leave the outcome open.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/check/history.h"
+#include "tests/check/outcome.h"
 #include "tests/sim/node/world.h"
 #include "wire/client.h"
 
@@ -29,87 +28,102 @@ public:
 };
 using Dial = std::function<std::unique_ptr<Link>(NodeId)>;
 
-// The SQL of the workload: the history table of tests/check/history.h, accounts whose sum is
-// constant, and rows of all sizes that come and go.
-inline constexpr int kAccounts = 8;
-inline constexpr std::int64_t kTotalBalance = 800;
-std::vector<std::string> workload_schema();
+using Row = std::vector<std::string>;  // the cells as text; a BLOB as its length
+
+// What one request was answered with.
+struct Reply {
+    std::vector<Row> rows;
+    std::uint64_t changed = 0;  // rows affected
+};
+
+struct Request {
+    std::string sql;
+    bool query = false;
+    // Once this was sent, the operation may have been committed.
+    bool commits = false;
+    // A violated constraint counts as an answer: the statement is undone, and no more.
+    bool may_fail = false;
+    // The text is several transactions: an error is of one of them, and tells of the others only if
+    // it is "not leader".
+    bool several = false;
+    // If set: makes the text from the replies so far.
+    std::function<std::string(const std::vector<Reply>&)> make = {};
+};
+
+// How an operation ended. Times are of the one global clock.
+struct Ended {
+    check::Outcome outcome = check::Outcome::kInDoubt;
+    std::vector<Reply> replies = {};
+    std::vector<std::string> texts = {};  // that were sent
+    std::int64_t began = 0;
+    std::int64_t ended = 0;
+
+    bool committed() const { return outcome == check::Outcome::kCommitted; }
+};
+
+struct Operation {
+    std::vector<Request> requests;
+    std::function<void(Ended)> done;
+    bool patient = false;  // it is not given up early
+    bool again = false;    // and run again until it is committed
+};
 
 class SimClient {
 public:
-    SimClient(World& world, std::uint64_t id, std::vector<NodeId> nodes, Dial dial,
-              check::History& history);
+    SimClient(World& world, std::function<std::vector<NodeId>()> nodes, Dial dial);
 
-    // Runs these statements once each, in order, before anything else; `done` when all are
-    // committed.
-    void run_setup(std::vector<std::string> statements, std::function<void()> done);
-    // Operations, each after the answer to the one before, until stop().
-    void run_workload(Duration pause_max);
-    void stop() { stopping_ = true; }
-    bool idle() const { return !current_ && !setup_done_; }
-    // One query, retried until answered; its first row's integers.
-    void query(std::string sql, std::function<void(std::vector<std::vector<std::int64_t>>)> done);
+    // Precondition: idle(). `done` runs once, and may call run() again.
+    void run(Operation operation);
+    bool idle() const { return !current_; }
+    void disconnect();
+    // The chance that it waits long for the answer to an operation, and how long it waits
+    // otherwise.
+    double patience = 0.7;
+    Duration impatience_max = std::chrono::seconds(2);
 
-    // What the workload itself found wrong (a sum that is off, an unexpected error), or empty.
+    // An error that no client should ever see, or an answer that makes no sense; else empty.
     const std::string& complaint() const { return complaint_; }
+    // Errors of the disk are no surprise any more.
+    bool disks_fail = false;
 
 private:
-    // Requests of one operation; a write may be committed once request number `commit` has been
-    // sent.
-    struct Operation {
-        std::uint64_t id = 0;  // 0: a read, or set-up
-        std::vector<std::string> requests = {};
-        std::size_t commit = 0;
-        bool query = false;
-        std::int64_t began = 0;
+    struct Current {
+        Operation operation;
+        std::vector<Reply> replies = {};
+        std::vector<std::string> texts = {};
         std::size_t sent = 0;
-        std::size_t answered = 0;
-        std::vector<std::vector<std::int64_t>> rows = {};
+        std::int64_t began = 0;
+        bool open = false;  // the request that commits was sent
     };
     enum class Stage { kDisconnected, kAskingLeader, kOpening, kReady };
 
-    Operation make_write();
-    Operation make_read();
-    std::string random_work();
-    std::string transfer();
-
-    void next_operation();
-    void begin(Operation operation);
+    bool expected(std::uint64_t code) const;
     void send_next();
     void connect(NodeId node);
-    void disconnect();
+    void link_ended(std::uint64_t number);
     void look_elsewhere();
+    void look_elsewhere_later();
     void receive(ByteView bytes);
     void handle(const wire::Response& response);
+    void handle_failure(const wire::FailureResponse& failure);
     void handle_leader(const wire::ServerResponse& server);
     void handle_rows(const wire::RowsResponse& rows);
     void request_done();
     void failed(std::uint64_t code, std::string_view message);
     void finish(check::Outcome outcome);
-    void finish_read();
     void arm_timeout();
-    std::int64_t now() const { return world_.now().count(); }
     void later(Duration delay, std::function<void()> what);
 
     World& world_;
-    std::uint64_t id_;
-    std::vector<NodeId> nodes_;
-    Dial dial_;
-    check::History& history_;
+    const std::function<std::vector<NodeId>()> nodes_;
+    const Dial dial_;
 
     Stage stage_ = Stage::kDisconnected;
     NodeId node_;
     std::unique_ptr<Link> link_;
     std::uint64_t link_number_ = 0;
     std::unique_ptr<wire::MessageReader> reader_;
-    std::optional<Operation> current_;
-    std::vector<std::string> setup_;
-    std::function<void()> setup_done_;
-    std::function<void(std::vector<std::vector<std::int64_t>>)> query_done_;
-    bool working_ = false;
-    bool stopping_ = false;
-    Duration pause_max_{};
-    std::uint64_t operations_ = 0;
+    std::optional<Current> current_;
     std::uint64_t timeout_ = 0;
     std::string complaint_;
 };

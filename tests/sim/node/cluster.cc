@@ -15,12 +15,13 @@ struct NodeDied {
 }
 
 constexpr Duration kClientDelayMax = std::chrono::milliseconds(1);
+constexpr Duration kWakingMax = std::chrono::milliseconds(2);
 
 }  // namespace
 
 struct Cluster::Life {
     Life(World& world, const NodeOptions& options, NodeExecutor::Run run)
-        : executor(world, options.clock_rate, options.clock_offset, std::move(run)),
+        : executor(world, options.clock, options.yields, std::move(run)),
           random(world.random.next()) {}
 
     NodeExecutor executor;
@@ -29,6 +30,7 @@ struct Cluster::Life {
     std::unique_ptr<replica::Replica> replica;
     std::map<std::uint64_t, std::shared_ptr<session::Session>> sessions;
     std::map<std::uint64_t, std::weak_ptr<SessionLink>> links;
+    End end = End::kNone;  // how it ended; its memory may still be in use by a statement
 };
 
 struct Cluster::Node {
@@ -37,6 +39,8 @@ struct Cluster::Node {
     std::unique_ptr<Life> life;
     std::uint64_t lives = 0;
     Duration paused_until{};
+    bool retired = false;
+    bool may_die = false;
 };
 
 // One client's connection. Both directions keep their order; each piece takes its own time.
@@ -69,14 +73,9 @@ public:
     }
 
     void to_server(Bytes bytes) {
-        at_server_ = std::max(at_server_, cluster_.world_.now() + delay());
-        cluster_.world_.schedule(at_server_, [self = shared_from_this(), bytes = std::move(bytes)] {
-            if (!self->session_) return;
-            self->cluster_.run_when_awake(self->node_, [self, bytes] {
-                if (!self->session_) return;
-                self->session_->receive(bytes);
-                self->pump();
-            });
+        at_server([bytes = std::move(bytes)](SessionLink& self) {
+            self.session_->receive(bytes);
+            self.pump();
         });
     }
 
@@ -93,9 +92,13 @@ public:
         if (session_ && session_->finished()) server_gone();
     }
 
-    // The node's process ended, or the session did.
+    // The session ended.
     void server_gone() {
         drop_session();
+        tell_client();
+    }
+
+    void tell_client() {
         at_client_ = std::max(at_client_, cluster_.world_.now() + delay());
         cluster_.world_.schedule(at_client_, [self = shared_from_this()] {
             if (self->client == nullptr) return;
@@ -104,23 +107,35 @@ public:
         });
     }
 
+    // Its memory is gone, and with it the session.
     void node_died() {
         session_.reset();
-        server_gone();
+        tell_client();
+    }
+
+    void leadership_changed() {
+        if (session_) session_->leadership_changed();
     }
 
     void client_closed() {
         client = nullptr;
-        at_server_ = std::max(at_server_, cluster_.world_.now() + delay());
-        cluster_.world_.schedule(at_server_, [self = shared_from_this()] {
-            if (!self->session_) return;
-            self->cluster_.run_when_awake(self->node_, [self] { self->drop_session(); });
-        });
+        at_server([](SessionLink& self) { self.drop_session(); });
     }
 
 private:
     Duration delay() {
         return cluster_.world_.random.between(std::chrono::microseconds(10), kClientDelayMax);
+    }
+
+    // In the order of the calls; a process that stands still finds it later.
+    template <class Do>
+    void at_server(Do what) {
+        at_server_ = std::max(at_server_, cluster_.world_.now() + delay());
+        cluster_.world_.schedule(at_server_, [self = shared_from_this(), what]() mutable {
+            self->cluster_.run_when_awake(self->node_, [self, what] {
+                if (self->session_) what(*self);
+            });
+        });
     }
 
     void to_client(Bytes bytes) {
@@ -156,7 +171,7 @@ Cluster::Cluster(World& world)
               [this](NodeId to, Channel channel, Bytes frame) {
                   if (!running(to)) return;
                   chunks_sent_ += channel == Channel::kBulk;
-                  run_when_awake(to, [this, to, channel, frame = std::move(frame)] {
+                  run_unordered(to, [this, to, channel, frame = std::move(frame)] {
                       replica(to).receive(channel, frame);
                   });
               }),
@@ -166,7 +181,7 @@ Cluster::Cluster(World& world)
 
 Cluster::~Cluster() {
     for (auto& [id, node] : nodes_) {
-        if (node->life) end_life(*node);
+        if (node->life) bury(*node);
     }
     set_fatal_handler(nullptr);
 }
@@ -178,20 +193,46 @@ void Cluster::add(NodeOptions options) {
     nodes_.emplace(node->options.replica.id, std::move(node));
 }
 
+void Cluster::expect_death(NodeId id) {
+    node(id).may_die = true;
+}
+
 void Cluster::run_on(NodeId id, const std::function<void()>& what) {
+    Node& node = this->node(id);
     try {
         what();
     } catch (const NodeDied& died) {
-        complaint_ = "node " + std::to_string(id.value()) + " died: " + died.what;
-        world_.schedule(world_.now(), [this, id] { crash(id); });
+        if (node.may_die) {
+            ++deaths_;
+            if (on_expected_death) on_expected_death(id);
+        } else {
+            complaint_ = "node " + std::to_string(id.value()) + " died: " + died.what;
+        }
+        end(id, End::kCrash);
+    } catch (const PowerCut&) {
+        if (on_expected_death) on_expected_death(id);
+        end(id, End::kCrash);
     }
+    if (node.life && node.life->end != End::kNone && !node.life->executor.stepping()) bury(node);
 }
 
 void Cluster::run_when_awake(NodeId id, Task what) {
+    if (!running(id)) return;
     Node& node = this->node(id);
     if (world_.now() >= node.paused_until) return run_on(id, what);
     world_.schedule(node.paused_until, [this, id, life = node.lives, what = std::move(what)] {
-        if (running(id) && this->node(id).lives == life) run_when_awake(id, what);
+        if (this->node(id).lives == life) run_when_awake(id, what);
+    });
+}
+
+// What waited for a time, and what came from peers, has no order after a pause, nor is it before or
+// after what came from clients.
+void Cluster::run_unordered(NodeId id, Task what) {
+    Node& node = this->node(id);
+    if (world_.now() >= node.paused_until) return run_when_awake(id, std::move(what));
+    const Duration late = world_.random.between(Duration(0), kWakingMax);
+    world_.schedule(node.paused_until + late, [this, id, life = node.lives, what] {
+        if (this->node(id).lives == life) run_when_awake(id, what);
     });
 }
 
@@ -200,47 +241,97 @@ void Cluster::pause(NodeId id, Duration duration) {
     until = std::max(until, world_.now() + duration);
 }
 
+void Cluster::wake_all() {
+    for (auto& [id, node] : nodes_) node->paused_until = std::min(node->paused_until, world_.now());
+}
+
 void Cluster::start(NodeId id) {
     Node& node = this->node(id);
+    if (node.life) {  // the last life has not come to its end
+        world_.schedule(world_.now() + kWakingMax, [this, id] {
+            if (!running(id) && !retired(id)) start(id);
+        });
+        return;
+    }
     ++node.lives;
     node.paused_until = {};
-    node.life = std::make_unique<Life>(world_, node.options,
-                                       [this, id](const Task& task) { run_when_awake(id, task); });
+    node.life =
+        std::make_unique<Life>(world_, node.options, [this, id](const Task& task, bool timer) {
+            timer ? run_unordered(id, task) : run_when_awake(id, task);
+        });
+    node.life->network = std::make_unique<NodeNetwork>(network, id);
+    node.disk->attach(node.life->executor);
+    run_on(id, [&] { open(id, node); });
+}
+
+void Cluster::open(NodeId id, Node& node) {
     Life& life = *node.life;
-    life.network = std::make_unique<NodeNetwork>(network, id);
-    node.disk->attach(life.executor);
-    run_on(id, [&] {
-        auto opened = replica::Replica::open(
-            node.options.replica,
-            {life.executor, life.random, *node.disk, *life.network, life.executor});
-        if (opened.ok()) {
-            life.replica = std::move(*opened);
+    auto opened = replica::Replica::open(
+        node.options.replica,
+        {life.executor, life.random, *node.disk, *life.network, life.executor});
+    if (!opened.ok()) {
+        if (node.may_die) {
+            if (on_expected_death) on_expected_death(id);
         } else {
             complaint_ =
                 "node " + std::to_string(id.value()) + " does not start: " + opened.error().message;
         }
-    });
-    if (!life.replica) node.life.reset();
+        return end(id, End::kCrash);
+    }
+    node.may_die = false;
+    life.replica = std::move(*opened);
+    life.replica->on_leader_change = [this, id] { tell_sessions(id); };
+    life.replica->on_removed = [this, id](const std::string&) {
+        world_.schedule(world_.now(), [this, id] { retire(id); });
+    };
 }
 
-void Cluster::end_life(Node& node) {
-    Life& life = *node.life;
-    life.executor.end();
-    auto links = std::move(life.links);
-    for (auto& [number, weak] : links) {
-        if (auto link = weak.lock()) link->node_died();
+void Cluster::tell_sessions(NodeId id) {
+    const auto links = node(id).life->links;
+    for (const auto& [number, weak] : links) {
+        if (const auto link = weak.lock()) link->leadership_changed();
     }
-    life.sessions.clear();
-    life.replica.reset();
+}
+
+// It is over for everyone else; its memory may have to wait for a statement.
+void Cluster::end(NodeId id, End how) {
+    Node& node = this->node(id);
+    if (!node.life || node.life->end != End::kNone) return;
+    node.life->end = how;
+    node.life->executor.end();
+    node.life->network->off = true;
+    tell_peers(id);
+    world_.schedule(world_.now(), [this, id] { run_on(id, [] {}); });
+}
+
+void Cluster::bury(Node& node) {
+    Life& life = *node.life;
+    node.disk->kill();  // what is let go of below does not reach it
+    life.executor.end();
+    life.network->off = true;
+    auto sessions = std::move(life.sessions);
+    for (const auto& [number, session] : sessions) session->close();
+    for (const auto& [number, weak] : life.links) {
+        if (const auto link = weak.lock()) link->node_died();
+    }
+    if (life.replica) life.replica->stop();
+    life.executor.drain();
+    sessions.clear();
+    if (life.end != End::kKill) node.disk->crash(world_.random);
     node.life.reset();
 }
 
 void Cluster::crash(NodeId id) {
-    Node& node = this->node(id);
-    if (!node.life) return;
-    end_life(node);
-    node.disk->crash(world_.random);
-    tell_peers(id);
+    end(id, End::kCrash);
+}
+
+void Cluster::kill(NodeId id) {
+    end(id, End::kKill);
+}
+
+void Cluster::retire(NodeId id) {
+    node(id).retired = true;
+    end(id, End::kCrash);
 }
 
 // The others find the connection refused, if they can reach the machine at all.
@@ -250,34 +341,63 @@ void Cluster::tell_peers(NodeId gone) {
         const Duration delay =
             world_.random.between(std::chrono::microseconds(100), std::chrono::milliseconds(60));
         world_.schedule(world_.now() + delay, [this, id, gone] {
-            if (running(id) && !running(gone)) {
-                run_on(id, [&] { replica(id).peer_gone(gone); });
-            }
+            if (running(gone)) return;
+            run_when_awake(id, [this, id, gone] { replica(id).peer_gone(gone); });
         });
     }
 }
 
 bool Cluster::running(NodeId id) const {
-    return nodes_.at(id)->life != nullptr;
+    const Node& node = this->node(id);
+    return node.life != nullptr && node.life->end == End::kNone;
+}
+
+bool Cluster::retired(NodeId id) const {
+    return node(id).retired;
+}
+
+void Cluster::crash_after_changes(NodeId id, std::uint64_t count) {
+    disk(id).cut_after_changes(count);
+}
+
+bool Cluster::paused(NodeId id) const {
+    return world_.now() < node(id).paused_until;
+}
+
+std::uint64_t Cluster::lives(NodeId id) const {
+    return node(id).lives;
 }
 
 std::vector<NodeId> Cluster::ids() const {
     std::vector<NodeId> ids;
-    for (const auto& [id, node] : nodes_) ids.push_back(id);
+    for (const auto& [id, node] : nodes_) {
+        if (!node->retired) ids.push_back(id);
+    }
+    return ids;
+}
+
+std::vector<NodeId> Cluster::running_ids() const {
+    std::vector<NodeId> ids = this->ids();
+    std::erase_if(ids, [this](NodeId id) { return !running(id); });
     return ids;
 }
 
 replica::Replica& Cluster::replica(NodeId id) {
     return *node(id).life->replica;
 }
+
 SimDisk& Cluster::disk(NodeId id) {
     return *node(id).disk;
 }
 
+NodeClock& Cluster::clock(NodeId id) {
+    return node(id).options.clock;
+}
+
 std::optional<NodeId> Cluster::leader() {
     std::optional<NodeId> found;
-    for (auto& [id, node] : nodes_) {
-        if (!node->life || !node->life->replica->check_leader().ok()) continue;
+    for (const NodeId id : running_ids()) {
+        if (!replica(id).check_leader().ok()) continue;
         if (!found || replica(*found).status().term < replica(id).status().term) found = id;
     }
     return found;
@@ -292,11 +412,12 @@ std::unique_ptr<Link> Cluster::dial(NodeId id) {
 
 std::optional<std::string> Cluster::compare_databases() {
     std::map<Index, std::pair<NodeId, std::uint64_t>> seen;
-    for (const NodeId id : ids()) {
-        if (!running(id)) continue;
+    for (const NodeId id : running_ids()) {
         database::Database* database = replica(id).store().find("test");
         if (database == nullptr) continue;
         const Index applied = replica(id).status().applied;
+        // Pages may be newer than what was applied, until that has come.
+        if (applied < replica(id).store().known_committed()) continue;
         auto checksum = database->checksum();
         if (!checksum.ok()) return "checksum: " + checksum.error().message;
         const auto [at, fresh] = seen.try_emplace(applied, id, *checksum);

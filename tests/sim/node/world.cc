@@ -1,5 +1,7 @@
 #include "tests/sim/node/world.h"
 
+#include <algorithm>
+
 namespace quorlite::sim {
 
 std::uint64_t World::schedule(Duration at, Event event) {
@@ -28,29 +30,52 @@ bool World::run_one(Duration end) {
     return true;
 }
 
+void World::run_beside(Duration duration) {
+    if (beside_ == kBesideMax) return;
+    ++beside_;
+    const Duration end = now_ + duration;
+    while (run_one(end)) {
+    }
+    now_ = std::max(now_, end);
+    --beside_;
+}
+
 TimePoint NodeExecutor::now() const {
-    const double local = static_cast<double>(world_.now().count()) * rate_;
-    return TimePoint(offset_ + Duration(static_cast<std::int64_t>(local)));
+    const double local = static_cast<double>(world_.now().count()) * clock_.rate;
+    return TimePoint(clock_.offset + Duration(static_cast<std::int64_t>(local)));
 }
 
 std::int64_t NodeExecutor::wall_ms() const {
-    return std::chrono::duration_cast<std::chrono::milliseconds>(now().time_since_epoch()).count();
+    const auto monotonic = now().time_since_epoch();
+    return std::chrono::duration_cast<std::chrono::milliseconds>(monotonic).count() +
+           clock_.wall_jump_ms;
 }
 
-Event NodeExecutor::guarded(Task task) {
-    return [this, task = std::move(task), guard = std::weak_ptr(alive_)] {
-        if (!guard.expired()) run_(task);
+Event NodeExecutor::guarded(Task task, bool timer) {
+    return [this, task = std::move(task), timer, guard = std::weak_ptr(alive_)] {
+        if (!guard.expired()) run_(task, timer);
     };
 }
 
 void NodeExecutor::post(Task task) {
-    world_.schedule(world_.now(), guarded(std::move(task)));
+    posted_.push_back(std::move(task));
+    world_.schedule(world_.now(), guarded([this] { run_posted(); }));
+}
+
+void NodeExecutor::run_posted() {
+    const Task task = std::move(posted_.front());
+    posted_.pop_front();
+    task();
+}
+
+void NodeExecutor::drain() {
+    while (!posted_.empty()) run_posted();
 }
 
 TimerId NodeExecutor::after(Duration delay, Task task) {
-    const Duration global(static_cast<std::int64_t>(static_cast<double>(delay.count()) / rate_) +
-                          1);
-    return TimerId{world_.schedule(world_.now() + global, guarded(std::move(task)))};
+    const double global_ns = static_cast<double>(delay.count()) / clock_.rate;
+    const Duration global(static_cast<std::int64_t>(global_ns) + 1);
+    return TimerId{world_.schedule(world_.now() + global, guarded(std::move(task), true))};
 }
 
 void NodeExecutor::cancel(TimerId timer) {
@@ -69,8 +94,23 @@ void NodeExecutor::background(Task work, Task done) {
 }
 
 void NodeExecutor::step(Task work, Task done) {
+    const bool outer = std::exchange(gave_way_, false);
+    ++steps_;
     work();
-    done();
+    --steps_;
+    const bool gave_way = std::exchange(gave_way_, outer);
+    if (gave_way || !alive_) {
+        post(std::move(done));
+    } else {
+        done();
+    }
+}
+
+bool NodeExecutor::may_yield() {
+    if (!alive_ || !world_.random.chance(yields_)) return true;
+    gave_way_ = true;
+    world_.run_beside(world_.random.between(Duration(0), std::chrono::milliseconds(2)));
+    return true;
 }
 
 void SimNetwork::send(NodeId from, NodeId to, Channel channel, Bytes frame) {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -37,27 +38,49 @@ public:
     void cancel(std::uint64_t id);
     // Runs the next event if it is due by `end`; false if none is.
     bool run_one(Duration end);
+    // In the middle of an event: what is due in the next `duration` runs, as other threads would
+    // run it beside. Nothing, if too much is under way already.
+    void run_beside(Duration duration);
 
 private:
+    static constexpr int kBesideMax = 3;  // events inside each other
+
     std::map<std::pair<Duration, std::uint64_t>, Event> events_;
     std::map<std::uint64_t, Duration> times_;
     Duration now_{};
     std::uint64_t last_id_ = 0;
     std::uint64_t steps_ = 0;
     std::uint64_t trace_ = 0xcbf29ce484222325;
+    int beside_ = 0;
+};
+
+// How one node sees time. Its monotonic clock may run slow or fast; its wall clock may jump.
+struct NodeClock {
+    double rate = 1;
+    Duration offset{};
+    std::int64_t wall_jump_ms = 0;
 };
 
 // The clock and executor of one life of one node. Every task runs inside `run`, which catches the
 // node's death.
+//
+// A statement that may yield gives the loop away now and then: other events run in the middle of
+// it, this node's own among them. If the life ends meanwhile, the statement still comes to its
+// border, and nothing follows.
 class NodeExecutor final : public Executor, public Clock {
 public:
-    using Run = std::function<void(const Task&)>;
+    // `timer`: the task waited for a time, not for another task.
+    using Run = std::function<void(const Task&, bool timer)>;
 
-    NodeExecutor(World& world, double rate, Duration offset, Run run)
-        : world_(world), rate_(rate), offset_(offset), run_(std::move(run)) {}
+    NodeExecutor(World& world, const NodeClock& clock, double yields, Run run)
+        : world_(world), clock_(clock), yields_(yields), run_(std::move(run)) {}
 
-    // Nothing scheduled by this life runs any more.
+    // Nothing scheduled by this life runs any more, but drain() runs what was posted: it lets go of
+    // what it owns.
     void end() { alive_.reset(); }
+    void drain();
+    // Statements of this life are on the stack.
+    bool stepping() const { return steps_ > 0; }
 
     TimePoint now() const override;
     std::int64_t wall_ms() const override;
@@ -67,15 +90,19 @@ public:
     void cancel(TimerId timer) override;
     void background(Task work, Task done) override;
     void step(Task work, Task done) override;
-    bool may_yield() override { return true; }
+    bool may_yield() override;
 
 private:
-    Event guarded(Task task);
+    Event guarded(Task task, bool timer = false);
+    void run_posted();
 
     World& world_;
-    double rate_;
-    Duration offset_;
+    const NodeClock& clock_;
+    const double yields_;  // the chance that a statement gives the loop away when it may
     Run run_;
+    std::deque<Task> posted_;
+    int steps_ = 0;
+    bool gave_way_ = false;  // the innermost of them gave the loop away
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
@@ -113,9 +140,11 @@ class NodeNetwork final : public Network {
 public:
     NodeNetwork(SimNetwork& network, NodeId self) : network_(network), self_(self) {}
     void send(NodeId to, const std::string&, Channel channel, Bytes frame) override {
-        network_.send(self_, to, channel, std::move(frame));
+        if (!off) network_.send(self_, to, channel, std::move(frame));
     }
     void forget(NodeId) override {}
+
+    bool off = false;
 
 private:
     SimNetwork& network_;
