@@ -123,13 +123,21 @@ Status ReplicatedDatabase::keep_part(Index index, const CommandHeader& header, B
     return {};
 }
 
+void ReplicatedDatabase::forget_unfinished(Index committed) {
+    if (unfinished() && parts_.last() < committed && !mutant(Mutant::kUnfinishedPartsApplied)) {
+        parts_ = {};
+    }
+}
+
 Status ReplicatedDatabase::apply(Index index, const CommandHeader& header, ByteView command) {
     if (index <= base_at_) return {};
     if (generation_) renew(index.previous());
     if (!header.last && !mutant(Mutant::kPartsApplyAtOnce)) {
         return keep_part(index, header, command);
     }
-    if (header.first || mutant(Mutant::kPartsApplyAtOnce)) parts_ = {index, {}, 0};
+    const bool go_on = mutant(Mutant::kUnfinishedPartsApplied) && parts_.first;
+    if (header.first && !go_on) parts_ = {index, {}, 0};
+    if (mutant(Mutant::kPartsApplyAtOnce)) parts_ = {index, {}, 0};
     if (!parts_.first) return malformed("a transaction without its beginning");
     const Parts parts = std::exchange(parts_, {});
     pages_->resize(header.floor, header.page_count);

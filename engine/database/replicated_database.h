@@ -65,6 +65,10 @@ public:
     void restart(Base base, std::uint64_t number, Index at, Index flushing_to);
     Status apply(Index index, const CommandHeader& header, ByteView command);
     void committed(Index index);
+    // A transaction has begun and not ended. Its commands are one after the other in the log, so it
+    // never will once another entry has come.
+    bool unfinished() const { return static_cast<bool>(parts_.first); }
+    void forget_unfinished(Index committed);
     // Everything up to `applied` is committed; what was captured and is not, never happened.
     void renew(Index applied);
 
@@ -104,6 +108,8 @@ private:
         Index first;
         std::vector<SharedBytes> commands;
         std::size_t bytes = 0;
+
+        Index last() const { return Index(first.value() + commands.size() - 1); }
     };
 
     Generation& generation();

@@ -115,6 +115,7 @@ private:
     std::map<std::string, std::unique_ptr<ReplicatedDatabase>, std::less<>> databases_;
     // Captures in the log that are not committed yet, in order.
     std::deque<std::pair<Index, ReplicatedDatabase*>> proposed_;
+    ReplicatedDatabase* unfinished_ = nullptr;  // whose last transaction has not ended, if any
 
     SnapshotMark mark_;
     Index applied_;
@@ -241,9 +242,12 @@ Status DiskStore::apply(Index index, Term, ByteView command) {
     const auto header = validate_command(command);
     if (!header) return Error{code::kCorrupt, "malformed command"};
     if (index <= applied_) return {};
-    Status applied = make_database(header->database).apply(index, *header, command);
+    ReplicatedDatabase& database = make_database(header->database);
+    if (unfinished_ != nullptr && unfinished_ != &database) unfinished_->forget_unfinished(index);
+    Status applied = database.apply(index, *header, command);
     if (!applied) return applied;
     applied_ = index;
+    unfinished_ = database.unfinished() ? &database : nullptr;
     flush_if_due();
     return {};
 }
@@ -260,6 +264,7 @@ void DiskStore::committed(Index index) {
         proposed_.pop_front();
         database->committed(last);
     }
+    if (unfinished_ != nullptr) unfinished_->forget_unfinished(index);
     flush_if_due();
 }
 
@@ -270,7 +275,10 @@ void DiskStore::log_durable(Index index) {
 
 void DiskStore::new_generation() {
     proposed_.clear();
-    for (const auto& [name, database] : databases_) database->renew(applied_);
+    for (const auto& [name, database] : databases_) {
+        database->renew(applied_);
+        if (database->unfinished()) unfinished_ = database.get();
+    }
     flush_if_due();
 }
 
@@ -458,6 +466,7 @@ Status DiskStore::finish_install(SnapshotInstaller& installer) {
     const auto files = staging.files();
     staging_.reset();
     proposed_.clear();
+    unfinished_ = nullptr;
     flush_.reset();
     flush_running_ = false;
     set_disk_full(false);

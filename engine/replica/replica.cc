@@ -637,7 +637,10 @@ bool Replica::State::receive(PeerMessage message) {
         learnt_addresses[message.from] = message.from_address;
     }
     if (auto* request = std::get_if<ChunkRequest>(&message.body)) {
-        sender->answer(message.from, *request, now());
+        if (!sender->answer(message.from, *request, now())) {
+            core->snapshot_unavailable(now(), message.from);
+            schedule_pump();
+        }
         return true;
     }
     if (auto* chunk = std::get_if<Chunk>(&message.body)) {
@@ -647,7 +650,7 @@ bool Replica::State::receive(PeerMessage message) {
     auto& consensus = std::get<raft::Message>(message.body);
     if (const auto* reply = std::get_if<raft::SnapshotReply>(&consensus);
         reply != nullptr && reply->installed) {
-        sender->release(message.from);
+        sender->installed(message.from, reply->index);
     }
     auto* const append = std::get_if<raft::AppendRequest>(&consensus);
     if (append != nullptr && must_hold() && hold(message.from, *append)) return true;

@@ -22,12 +22,13 @@ const database::SnapshotSource& SnapshotSender::hold_for(NodeId peer, TimePoint 
     return *held.source;
 }
 
-void SnapshotSender::answer(NodeId peer, const ChunkRequest& request, TimePoint now) {
+bool SnapshotSender::answer(NodeId peer, const ChunkRequest& request, TimePoint now) {
     Chunk answer{request.snapshot, request.file, request.offset, {}, Index()};
     const auto found = held_.find(peer);
-    if (found == held_.end() || found->second.source->mark().index != request.snapshot) {
+    const bool held = found != held_.end();
+    if (!held || found->second.source->mark().index != request.snapshot) {
         send_(peer, std::move(answer));
-        return;
+        return held;
     }
     found->second.last_asked = now;
     struct Work {
@@ -46,10 +47,16 @@ void SnapshotSender::answer(NodeId peer, const ChunkRequest& request, TimePoint 
         [this, work, peer, alive = std::weak_ptr(alive_)] {
             if (!alive.expired()) send_(peer, std::move(work->chunk));
         });
+    return true;
 }
 
 void SnapshotSender::release(NodeId peer) {
     held_.erase(peer);
+}
+
+void SnapshotSender::installed(NodeId peer, Index index) {
+    const auto found = held_.find(peer);
+    if (found != held_.end() && found->second.source->mark().index <= index) held_.erase(found);
 }
 
 void SnapshotSender::release_silent(TimePoint now) {

@@ -34,8 +34,12 @@ public:
 
     // The snapshot to offer to `peer`, from now on held for it.
     const database::SnapshotSource& hold_for(NodeId peer, TimePoint now);
-    void answer(NodeId peer, const ChunkRequest& request, TimePoint now);
+    // False: nothing is held for the peer any more, and it must be offered a snapshot again.
+    bool answer(NodeId peer, const ChunkRequest& request, TimePoint now);
     void release(NodeId peer);
+    // The peer has installed a snapshot, not always the one that is held for it by now: what it
+    // says may come late, and twice.
+    void installed(NodeId peer, Index index);
     void release_silent(TimePoint now);
     void release_all() { held_.clear(); }
 

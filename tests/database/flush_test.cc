@@ -250,6 +250,37 @@ TEST(Flush, ABegunTransactionHoldsTheMarkBack) {
     EXPECT_EQ(*query(*follower.connect(), "SELECT length(x) FROM t"), "40000\n");
 }
 
+// Its leader is gone, and another entry came instead of the rest: nothing holds the mark back any
+// more, or the log would grow until somebody else wrote to this database.
+TEST(Flush, ATransactionThatNeverEndsDoesNotHoldTheMarkBack) {
+    Options options = flushing_options();
+    options.command_bytes_max = 6000;
+    Node leader(1, options);
+    ASSERT_OK(leader.open());
+    Log log;
+    Writer writer(leader, log);
+    ASSERT_OK(writer.run("CREATE TABLE t(x)"));
+    ASSERT_OK(writer.run("INSERT INTO t VALUES(hex(zeroblob(20000)))"));
+    ASSERT_GT(log.size(), 5u);
+
+    Node follower(2, options);
+    ASSERT_OK(follower.open());
+    follower.catch_up(log, 4);
+    EXPECT_EQ(follower.store->flushed_index(), Index(0));
+    follower.store->committed(Index(5));
+    follower.store->log_durable(Index(5));
+    follower.flush();
+    EXPECT_EQ(follower.store->flushed_index(), Index(5));
+    // The same on the deposed leader, which has captured it.
+    leader.store->committed(Index(4));
+    leader.store->new_generation();
+    leader.store->committed(Index(5));
+    leader.store->log_durable(Index(5));
+    leader.flush();
+    EXPECT_EQ(leader.store->flushed_index(), Index(5));
+    EXPECT_EQ(leader.checksum(), follower.checksum());
+}
+
 TEST(Flush, MemoryStaysBounded) {
     Options options;
     options.flush_bytes = 2u << 20;

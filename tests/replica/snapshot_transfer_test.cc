@@ -127,6 +127,27 @@ TEST_F(SnapshotTransfer, ReceiverThatBeginsAgainForgetsNothing) {
     expect_installed(newest());
 }
 
+// It may be the second answer to the offer before.
+TEST_F(SnapshotTransfer, IsNotGivenUpForAnOlderOne) {
+    start_receiver();
+    ASSERT_FALSE(carry(2));
+    sender_->installed(kPeer, index_.previous());
+    ASSERT_TRUE(carry(1000));
+    EXPECT_EQ(sender_->oldest_held(), index_);
+    sender_->installed(kPeer, index_);
+    EXPECT_FALSE(sender_->oldest_held());
+}
+
+TEST_F(SnapshotTransfer, ToldWhenNothingIsHeld) {
+    const ChunkRequest request{index_, 0, 0, 1};
+    const ChunkRequest other{index_.previous(), 0, 0, 1};
+    const TimePoint now = leader_.executor.now();
+    EXPECT_TRUE(sender_->answer(kPeer, request, now));
+    EXPECT_TRUE(sender_->answer(kPeer, other, now));
+    sender_->release_silent(now + std::chrono::minutes(1));
+    EXPECT_FALSE(sender_->answer(kPeer, request, now));
+}
+
 TEST_F(SnapshotTransfer, ReceiverThatRestartsBeginsAnew) {
     start_receiver();
     ASSERT_FALSE(carry(2));

@@ -27,6 +27,7 @@ using std::chrono::seconds;
 
 constexpr Duration kFaultPhase = seconds(20);
 constexpr Duration kPeaceMax = seconds(60);
+constexpr Duration kFlushedMax = seconds(150);  // three flush intervals, by a slow clock
 // An election timeout is drawn from one to two times 600 ms, by a clock that may be 30 % too slow;
 // two of them, and what a client needs to find the new leader.
 constexpr Duration kResumeMax = seconds(6);
@@ -57,6 +58,7 @@ private:
     void verify();
     void await_convergence();
     bool converged();
+    bool flushed();
     void show_nodes();
     std::map<std::string, std::uint64_t> pairs() const;
 
@@ -328,6 +330,14 @@ bool Run::converged() {
     return applied.has_value();
 }
 
+// So that nothing keeps the log from being trimmed.
+bool Run::flushed() {
+    return std::ranges::all_of(cluster_.running_ids(), [this](NodeId node) {
+        const replica::ReplicaStatus status = cluster_.replica(node).status();
+        return status.flushed == status.applied;
+    });
+}
+
 void Run::await_convergence() {
     if (run_until([this] { return converged(); }, kPeaceMax)) return;
     std::string where;
@@ -346,6 +356,9 @@ void Run::verify() {
     fail(workload_.verdict(answers).value_or(""));
     if (!failed()) await_convergence();
     if (!failed()) fail(cluster_.compare_databases().value_or(""));
+    if (!failed() && !run_until([this] { return flushed(); }, kFlushedMax)) {
+        fail("what was applied is never flushed");
+    }
 }
 
 std::map<std::string, std::uint64_t> Run::pairs() const {
