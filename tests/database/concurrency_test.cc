@@ -219,6 +219,7 @@ TEST(Concurrency, LeadershipIsLostUnderRunningStatements) {
     for (int round = 0; round < 30; ++round) {
         const auto writer = node.connect();
         const auto reader = node.connect();
+        const auto loop = node.connect();  // which takes what the writer, still away, has committed
         writing.give([&] {
             while (execute(*writer, "INSERT INTO t(x) VALUES(randomblob(3000))")) {
             }
@@ -228,7 +229,7 @@ TEST(Concurrency, LeadershipIsLostUnderRunningStatements) {
             }
         });
         for (int i = 0; i < 20; ++i) {
-            if (const auto capture = writer->take_capture()) {
+            if (const auto capture = loop->take_capture()) {
                 log.insert(log.end(), capture->commands.begin(), capture->commands.end());
                 setup.database().proposed(Index(log.size()));
             }
