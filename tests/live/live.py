@@ -370,6 +370,29 @@ def garbage_peers(cluster):
     return report
 
 
+REMOVED = 74  # the status with which a node ends that is no member any more
+
+
+def members_removed(cluster):
+    """Nodes learn that they were removed: while they run, also as one of two, and when they were away meanwhile."""
+    leader = cluster.leader()
+    absent, present = [node for node in cluster.nodes if node is not leader]
+    numbers = {address: number for number, address, _ in cluster.connect().members()}
+    absent.kill()
+    for node in (absent, present):
+        cluster.connect().remove(numbers[node.address])
+        cluster.nodes.remove(node)
+    absent.start()
+    try:
+        assert present.process.wait(10) == REMOVED, present.process.returncode
+        assert absent.process.wait(20) == REMOVED, absent.process.returncode
+    finally:
+        present.close()
+        absent.close()
+    cluster.connect().execute("CREATE TABLE alone(a)")
+    return "both ended by themselves, the last goes on"
+
+
 def short_life(cluster):
     """A little of everything, with no limit of time: for builds that are slow but see every fault of memory and
     threads, and report what they saw when a node ends."""
@@ -463,9 +486,12 @@ def large_snapshot(cluster):
 
 
 SCENARIOS = [leader_killed, leader_stopped_gracefully, rolling_restart, leader_paused, all_killed, connection_flood,
-             limit_reached, half_messages, slow_writers, never_reading, vanished_clients, garbage_peers]
+             limit_reached, half_messages, slow_writers, never_reading, vanished_clients, garbage_peers, members_removed]
 ON_REQUEST = [short_life, large_snapshot]
-OPTIONS = {limit_reached: ["--connections", "50"]}
+OPTIONS = {
+    limit_reached: ["--connections", "50"],
+    members_removed: ["--election-timeout", "200ms", "--heartbeat", "50ms"],
+}
 
 
 def run(scenario, binary, directory):

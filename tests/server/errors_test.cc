@@ -234,6 +234,24 @@ TEST_F(ErrorsTest, ADirectoryOfAnotherNode) {
     expect(71, {"belongs to the node at"}, {"--dir", dir, "--address", "127.0.0.1:1"});
 }
 
+TEST_F(ErrorsTest, ADirectoryOfAnotherCluster) {
+    const std::string address = free_address();
+    Process first({"--dir", path("first"), "--address", address});
+    first.read_until("ready");
+    const std::string dir = made_directory("node", free_address());
+    expect(74, {"node 5", "led by " + address, "another cluster", "--join"},
+           {"--dir", dir, "--join", address, "--election-timeout", "200ms", "--heartbeat", "50ms"});
+}
+
+TEST_F(ErrorsTest, AVoteOlderThanTheLog) {
+    const std::string address = free_address();
+    const std::string dir = made_directory("node", address);
+    fs::copy_file(dir + "/vote", path("vote"));
+    made_directory("node", address);  // a later term
+    fs::copy_file(path("vote"), dir + "/vote", fs::copy_options::overwrite_existing);
+    expect(71, {"\"vote\"", "older than its log", "join again"}, {"--dir", dir});
+}
+
 TEST_F(ErrorsTest, ADirectoryThatCannotBeWritten) {
     std::ofstream(path("file")) << "not a directory";
     expect(71, {path("file")}, {"--dir", path("file"), "--address", free_address()});

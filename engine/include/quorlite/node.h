@@ -53,7 +53,7 @@ struct NodeError {
         kDirectory,  // in use, of another node, unwritable, full, damaged
         kListen,     // the port cannot be had
         kJoin,       // the cluster does not take the node in
-        kRemoved,    // the cluster has removed the node
+        kRemoved,    // the cluster has removed the node, or `join` names another cluster
         kTimeout,
         kOther,
     };
