@@ -112,6 +112,8 @@ void add_tuning(CLI::App& app, NodeOptions& options) {
              "Memory for pages, of all clients together");
     add_size(app, "--memory-max", options.memory_bytes_max,
              "Memory of SQLite: pages, and values at work");
+    add_size(app, "--buffers-max", options.buffers_bytes_max,
+             "Memory for requests and answers, of all clients together");
     add_size(app, "--temporary-max", options.temporary_bytes_max,
              "Size of all temporary files, in TMPDIR");
     add_size(app, "--transaction-max", options.transaction_bytes_max, "Size of one transaction");

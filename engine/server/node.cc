@@ -110,6 +110,7 @@ std::optional<NodeError> check_sizes(const NodeOptions& options) {
     for (const Size& size : {
              Size{"--page-cache", options.page_cache_bytes, 32u << 10},
              Size{"--memory-max", options.memory_bytes_max, 16u << 20},
+             Size{"--buffers-max", options.buffers_bytes_max, 1u << 20},
              Size{"--temporary-max", options.temporary_bytes_max, 1u << 20},
              Size{"--transaction-max", options.transaction_bytes_max, 64u << 10},
              Size{"--flush-size", options.flush_bytes, 64u << 10},
@@ -331,6 +332,7 @@ std::optional<NodeError> Node::Impl::open_replica() {
 std::optional<NodeError> Node::Impl::serve() {
     server::FrontOptions wanted;
     wanted.connections_max = options.connections_max;
+    wanted.buffers_bytes_max = options.buffers_bytes_max;
     wanted.session.busy_timeout = options.busy_timeout;
     wanted.session.failure_domain = options.failure_domain;
     wanted.session.legacy_null_types = options.legacy_null_types;

@@ -30,6 +30,9 @@ public:
     bool wants_input() const override;
     ByteView output() const override { return output_.view(); }
     void consumed(std::size_t bytes) override;
+    std::size_t buffer_bytes() const override {
+        return reader_.memory_bytes() + output_.memory_bytes() + execution_.buffer_bytes();
+    }
     bool finished() const override { return finished_; }
     void leadership_changed() override;
     void close() override;

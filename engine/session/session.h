@@ -50,6 +50,9 @@ public:
     virtual ByteView output() const = 0;
     virtual void consumed(std::size_t bytes) = 0;
 
+    // Held for requests that have come, in whole or in part, and for answers that have not left.
+    virtual std::size_t buffer_bytes() const = 0;
+
     // The session is over: send what output() still holds, then close the connection.
     virtual bool finished() const = 0;
     // For Replica::on_leader_change: what ran under a lost leadership ends now. Without this call

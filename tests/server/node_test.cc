@@ -5,10 +5,12 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <filesystem>
+#include <list>
 #include <string>
 #include <thread>
 #include <vector>
@@ -59,6 +61,23 @@ public:
             if (got <= 0) return broken;
             reader_.commit(static_cast<std::size_t>(got));
         }
+    }
+
+    // Sends the beginning of a request that is never finished.
+    void begin_request(std::size_t bytes) {
+        ByteWriter out(output_);
+        out.u32(1u << 20);  // words of the body
+        out.u32(static_cast<std::uint32_t>(wire::RequestType::kExecSql));
+        output_.resize(output_.size() + bytes);
+        EXPECT_EQ(::send(socket_, output_.data(), output_.size(), MSG_NOSIGNAL),
+                  static_cast<ssize_t>(output_.size()));
+    }
+    // Whether the node closes the connection within that time.
+    bool is_closed(std::chrono::milliseconds time) {
+        pollfd one{.fd = socket_, .events = POLLIN, .revents = 0};
+        std::uint8_t byte = 0;
+        return ::poll(&one, 1, static_cast<int>(time.count())) == 1 &&
+               ::recv(socket_, &byte, 1, 0) <= 0;
     }
 
     bool open(std::string_view name) {
@@ -231,6 +250,27 @@ TEST_F(NodeTest, ALongStatementDelaysNobodyElse) {
     slow.join();
     EXPECT_LT(worst, 100ms);
     EXPECT_GE(started.node().status().statements_overstayed, 1u);
+}
+
+TEST_F(NodeTest, ClientsThatHoldMuchAndDoNothingGiveWay) {
+    NodeOptions wanted = options("node");
+    wanted.address = free_address();
+    wanted.buffers_bytes_max = 4u << 20;
+    wanted.log_level = NodeLogLevel::kOff;
+    auto started = Node::start(wanted);
+    ASSERT_TRUE(started) << started.error().message;
+    ASSERT_FALSE(started.node().wait_ready(10s));
+    SqlClient idle(wanted.address);  // holds little
+    ASSERT_TRUE(idle.open("db"));
+    ASSERT_TRUE(idle.execute("CREATE TABLE t(x)"));
+    SqlClient first(wanted.address);
+    first.begin_request(1u << 20);
+    EXPECT_FALSE(first.is_closed(20ms));
+    std::list<SqlClient> others;
+    for (int i = 0; i < 4; ++i) others.emplace_back(wanted.address).begin_request(1u << 20);
+    EXPECT_TRUE(first.is_closed(10s));
+    EXPECT_FALSE(others.back().is_closed(20ms));
+    EXPECT_TRUE(idle.execute("INSERT INTO t VALUES (1)"));
 }
 
 TEST_F(NodeTest, AnErrorSaysWhatToDo) {
