@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <list>
 #include <string>
@@ -269,7 +270,8 @@ TEST_F(NodeTest, ClientsThatHoldMuchAndDoNothingGiveWay) {
     std::list<SqlClient> others;
     for (int i = 0; i < 4; ++i) others.emplace_back(wanted.address).begin_request(1u << 20);
     EXPECT_TRUE(first.is_closed(10s));
-    EXPECT_FALSE(others.back().is_closed(20ms));
+    EXPECT_TRUE(std::any_of(others.begin(), others.end(),
+                            [](SqlClient& other) { return !other.is_closed(20ms); }));
     EXPECT_TRUE(idle.execute("INSERT INTO t VALUES (1)"));
 }
 
