@@ -286,6 +286,8 @@ bool Conversation::take_request() {
         if (input_ended_) end();
         return false;
     }
+    // What is ready need not wait for a request that may take long.
+    if (output_.size() > 0 && changed_) changed_();
     if (interrupt_answered_) {
         interrupt_answered_ = false;
     } else {
