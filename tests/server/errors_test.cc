@@ -1,9 +1,7 @@
 // What an operator sees when a node cannot start: one line that says what is wrong and what to do,
 // and the exit status that quorlited's documentation gives.
 #include <gtest/gtest.h>
-#include <netinet/in.h>
 #include <sys/mount.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,8 +14,12 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/ports.h"
+
 namespace quorlite {
 namespace {
+
+using test::free_address;
 
 namespace fs = std::filesystem;
 using Arguments = std::vector<std::string>;
@@ -80,19 +82,6 @@ private:
     int output_ = -1;
     std::string seen_;
 };
-
-// A port that is free for now.
-std::string free_address() {
-    const int probe = ::socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in name{};
-    name.sin_family = AF_INET;
-    name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof name;
-    if (::bind(probe, reinterpret_cast<sockaddr*>(&name), size) != 0) std::abort();
-    ::getsockname(probe, reinterpret_cast<sockaddr*>(&name), &size);
-    ::close(probe);
-    return "127.0.0.1:" + std::to_string(ntohs(name.sin_port));
-}
 
 class ErrorsTest : public testing::Test {
 protected:

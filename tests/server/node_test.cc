@@ -16,10 +16,13 @@
 #include <thread>
 #include <vector>
 
+#include "tests/support/ports.h"
 #include "wire/client.h"
 
 namespace quorlite {
 namespace {
+
+using test::free_address;
 
 namespace fs = std::filesystem;
 using namespace std::chrono_literals;
@@ -106,18 +109,6 @@ private:
     Bytes output_;
     wire::MessageReader reader_{64u << 20};
 };
-
-std::string free_address() {
-    const int probe = ::socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in name{};
-    name.sin_family = AF_INET;
-    name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof name;
-    if (::bind(probe, reinterpret_cast<sockaddr*>(&name), size) != 0) std::abort();
-    ::getsockname(probe, reinterpret_cast<sockaddr*>(&name), &size);
-    ::close(probe);
-    return "127.0.0.1:" + std::to_string(ntohs(name.sin_port));
-}
 
 class NodeTest : public testing::Test {
 protected:
