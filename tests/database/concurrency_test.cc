@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "engine/database/base_file.h"
 #include "engine/disk/log.h"
 #include "tests/database/support.h"
 
@@ -205,6 +206,25 @@ TEST(Concurrency, ReadsAtThePrefixBesideTheLoop) {
         if (random.below(100) == 0) node.flush();
     }
     EXPECT_GT(at_the_prefix, 0);
+}
+
+TEST(Concurrency, ABaseFileIsReadWhileItIsWritten) {
+    RealNode real;
+    auto file = create_base_file(*(*real).real_disk, 99);
+    ASSERT_OK(file);
+    constexpr std::size_t kBytes = 64 * kPageSize;
+    ASSERT_OK((*file)->write(0, Bytes(kBytes)));
+    std::atomic<bool> done = false;
+    std::thread reader([&] {
+        Bytes bytes(kBytes);
+        while (!done) EXPECT_OK((*file)->read(0, bytes));
+    });
+    for (int i = 1; i < 2000; ++i) {
+        ASSERT_OK((*file)->write(0, Bytes(kBytes, static_cast<std::uint8_t>(i))));
+        if (i % 100 == 0) ASSERT_OK((*file)->sync());
+    }
+    done = true;
+    reader.join();
 }
 
 TEST(Concurrency, LeadershipIsLostUnderRunningStatements) {
