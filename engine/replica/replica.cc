@@ -207,7 +207,8 @@ Status Replica::State::open_storage() {
 
     const raft::Options raft_options{.self = identity.id,
                                      .election_timeout = options.election_timeout,
-                                     .heartbeat = options.heartbeat};
+                                     .heartbeat = options.heartbeat,
+                                     .append_bytes_max = options.append_bytes_max};
     raft::Restored restored = restore(std::move(recovered));
     if (Status whole = check_term(restored); !whole.ok()) return whole;
     core = std::make_unique<raft::Core>(raft_options, std::move(restored), seams.random, now());
