@@ -31,7 +31,7 @@
 namespace quorlite::sim {
 
 std::span<const Layer> layers() {
-    static constexpr Layer kLayers[] = {{"core", run_core, 2000}, {"node", run_node, 300}};
+    static constexpr Layer kLayers[] = {{"core", run_core, 2000}, {"node", run_node, 2000}};
     return kLayers;
 }
 
