@@ -17,20 +17,7 @@ import (
 
 // Three nodes of Debian's dqlite 1.11, joined by our client, used by our driver.
 func TestAgainstDqlite(t *testing.T) {
-	program := nodes.Program(t, "DQLITE_NODE")
-	cluster := &nodes.Cluster{}
-	for id := uint64(1); id <= 3; id++ {
-		node := nodes.New(t, program, id)
-		cluster.Nodes = append(cluster.Nodes, node)
-		node.Start(t)
-	}
-	known := client.NewCluster(client.NewListStore(cluster.Nodes[0].Address), client.Config{})
-	for _, node := range cluster.Nodes[1:] {
-		info := client.NodeInfo{ID: node.ID, Address: node.Address, Role: client.Voter}
-		nodes.Eventually(t, "a node is added", func() error {
-			return known.Add(within(t), info)
-		})
-	}
+	cluster := nodes.StartDqlite(t)
 	administer(t, cluster)
 	db := open(t, cluster, "compat.db")
 	mustExec(t, db, "CREATE TABLE t (n INTEGER PRIMARY KEY, v)")
