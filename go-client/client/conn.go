@@ -46,6 +46,7 @@ func (e *BrokenError) Unwrap() error { return e.Err }
 // A Conn is not safe for use by several goroutines at a time.
 type Conn struct {
 	nc      net.Conn
+	socket  socket
 	address string
 	out     []byte
 	in      []byte // read and not taken: in[from:to]
@@ -64,7 +65,7 @@ func Dial(ctx context.Context, dial DialFunc, address string) (*Conn, error) {
 	if err != nil {
 		return nil, &BrokenError{Err: err, TimedOut: isTimeout(err)}
 	}
-	c := &Conn{nc: nc, address: address, in: make([]byte, bufferBytes)}
+	c := &Conn{nc: nc, socket: socketOf(nc), address: address, in: make([]byte, bufferBytes)}
 	c.out = wire.AppendHandshake(make([]byte, 0, bufferBytes), wire.Version)
 	return c, nil
 }
@@ -74,6 +75,10 @@ func (c *Conn) Address() string { return c.address }
 
 // Close closes the connection. An open transaction is rolled back by the server.
 func (c *Conn) Close() error { return c.nc.Close() }
+
+// Healthy looks, without waiting, whether a request may be sent: whether nothing is left of the last
+// exchange, and the node has not closed the connection meanwhile.
+func (c *Conn) Healthy() bool { return c.from == c.to && !c.socket.closed() }
 
 // Begin starts an exchange that is to be over by the deadline, and that ends early, with a
 // BrokenError that TimedOut, if the context does.
