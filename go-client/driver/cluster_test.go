@@ -5,7 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"os"
 	"reflect"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -437,7 +439,8 @@ func TestKillTheLeader(t *testing.T) {
 			load.run(t, w)
 		}(w)
 	}
-	for kills := 0; kills < 3; kills++ {
+	kills := 0
+	for end := failoverEnd(t); kills < 3 || time.Now().Before(end); kills++ {
 		load.progress(t)
 		leader := cluster.Leader(t)
 		leader.Kill(t)
@@ -447,6 +450,20 @@ func TestKillTheLeader(t *testing.T) {
 	load.stop.Store(true)
 	done.Wait()
 	load.check(t)
+	t.Logf("%d leaders were killed", kills)
+}
+
+// failoverEnd: three kills are not enough if $QUORLITE_FAILOVER_SECONDS asks for more.
+func failoverEnd(t *testing.T) time.Time {
+	text := os.Getenv("QUORLITE_FAILOVER_SECONDS")
+	if text == "" {
+		return time.Time{}
+	}
+	seconds, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal("QUORLITE_FAILOVER_SECONDS:", err)
+	}
+	return time.Now().Add(time.Duration(seconds) * time.Second)
 }
 
 type load struct {
