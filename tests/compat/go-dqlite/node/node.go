@@ -2,7 +2,8 @@
 // tests of its driver and client use to run a node: here a process of the program that $QUORLITED names.
 //
 // Node 1 begins a cluster when it starts for the first time. Any other node waits until a client has
-// added it, as dqlite's nodes do, and only then runs.
+// added it, as dqlite's nodes do, and only then runs. A node that is closed is killed: dqlite's do not
+// hand their leadership over, ours would.
 package dqlite
 
 import (
@@ -12,7 +13,6 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
-	"syscall"
 	"time"
 
 	"github.com/canonical/go-dqlite/v3/client"
@@ -110,8 +110,8 @@ func (n *Node) added(ctx context.Context, cluster string) bool {
 	return false
 }
 
-// ready waits until the node answers; one that is alone until it leads.
-func (n *Node) ready(alone bool) error {
+// ready waits until the node answers, or until it leads.
+func (n *Node) ready(leads bool) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	for ; ctx.Err() == nil; time.Sleep(pollInterval) {
@@ -121,24 +121,31 @@ func (n *Node) ready(alone bool) error {
 		}
 		leader, err := direct.Leader(ctx)
 		direct.Close()
-		if err == nil && (!alone || leader != nil && leader.ID == n.id) {
+		if err == nil && (!leads || leader != nil && leader.ID == n.id) {
 			return nil
 		}
 	}
 	return fmt.Errorf("node %d is not ready after %v", n.id, patience)
 }
 
-// Close stops the node in an orderly way.
+// Close ends the node.
 func (n *Node) Close() error {
 	n.stop()
 	<-n.waited
 	if n.process == nil {
 		return nil
 	}
-	if err := n.process.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := n.process.Process.Kill(); err != nil {
 		return err
 	}
-	return n.process.Wait()
+	_ = n.process.Wait() // that it was killed
+	return nil
+}
+
+// AwaitLeader waits until the node leads. The test of TRANSFER asks a moment too early: our nodes say
+// that they lead once they serve.
+func (n *Node) AwaitLeader() {
+	_ = n.ready(true) // the test finds out
 }
 
 // What the tests of dqlite's own files on disk use. They are skipped, but compiled.
