@@ -102,7 +102,8 @@ func (c *Cluster) Connect(ctx context.Context, deadline time.Time) (*Conn, error
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	backoff := c.Backoff()
-	story := "the list of nodes is empty"
+	const nothing = "the list of nodes is empty"
+	story := nothing
 	if c.directory.empty() {
 		c.loadStore(ctx)
 	}
@@ -112,7 +113,8 @@ func (c *Cluster) Connect(ctx context.Context, deadline time.Time) (*Conn, error
 			c.Refresh(ctx, conn)
 			return conn, nil
 		}
-		if said != "" {
+		// What the nodes say once the time is over is no reason for anything.
+		if said != "" && (story == nothing || ctx.Err() == nil) {
 			story = said
 		}
 		if err := Sleep(ctx, backoff.Next(rand.Int63())); err != nil {

@@ -54,9 +54,10 @@ type Conn struct {
 	to      int
 	sent    bool // everything appended since Begin has left
 
-	mu       sync.Mutex // of `exchange`, which the context's watcher compares
-	exchange uint64
 	unwatch  func()
+	mu       sync.Mutex // of what follows, which the context's watcher shares
+	exchange uint64
+	ended    bool // the context of this exchange has ended
 }
 
 // Dial connects to a node and greets it.
@@ -90,14 +91,25 @@ func (c *Conn) Begin(ctx context.Context, deadline time.Time) {
 	}
 	c.mu.Lock()
 	mine := c.exchange
+	c.ended = false
 	c.mu.Unlock()
 	c.unwatch = afterFunc(ctx, func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if c.exchange == mine {
+			c.ended = true
 			_ = c.nc.SetDeadline(time.Unix(1, 0))
 		}
 	})
+}
+
+// extend gives the exchange more time, unless its context has ended.
+func (c *Conn) extend(deadline time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.ended {
+		_ = c.nc.SetDeadline(deadline) // as in Begin
+	}
 }
 
 // Resume is Begin for an answer of which a part was received in an exchange before.
@@ -184,13 +196,18 @@ func (c *Conn) fill(size int) error {
 		n, err := c.nc.Read(c.in[c.to:])
 		c.to += n
 		if err != nil && c.to-c.from < size {
-			if errors.Is(err, io.EOF) {
-				err = fmt.Errorf("the node closed the connection: %w", io.ErrUnexpectedEOF)
-			}
-			return &BrokenError{Sent: c.sent, TimedOut: isTimeout(err), Err: err}
+			return c.broken(err)
 		}
 	}
 	return nil
+}
+
+// broken is what reading failed with.
+func (c *Conn) broken(err error) error {
+	if errors.Is(err, io.EOF) {
+		err = fmt.Errorf("the node closed the connection: %w", io.ErrUnexpectedEOF)
+	}
+	return &BrokenError{Sent: c.sent, TimedOut: isTimeout(err), Err: err}
 }
 
 // makeRoom leaves room behind what was read, for some or all of the `size` bytes that are wanted.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -70,7 +71,7 @@ func TestAgainstThreeNodes(t *testing.T) {
 		"streaming": testStreaming, "cancel": testCancel, "transactions": testTransactions,
 		"read only": testReadOnly, "errors": testErrors, "rows held": testRowsHeld,
 		"column types": testColumnTypes, "lost transaction": testLostTransaction,
-		"run": testRunTx, "left open": testLeftOpen,
+		"run": testRunTx, "left open": testLeftOpen, "immediate": testImmediate, "memory": testMemory,
 	} {
 		run := run
 		t.Run(name, func(t *testing.T) {
@@ -242,6 +243,57 @@ func testTransactions(t *testing.T, db *sql.DB) {
 	}
 	if _, err := db.BeginTx(within(t), &sql.TxOptions{Isolation: 99}); err == nil {
 		t.Error("isolation level 99 was accepted")
+	}
+}
+
+// Serializable takes the write lock at the begin, the default with the first write.
+func testImmediate(t *testing.T, db *sql.DB) {
+	for level, locked := range map[sql.IsolationLevel]bool{sql.LevelDefault: false,
+		sql.LevelSnapshot: false, sql.LevelSerializable: true, sql.LevelLinearizable: true} {
+		tx, err := db.BeginTx(within(t), &sql.TxOptions{Isolation: level})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
+		_, err = db.ExecContext(ctx, "INSERT INTO t(v) VALUES (1)")
+		cancel()
+		if (err != nil) != locked {
+			t.Errorf("beside a transaction of isolation %v: %v", level, err)
+		}
+		if err := tx.Rollback(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// A result far larger than what the client holds of it.
+func testMemory(t *testing.T, db *sql.DB) {
+	const rows, rowBytes, heldMax = 100000, 1000, 16 << 20
+	heap := func() int64 {
+		var memory runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&memory)
+		return int64(memory.HeapAlloc)
+	}
+	found, err := db.Query("WITH RECURSIVE g(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM g WHERE n < ?) "+
+		"SELECT zeroblob(?) FROM g", rows, rowBytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer found.Close()
+	before := heap()
+	count := 0
+	for ; found.Next(); count++ {
+		var value sql.RawBytes
+		if err := found.Scan(&value); err != nil || len(value) != rowBytes {
+			t.Fatalf("row %d: %d bytes, %v", count, len(value), err)
+		}
+		if count%(rows/10) == 0 && heap() > before+heldMax {
+			t.Fatalf("after %d rows %d bytes are held", count, heap()-before)
+		}
+	}
+	if found.Err() != nil || count != rows {
+		t.Errorf("%d rows, %v", count, found.Err())
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -125,14 +126,15 @@ func dump(t *testing.T, node *nodes.Node, name, table string) {
 	defer direct.Close()
 	dir := t.TempDir()
 	nodes.Eventually(t, "a sound dump", func() error {
-		files, err := direct.Dump(context.Background(), name)
-		if err != nil {
-			return err
-		}
-		for _, file := range files {
-			if err := os.WriteFile(filepath.Join(dir, file.Name), file.Data, 0o600); err != nil {
+		err := direct.Dump(context.Background(), name, func(file string, _ int64, data io.Reader) error {
+			content, err := io.ReadAll(data)
+			if err != nil {
 				return err
 			}
+			return os.WriteFile(filepath.Join(dir, file), content, 0o600)
+		})
+		if err != nil {
+			return err
 		}
 		check := exec.Command("sqlite3", filepath.Join(dir, name),
 			"PRAGMA integrity_check; SELECT count(*) >= 0 FROM "+table)
