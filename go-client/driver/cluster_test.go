@@ -275,13 +275,13 @@ func testMemory(t *testing.T, db *sql.DB) {
 		runtime.ReadMemStats(&memory)
 		return int64(memory.HeapAlloc)
 	}
+	before := heap()
 	found, err := db.Query("WITH RECURSIVE g(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM g WHERE n < ?) "+
 		"SELECT zeroblob(?) FROM g", rows, rowBytes)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer found.Close()
-	before := heap()
 	count := 0
 	for ; found.Next(); count++ {
 		var value sql.RawBytes
