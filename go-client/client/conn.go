@@ -91,7 +91,6 @@ func (c *Conn) Begin(ctx context.Context, deadline time.Time) {
 	}
 	c.mu.Lock()
 	mine := c.exchange
-	c.ended = false
 	c.mu.Unlock()
 	c.unwatch = afterFunc(ctx, func() {
 		c.mu.Lock()
@@ -127,6 +126,7 @@ func (c *Conn) End() {
 	c.unwatch = nil
 	c.mu.Lock()
 	c.exchange++
+	c.ended = false
 	c.mu.Unlock()
 }
 

@@ -202,21 +202,26 @@ func testCancel(t *testing.T, db *sql.DB) {
 	const endless = "WITH RECURSIVE g(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM g) "
 	for _, query := range []string{endless + "SELECT count(*) FROM g",
 		"INSERT INTO t(v) " + endless + "SELECT count(*) FROM g", endless + "SELECT n FROM g"} {
-		ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
-		found, err := conn.QueryContext(ctx, query)
-		for err == nil && found.Next() {
+		for _, want := range []error{context.DeadlineExceeded, context.Canceled} {
+			ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+			if want == context.Canceled {
+				ctx, cancel = context.WithCancel(context.Background())
+				time.AfterFunc(100*time.Millisecond, cancel)
+			}
+			found, err := conn.QueryContext(ctx, query)
+			for err == nil && found.Next() {
+			}
+			if err == nil {
+				err = found.Err()
+				found.Close()
+			}
+			cancel()
+			inDoubt := quorlite.VerdictOf(err) == quorlite.InDoubt
+			if !errors.Is(err, want) || inDoubt && !strings.HasSuffix(query, "SELECT n FROM g") {
+				t.Errorf("%.40s: %v instead of %v", query, err, want)
+			}
+			mustExec(t, conn, "INSERT INTO mine VALUES (1)")
 		}
-		if err == nil {
-			err = found.Err()
-			found.Close()
-		}
-		cancel()
-		if !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("%.40s: %v", query, err)
-		} else if quorlite.VerdictOf(err) == quorlite.InDoubt && !strings.HasSuffix(query, "SELECT n FROM g") {
-			t.Errorf("%.40s: %v", query, err)
-		}
-		mustExec(t, conn, "INSERT INTO mine VALUES (1)")
 	}
 	found, err := conn.QueryContext(within(t), numbers, 1000000)
 	if err != nil || !found.Next() || found.Close() != nil {

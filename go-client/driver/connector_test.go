@@ -37,7 +37,7 @@ func TestDSN(t *testing.T) {
 	}
 	for _, bad := range []string{"", "a:1", "quorlite://a:1", "quorlite:///db", "a:1/db?timeout=x",
 		"a:1/db?what=1", "a:1/db?txlock=x", "a:1/db?store=f", "a:x/db?dns=true", "a:1/%zz",
-		"a:1/db?tls=true&tls_ca=/does/not/exist"} {
+		"a:1/db?tls=true&tls_ca=/does/not/exist", "a:1/db?tls_ca=f", "a:1,b:1/db?dns=true"} {
 		if _, _, _, err := driver.ParseDSN(bad); err == nil {
 			t.Errorf("%q was accepted", bad)
 		}

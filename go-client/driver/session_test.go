@@ -77,6 +77,26 @@ func TestConnectionClosedWhileIdle(t *testing.T) {
 	}
 }
 
+// A context that ends while the list of nodes is read leaves nothing behind that the next statement
+// would take for its answer.
+func TestRefreshIsCancelled(t *testing.T) {
+	server := fake.New(0, 0)
+	db := openTCP(t, server, driver.Config{Config: client.Config{RefreshInterval: time.Nanosecond}})
+	mustExec(t, db, "UPDATE x")
+	release := server.HoldMembers()
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := db.ExecContext(ctx, "INSERT row"); quorlite.VerdictOf(err) != quorlite.NotCommitted {
+		t.Errorf("in the middle of it: %v", err)
+	}
+	release()
+	time.Sleep(10 * time.Millisecond) // for the late answer
+	mustExec(t, db, "INSERT row")
+	if n := server.Applied("row"); n != 1 {
+		t.Errorf("%d rows", n)
+	}
+}
+
 // A node that does not answer is not waited for beyond the deadline, whatever it was asked.
 func TestDeadlines(t *testing.T) {
 	const patience, muchLater = 100 * time.Millisecond, 5 * time.Second

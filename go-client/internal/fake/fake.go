@@ -32,6 +32,7 @@ type Server struct {
 	failAt  int // 0: none
 	failure int
 	silence string // the statement that is never answered, nor anything after it
+	held    chan struct{}
 	asked   []wire.Request
 	open    []net.Conn
 }
@@ -68,6 +69,15 @@ func (s *Server) Silence(sql string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.silence = sql
+}
+
+// HoldMembers lets whoever asks for the members wait for the answer until it is released.
+func (s *Server) HoldMembers() (release func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	held := make(chan struct{})
+	s.held = held
+	return func() { close(held) }
 }
 
 // Asked is what all clients have asked since the last call.
@@ -199,6 +209,12 @@ func (s *session) answer(request wire.Request) []wire.Response {
 	case wire.Leader:
 		return []wire.Response{wire.Server{ID: 1, Address: s.server.Name}}
 	case wire.Cluster:
+		s.server.mu.Lock()
+		held := s.server.held
+		s.server.mu.Unlock()
+		if held != nil {
+			<-held
+		}
 		return []wire.Response{wire.Servers{Format: 1, Nodes: []wire.Node{{ID: 1, Address: s.server.Name}}}}
 	case wire.Open:
 		return []wire.Response{wire.DB{}}
