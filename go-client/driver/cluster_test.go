@@ -208,6 +208,7 @@ func testCancel(t *testing.T, db *sql.DB) {
 				ctx, cancel = context.WithCancel(context.Background())
 				time.AfterFunc(100*time.Millisecond, cancel)
 			}
+			began := time.Now()
 			found, err := conn.QueryContext(ctx, query)
 			for err == nil && found.Next() {
 			}
@@ -219,6 +220,9 @@ func testCancel(t *testing.T, db *sql.DB) {
 			inDoubt := quorlite.VerdictOf(err) == quorlite.InDoubt
 			if !errors.Is(err, want) || inDoubt && !strings.HasSuffix(query, "SELECT n FROM g") {
 				t.Errorf("%.40s: %v instead of %v", query, err, want)
+			}
+			if took := time.Since(began); took > nodes.Patience/3 { // before the timeout of the client
+				t.Errorf("%.40s: waited for for %v", query, took)
 			}
 			mustExec(t, conn, "INSERT INTO mine VALUES (1)")
 		}
