@@ -7,27 +7,35 @@ import (
 	"syscall"
 )
 
-// Healthy looks, without waiting, whether the node has closed the connection meanwhile. A connection
-// that cannot be looked at counts as healthy.
-func (c *Conn) Healthy() bool {
-	nc := c.nc
+// socket is what lies under a connection. It is made once: it is looked at before every use.
+type socket struct {
+	raw syscall.RawConn // nil if there is none
+}
+
+func socketOf(nc net.Conn) socket {
 	if wrapped, ok := nc.(interface{ NetConn() net.Conn }); ok { // TLS
 		nc = wrapped.NetConn()
 	}
-	socket, ok := nc.(syscall.Conn)
-	if !ok {
-		return c.from == c.to
+	if known, ok := nc.(syscall.Conn); ok {
+		if raw, err := known.SyscallConn(); err == nil { // else it is closed, as using it will show
+			return socket{raw}
+		}
 	}
-	raw, err := socket.SyscallConn()
-	if err != nil {
+	return socket{}
+}
+
+// closed looks, without waiting, whether the node has closed the connection. What cannot be looked at
+// counts as open.
+func (s *socket) closed() bool {
+	if s.raw == nil {
 		return false
 	}
-	open := true
-	err = raw.Control(func(descriptor uintptr) {
+	closed := false
+	err := s.raw.Control(func(descriptor uintptr) {
 		var peeked [1]byte
 		n, _, err := syscall.Recvfrom(int(descriptor), peeked[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 		again := err == syscall.EAGAIN || err == syscall.EWOULDBLOCK || err == syscall.EINTR
-		open = again || err == nil && n > 0
+		closed = !again && (err != nil || n == 0)
 	})
-	return err == nil && open && c.from == c.to
+	return err != nil || closed
 }

@@ -321,11 +321,11 @@ func (c *conn) exec(ctx context.Context, t *text, arguments []driver.NamedValue)
 		answer, err = c.execOnce(ctx, deadline, t, values)
 		return err
 	})
-	var failure *quorlite.Error
-	if errors.As(err, &failure) && failure.Kind == quorlite.SQL && t.yieldsRows() {
-		return c.execRows(ctx, t, values) // a PRAGMA that answers with what it was set to
-	}
 	if err != nil {
+		var failure *quorlite.Error
+		if errors.As(err, &failure) && failure.Kind == quorlite.SQL && t.yieldsRows() {
+			return c.execRows(ctx, t, values) // a PRAGMA that answers with what it was set to
+		}
 		return nil, err
 	}
 	c.tx.follow(t)
