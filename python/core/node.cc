@@ -2,12 +2,20 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
+#include <chrono>
+
 #include "core/connection.h"
 #include "core/errors.h"
 #include "quorlite/node.h"
 
 namespace quorlite::python {
 namespace {
+
+using std::chrono::milliseconds;
+
+// How long signals may wait.
+constexpr milliseconds kStep{100};
 
 NodeLogLevel log_level(const std::string& name) {
     if (name == "debug") return NodeLogLevel::kDebug;
@@ -16,6 +24,34 @@ NodeLogLevel log_level(const std::string& name) {
     if (name == "error") return NodeLogLevel::kError;
     if (name == "off") return NodeLogLevel::kOff;
     throw_misuse("a log level is debug, info, warning, error or off, not " + name);
+}
+
+// Seconds by the names of NodeOptions.
+void set_times(NodeOptions& options, const py::dict& times) {
+    const std::pair<const char*, milliseconds*> known[] = {
+        {"election_timeout", &options.election_timeout},
+        {"heartbeat", &options.heartbeat},
+        {"busy_timeout", &options.busy_timeout},
+        {"write_timeout", &options.write_timeout},
+        {"join_timeout", &options.join_timeout},
+    };
+    for (const auto& [name, time] : known) {
+        if (times.contains(name)) *time = milliseconds_of(py::cast<double>(times[name]));
+    }
+}
+
+void set_sizes(NodeOptions& options, const py::dict& sizes) {
+    const std::pair<const char*, std::size_t*> known[] = {
+        {"connections_max", &options.connections_max},
+        {"page_cache_bytes", &options.page_cache_bytes},
+        {"page_caches_bytes", &options.page_caches_bytes},
+        {"memory_bytes_max", &options.memory_bytes_max},
+        {"temporary_bytes_max", &options.temporary_bytes_max},
+        {"transaction_bytes_max", &options.transaction_bytes_max},
+    };
+    for (const auto& [name, size] : known) {
+        if (sizes.contains(name)) *size = py::cast<std::size_t>(sizes[name]);
+    }
 }
 
 class EmbeddedNode {
@@ -37,11 +73,24 @@ public:
         node_.reset();
     }
 
+    // In small steps, between which Python handles signals.
     void wait_ready(double seconds) {
+        using std::chrono::steady_clock;
         Node& node = running();
-        const py::gil_scoped_release released;
-        const auto patience = std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
-        if (auto failed = node.wait_ready(patience)) throw NodeFailure(*failed);
+        const auto until = steady_clock::now() + milliseconds_of(seconds);
+        while (true) {
+            std::optional<NodeError> failed;
+            {
+                const py::gil_scoped_release released;
+                failed = node.wait_ready(std::min(kStep, std::chrono::ceil<milliseconds>(
+                                                             until - steady_clock::now())));
+            }
+            if (!failed) return;
+            if (failed->kind != NodeError::Kind::kTimeout || steady_clock::now() >= until) {
+                throw NodeFailure(*failed);
+            }
+            if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+        }
     }
 
     bool handover() {
@@ -89,17 +138,22 @@ private:
 
 void define_node(py::module_& module) {
     py::class_<EmbeddedNode, std::shared_ptr<EmbeddedNode>>(module, "Node")
-        .def(py::init([](std::string directory, std::string address, std::vector<std::string> join,
-                         const std::string& level) {
+        .def(py::init([](std::string directory, std::string address, std::string listen,
+                         std::vector<std::string> join, std::uint64_t id, const py::dict& times,
+                         const py::dict& sizes, const std::string& level) {
                  NodeOptions options;
                  options.directory = std::move(directory);
                  options.address = std::move(address);
+                 options.listen = std::move(listen);
                  options.join = std::move(join);
+                 options.id = id;
                  options.log_level = log_level(level);
+                 set_times(options, times);
+                 set_sizes(options, sizes);
                  return std::make_shared<EmbeddedNode>(std::move(options));
              }),
-             py::arg("directory"), py::arg("address") = "",
-             py::arg("join") = std::vector<std::string>(), py::arg("log_level") = "warning")
+             py::arg("directory"), py::arg("address"), py::arg("listen"), py::arg("join"),
+             py::arg("id"), py::arg("times"), py::arg("sizes"), py::arg("log_level"))
         .def("wait_ready", &EmbeddedNode::wait_ready, py::arg("timeout"))
         .def("handover", &EmbeddedNode::handover)
         .def("status", &EmbeddedNode::status)

@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "core/errors.h"
+#include "drivers/core/sql.h"
 
 namespace quorlite::python {
 namespace {
@@ -26,13 +27,6 @@ argument integer(py::handle value) {
     return argument(static_cast<std::int64_t>(number));
 }
 
-std::string_view utf8(py::handle value) {
-    Py_ssize_t size = 0;
-    const char* const text = PyUnicode_AsUTF8AndSize(value.ptr(), &size);
-    if (text == nullptr) throw py::error_already_set();
-    return {text, static_cast<std::size_t>(size)};
-}
-
 py::object owned(PyObject* made) {
     if (made == nullptr) throw py::error_already_set();
     return py::reinterpret_steal<py::object>(made);
@@ -40,16 +34,27 @@ py::object owned(PyObject* made) {
 
 }  // namespace
 
+std::string_view text_of(py::handle text) {
+    if (!PyUnicode_Check(text.ptr())) {
+        throw py::type_error("a text of SQL is a str, not " +
+                             std::string(Py_TYPE(text.ptr())->tp_name));
+    }
+    Py_ssize_t size = 0;
+    const char* const bytes = PyUnicode_AsUTF8AndSize(text.ptr(), &size);
+    if (bytes == nullptr) throw py::error_already_set();
+    return {bytes, static_cast<std::size_t>(size)};
+}
+
 // ---- Parameters ----
 
-Parameters::Parameters(py::handle bound) {
+Parameters::Parameters(std::string_view sql, py::handle bound) {
     if (bound.is_none()) return;
     try {
         if (PyTuple_Check(bound.ptr()) || PyList_Check(bound.ptr())) {
             add_sequence(bound);
         } else if (PyDict_Check(bound.ptr()) ||
                    (PyMapping_Check(bound.ptr()) && py::hasattr(bound, "keys"))) {
-            add_mapping(bound);
+            add_mapping(sql, bound);
         } else if (PySequence_Check(bound.ptr()) && !PyUnicode_Check(bound.ptr())) {
             add_sequence(bound);
         } else {
@@ -83,24 +88,33 @@ void Parameters::add_sequence(py::handle bound) {
     kept_.push_back(values);
 }
 
-void Parameters::add_mapping(py::handle bound) {
-    const py::object items = owned(PyMapping_Items(bound.ptr()));
-    const py::object list = owned(PySequence_Tuple(items.ptr()));
-    for (const py::handle item : py::reinterpret_borrow<py::tuple>(list)) {
-        const auto pair = py::cast<py::tuple>(item);
-        if (pair.size() != 2) throw_misuse("the items of a mapping are no pairs");
-        const py::object name = pair[0];
-        if (!PyUnicode_Check(name.ptr())) throw_misuse("the names of parameters are str");
-        arguments_.push_back(named(utf8(name), convert(py::object(pair[1]), false)));
+void Parameters::add_mapping(std::string_view sql, py::handle bound) {
+    for (const auto& [name, number] : core::analyse(sql).names) {
+        const std::string_view bare = name.substr(1);
+        const py::str key(bare.data(), bare.size());
+        const py::object value =
+            py::reinterpret_steal<py::object>(PyObject_GetItem(bound.ptr(), key.ptr()));
+        if (!value) {
+            if (PyErr_ExceptionMatches(PyExc_LookupError) == 0) throw py::error_already_set();
+            PyErr_Clear();
+            throw_misuse("there is no value for the parameter " + std::string(name));
+        }
+        arguments_.push_back(named(bare, convert(value, false)));
+        kept_.push_back(value);
     }
-    kept_.push_back(list);
+}
+
+std::size_t Parameters::bytes() const {
+    std::size_t sum = 0;
+    for (const argument& each : arguments_) sum += each.view().text().size();
+    return sum;
 }
 
 argument Parameters::convert(py::handle value, bool adapted) {
     PyObject* const object = value.ptr();
     if (object == Py_None) return {};
     if (PyLong_CheckExact(object)) return integer(value);
-    if (PyUnicode_CheckExact(object)) return argument(utf8(value));
+    if (PyUnicode_CheckExact(object)) return argument(text_of(value));
     if (PyFloat_CheckExact(object)) return argument(PyFloat_AS_DOUBLE(object));
     if (PyBool_Check(object)) return argument(object == Py_True);
     if (PyBytes_CheckExact(object)) {
@@ -113,7 +127,7 @@ argument Parameters::convert(py::handle value, bool adapted) {
         return convert(plain, true);
     }
     if (PyLong_Check(object)) return integer(value);
-    if (PyUnicode_Check(object)) return argument(utf8(value));
+    if (PyUnicode_Check(object)) return argument(text_of(value));
     if (PyFloat_Check(object)) return argument(PyFloat_AS_DOUBLE(object));
     if (PyObject_CheckBuffer(object)) return borrow_buffer(value);
     throw_misuse("no value of SQL can be made of a " + std::string(Py_TYPE(object)->tp_name) +

@@ -22,18 +22,21 @@ namespace py = pybind11;
 // arguments borrow from; a value that SQL does not have goes through quorlite's adapters.
 class Parameters {
 public:
-    explicit Parameters(py::handle bound);
+    // The text says which names there are: a mapping may hold more.
+    Parameters(std::string_view sql, py::handle bound);
     ~Parameters();
     Parameters(const Parameters&) = delete;
     Parameters& operator=(const Parameters&) = delete;
 
     arguments view() const { return arguments_; }
+    // Of texts and blobs.
+    std::size_t bytes() const;
 
 private:
     argument convert(py::handle value, bool adapted);
     argument borrow_buffer(py::handle value);
     void add_sequence(py::handle bound);
-    void add_mapping(py::handle bound);
+    void add_mapping(std::string_view sql, py::handle bound);
     void release();
 
     std::vector<py::object> kept_;
@@ -76,6 +79,8 @@ private:
     std::string text_;
 };
 
+// A str's text, which lives as long as that does. A TypeError if it is none.
+std::string_view text_of(py::handle text);
 // A tuple of str.
 py::tuple column_names(const rows& from);
 

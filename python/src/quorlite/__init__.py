@@ -28,7 +28,7 @@ from quorlite._adapt import (
     register_adapter,
     register_converter,
 )
-from quorlite._cluster import Cluster, connect
+from quorlite._cluster import Cluster, NodeHealth, NodeInfo, connect
 from quorlite._connection import LEGACY_TRANSACTION_CONTROL, Connection, Cursor
 from quorlite._errors import (
     DatabaseError,
@@ -45,6 +45,7 @@ from quorlite._errors import (
     Warning,
 )
 from quorlite._node import Node, NodeStatus
+from quorlite._pool import Pool, PoolUsage, run
 from quorlite._row import Row
 
 __version__ = "0.1.0"
@@ -78,9 +79,13 @@ __all__ = [
     "InternalError",
     "Node",
     "NodeError",
+    "NodeHealth",
+    "NodeInfo",
     "NodeStatus",
     "NotSupportedError",
     "OperationalError",
+    "Pool",
+    "PoolUsage",
     "PrepareProtocol",
     "ProgrammingError",
     "Row",
@@ -94,5 +99,6 @@ __all__ = [
     "paramstyle",
     "register_adapter",
     "register_converter",
+    "run",
     "threadsafety",
 ]

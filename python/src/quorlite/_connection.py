@@ -11,14 +11,18 @@ never by themselves, and each statement is a transaction; with ``autocommit`` as
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Callable, Optional, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union
 
 from quorlite import _core
 from quorlite._adapt import PARSE_COLNAMES, PARSE_DECLTYPES, converter_of, parse_time
+from quorlite._copy import import_file, iterdump
 from quorlite._errors import (
     DatabaseError,
     DataError,
@@ -31,6 +35,9 @@ from quorlite._errors import (
     ProgrammingError,
     Warning,
 )
+
+if TYPE_CHECKING:
+    from quorlite._cluster import Cluster
 
 #: The value of `autocommit` that leaves transactions to `isolation_level`.
 LEGACY_TRANSACTION_CONTROL = -1
@@ -47,6 +54,27 @@ _DML = {"INSERT", "UPDATE", "DELETE", "REPLACE"}
 _OF_TRANSACTIONS = {"BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"}
 _MAIN_VERB = re.compile(r"\b(INSERT|UPDATE|DELETE|REPLACE|SELECT|VALUES)\b", re.IGNORECASE)
 _PARENTHESES = re.compile(r"\((?:[^()'\"]|'[^']*'|\"[^\"]*\")*\)")
+
+_COMPUTE = "compute it in Python, from the rows or into the parameters"
+_SQL = "statements run on the node, and what it allows is the same for everyone"
+_ELSEWHERE = {
+    "create_function": _COMPUTE,
+    "create_aggregate": _COMPUTE,
+    "create_window_function": _COMPUTE,
+    "create_collation": "sort in Python, or ORDER BY an expression of SQL",
+    "set_authorizer": _SQL,
+    "set_progress_handler": "give the call a timeout, or interrupt() it from another thread",
+    "set_trace_callback": "log the statements where they are executed",
+    "enable_load_extension": _SQL,
+    "load_extension": _SQL,
+    "blobopen": "read and write the value as bytes, with substr() for a part of it",
+    "serialize": "use backup() into a file",
+    "deserialize": "use import_file()",
+    "setlimit": _SQL,
+    "getlimit": _SQL,
+    "setconfig": _SQL,
+    "getconfig": _SQL,
+}
 
 
 @functools.lru_cache(maxsize=1024)
@@ -82,13 +110,24 @@ class Cursor:
 
     # ---- Statements ----
 
-    def execute(self: C, sql: str, parameters: Parameters = ()) -> C:
-        """Executes one statement, with a sequence for `?` or a mapping for `:name`."""
+    def execute(
+        self: C,
+        sql: str,
+        parameters: Parameters = (),
+        *,
+        timeout: Optional[float] = None,
+        idempotent: bool = False,
+    ) -> C:
+        """Executes one statement, with a sequence for `?` or a mapping for `:name`.
+
+        :param timeout: How long it may take in all, in seconds, instead of the cluster's timeout.
+        :param idempotent: Executing it twice does no harm: it is tried again also in doubt.
+        """
         connection = self._usable()
         self._forget()
         word = first_word(sql)
         connection._begin_if_due(word)
-        result = connection._session.execute(sql, parameters)
+        result = connection._session.execute(sql, parameters, timeout, idempotent)
         columns = result.columns
         if columns:
             self.description = tuple((name, None, None, None, None, None, None) for name in columns)
@@ -215,11 +254,15 @@ class Connection:
         self,
         session: _core.Session,
         *,
+        cluster: Cluster,
+        database: str,
         detect_types: int = 0,
         isolation_level: Optional[str] = "IMMEDIATE",
         autocommit: Union[bool, int] = LEGACY_TRANSACTION_CONTROL,
     ) -> None:
         self._session = session
+        self.cluster = cluster
+        self.database = database
         self._detect_types = detect_types
         self._changes = 0
         self._text_factory: Any = str
@@ -236,8 +279,15 @@ class Connection:
         self._check_open()
         return factory(self)
 
-    def execute(self, sql: str, parameters: Parameters = ()) -> Cursor:
-        return Cursor(self).execute(sql, parameters)
+    def execute(
+        self,
+        sql: str,
+        parameters: Parameters = (),
+        *,
+        timeout: Optional[float] = None,
+        idempotent: bool = False,
+    ) -> Cursor:
+        return Cursor(self).execute(sql, parameters, timeout=timeout, idempotent=idempotent)
 
     def executemany(self, sql: str, parameters: Iterable[Parameters]) -> Cursor:
         return Cursor(self).executemany(sql, parameters)
@@ -302,12 +352,13 @@ class Connection:
         try:
             changed, _ = session.execute_many(sql, parameters)
         except BaseException:
-            if session.in_transaction:
-                if inside:
+            # If this fails, the transaction is lost: there is nothing left to be undone.
+            with contextlib.suppress(Error):
+                if not inside:
+                    self.rollback()
+                elif session.in_transaction:
                     session.execute("ROLLBACK TO quorlite_many")
                     session.execute("RELEASE quorlite_many")
-                else:
-                    session.execute("ROLLBACK")
             raise
         session.execute("RELEASE quorlite_many" if inside else "COMMIT")
         return changed
@@ -370,6 +421,34 @@ class Connection:
     def close(self) -> None:
         """An open transaction is rolled back. Closing twice does no harm."""
         self._session.close()
+
+    # ---- Whole databases ----
+
+    def iterdump(self) -> Iterator[str]:
+        """The statements that make the database again."""
+        self._check_open()
+        return iterdump(self)
+
+    def backup(self, target: Union[str, os.PathLike[str], sqlite3.Connection]) -> None:
+        """A copy of the database, as one file of SQLite or in a connection of `sqlite3`."""
+        self._check_open()
+        self.cluster.backup(target, self.database)
+
+    def import_file(self, source: Union[str, os.PathLike[str]]) -> int:
+        """Everything in a file of SQLite into this database, which must be empty.
+
+        In one transaction; returns how many rows were copied.
+        """
+        self._check_open()
+        return import_file(self, source)
+
+    # ---- What cannot exist over a wire ----
+
+    def __getattr__(self, name: str) -> Any:
+        instead = _ELSEWHERE.get(name)
+        if instead is None:
+            raise AttributeError(f"a connection has no attribute {name!r}")
+        raise NotSupportedError(f"{name}() works inside of SQLite's process, not over a wire: {instead}")
 
     def _check_open(self) -> None:
         if self._session.closed:

@@ -131,6 +131,12 @@ _BY_KIND: dict[str, type[Error]] = {
     "conversion": DataError,
 }
 
+_VERDICTS: dict[str, Verdict] = {
+    "committed": "committed",
+    "not committed": "not_committed",
+    "in doubt": "in_doubt",
+}
+
 
 def from_core(
     kind: str,
@@ -138,11 +144,11 @@ def from_core(
     extended_code: int,
     message: str,
     node: str,
-    verdict: Verdict,
+    verdict: str,
     retriable: bool,
 ) -> Exception:
     """The exception for a failure that the core describes."""
-    if verdict == "in_doubt":
+    if verdict == "in doubt":
         made: Error = InDoubtError(message)
     elif kind == "sql":
         made = _BY_CODE.get(code, OperationalError)(message)
@@ -152,7 +158,7 @@ def from_core(
     made.sqlite_errorcode = extended_code
     made.sqlite_errorname = _name_of(extended_code)
     made.node = node or None
-    made.verdict = verdict
+    made.verdict = _VERDICTS[verdict]
     made.retriable = retriable
     return made
 

@@ -8,6 +8,17 @@ from collections.abc import Sequence
 from typing import Union
 
 from quorlite import _core
+from quorlite._errors import ProgrammingError
+
+_TIMES = {"election_timeout", "heartbeat", "busy_timeout", "write_timeout", "join_timeout"}
+_SIZES = {
+    "connections_max",
+    "page_cache_bytes",
+    "page_caches_bytes",
+    "memory_bytes_max",
+    "temporary_bytes_max",
+    "transaction_bytes_max",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,8 +45,12 @@ class Node:
     A new node needs an address, and either members to join or none, which makes it the first of a
     new cluster. Later the directory is enough.
 
+    :param listen: HOST:PORT to bind instead of the address.
     :param wait: How many seconds to wait until the node is a member and knows a leader; 0 to
         return at once.
+    :param options: Times in seconds (`election_timeout`, `heartbeat`, `busy_timeout`,
+        `write_timeout`, `join_timeout`) and limits (`connections_max`, `page_cache_bytes`,
+        `page_caches_bytes`, `memory_bytes_max`, `temporary_bytes_max`, `transaction_bytes_max`).
     """
 
     def __init__(
@@ -44,11 +59,25 @@ class Node:
         address: str = "",
         *,
         join: Union[str, Sequence[str]] = (),
+        listen: str = "",
+        id: int = 0,  # noqa: A002
         log_level: str = "warning",
         wait: float = 20.0,
+        **options: float,
     ) -> None:
-        members = [join] if isinstance(join, str) else list(join)
-        self._core = _core.Node(os.fspath(directory), address, members, log_level)
+        unknown = set(options) - _TIMES - _SIZES
+        if unknown:
+            raise ProgrammingError(f"a node has no option {sorted(unknown)[0]!r}")
+        self._core = _core.Node(
+            directory=os.fspath(directory),
+            address=address,
+            listen=listen,
+            join=[join] if isinstance(join, str) else list(join),
+            id=id,
+            times={name: value for name, value in options.items() if name in _TIMES},
+            sizes={name: int(value) for name, value in options.items() if name in _SIZES},
+            log_level=log_level,
+        )
         if wait > 0:
             try:
                 self.wait_ready(wait)
