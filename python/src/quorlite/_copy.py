@@ -35,6 +35,12 @@ def _literal(value: Any) -> str:
     return repr(value)
 
 
+def _stored_columns(db: Union[Connection, sqlite3.Connection], table: str) -> list[str]:
+    """Neither generated nor hidden."""
+    rows = db.execute(f"PRAGMA table_xinfo({quoted(table)})").fetchall()
+    return [row[1] for row in rows if row[6] == 0]
+
+
 def iterdump(db: Connection) -> Iterator[str]:
     """The statements that make the database again, as `sqlite3.Connection.iterdump` gives them."""
     yield "BEGIN TRANSACTION;"
@@ -46,8 +52,10 @@ def iterdump(db: Connection) -> Iterator[str]:
         if kind == "table":
             yield f"{sql};"
             if not sql.lstrip()[:20].upper().startswith("CREATE VIRTUAL"):
-                for row in db.execute(f"SELECT * FROM {quoted(name)}"):
-                    yield f"INSERT INTO {quoted(name)} VALUES({','.join(map(_literal, row))});"
+                columns = ", ".join(map(quoted, _stored_columns(db, name)))
+                for row in db.execute(f"SELECT {columns} FROM {quoted(name)}"):
+                    values = ", ".join(map(_literal, row))
+                    yield f"INSERT INTO {quoted(name)}({columns}) VALUES({values});"
     sequences = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'").fetchone()
     if sequences:
         yield "DELETE FROM sqlite_sequence;"
@@ -141,11 +149,7 @@ def _import(db: Connection, file: sqlite3.Connection) -> int:
 
 
 def _import_table(db: Connection, file: sqlite3.Connection, name: str) -> int:
-    columns = [
-        row[1]
-        for row in file.execute(f"PRAGMA table_xinfo({quoted(name)})")
-        if row[6] == 0  # neither generated nor hidden
-    ]
+    columns = _stored_columns(file, name)
     rowid = next(
         (each for each in ("rowid", "_rowid_", "oid") if each not in map(str.lower, columns)), None
     )
