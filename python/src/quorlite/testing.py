@@ -13,6 +13,7 @@ and then in tests::
 from __future__ import annotations
 
 import itertools
+import random
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -26,16 +27,29 @@ try:
 except ImportError:  # the clusters work without it
     pytest = None  # type: ignore[assignment]
 
+_PORTS = range(20_000, 32_000)
 _names = itertools.count(1)
 
 
 def free_addresses(count: int) -> list[str]:
-    """Addresses of this machine that nobody listens on."""
-    sockets = [socket.socket() for _ in range(count)]
+    """Addresses of this machine that nobody listens on.
+
+    Their ports are none that the kernel gives to clients: while a node is down, no connection of
+    somebody else takes its port.
+    """
+    sockets: list[socket.socket] = []
     try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return ["127.0.0.1:%d" % each.getsockname()[1] for each in sockets]
+        for port in random.sample(_PORTS, len(_PORTS)):
+            each = socket.socket()
+            try:
+                each.bind(("127.0.0.1", port))
+            except OSError:
+                each.close()
+                continue
+            sockets.append(each)
+            if len(sockets) == count:
+                return ["127.0.0.1:%d" % each.getsockname()[1] for each in sockets]
+        raise OSError("no port is free")
     finally:
         for each in sockets:
             each.close()
