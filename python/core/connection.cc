@@ -251,6 +251,7 @@ bool Result::refill(std::size_t rows_max) {
     try {
         session_->call([&](connection&) { more = buffer_.fill(*rows_, rows_max); });
     } catch (...) {
+        buffer_ = {};
         close();
         throw;
     }
