@@ -26,13 +26,20 @@ py::object make(const char* function, const py::tuple& described) {
 
 const char* to_string(NodeError::Kind kind) {
     switch (kind) {
-        case NodeError::Kind::kOptions: return "options";
-        case NodeError::Kind::kDirectory: return "directory";
-        case NodeError::Kind::kListen: return "listen";
-        case NodeError::Kind::kJoin: return "join";
-        case NodeError::Kind::kRemoved: return "removed";
-        case NodeError::Kind::kTimeout: return "timeout";
-        case NodeError::Kind::kOther: break;
+        case NodeError::Kind::kOptions:
+            return "options";
+        case NodeError::Kind::kDirectory:
+            return "directory";
+        case NodeError::Kind::kListen:
+            return "listen";
+        case NodeError::Kind::kJoin:
+            return "join";
+        case NodeError::Kind::kRemoved:
+            return "removed";
+        case NodeError::Kind::kTimeout:
+            return "timeout";
+        case NodeError::Kind::kOther:
+            break;
     }
     return "other";
 }
@@ -49,7 +56,8 @@ void translate(std::exception_ptr thrown) {
                                       static_cast<Py_ssize_t>(info.message.size()), "replace")),
                                   info.node, quorlite::to_string(info.verdict), info.may_retry)));
     } catch (const NodeFailure& failed) {
-        raise(make("from_node", py::make_tuple(to_string(failed.error.kind), failed.error.message)));
+        raise(
+            make("from_node", py::make_tuple(to_string(failed.error.kind), failed.error.message)));
     }
 }
 

@@ -1,8 +1,8 @@
 // quorlite._core: what the package quorlite is built on. Private.
 #include <pybind11/pybind11.h>
 
-#include "core/connection.h"
 #include "core/errors.h"
+#include "core/session.h"
 
 PYBIND11_MODULE(_core, module) {
     module.doc() = "The C++ driver and node beneath the package quorlite. Private.";

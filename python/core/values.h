@@ -46,10 +46,10 @@ private:
 
 // How values become Python's.
 struct Decoding {
-    py::object text_factory;                // None: str
-    std::vector<py::object> by_column;      // converters, taking bytes; None: none
-    py::object time = py::none();           // of columns declared as DATE, DATETIME or TIMESTAMP
-    bool booleans = false;                  // columns declared as BOOLEAN give bool
+    py::object text_factory;            // None: str
+    std::vector<py::object> by_column;  // converters, taking bytes; None: none
+    py::object time = py::none();       // of columns declared as DATE, DATETIME or TIMESTAMP
+    bool booleans = false;              // columns declared as BOOLEAN give bool
 };
 
 // Some rows, copied out of a result, and then made into tuples one by one.

@@ -18,7 +18,9 @@ ROWS_MANY_PROBE = 2_000
 
 def connect(module, addresses, database):
     if module == "quorlite":
-        return importlib.import_module("quorlite").connect(addresses, database)
+        quorlite = importlib.import_module("quorlite")
+        # As the other does it: each statement is a transaction, unless one is begun.
+        return quorlite.connect(addresses, database, isolation_level=None)
     return importlib.import_module(module).connect(addresses.split(",")[0], database=database)
 
 
@@ -37,6 +39,7 @@ def memory_mb():
 def executemany(db, cursor):
     def insert(rows):
         begin = time.perf_counter()
+        cursor.execute("BEGIN")
         cursor.executemany("INSERT INTO many(a, b, c) VALUES(?, ?, ?)", rows)
         db.commit()
         return len(rows) / (time.perf_counter() - begin)

@@ -72,7 +72,7 @@ private:
 
     const unsigned made_at_ = forks();
     std::mutex mutex_;
-    std::atomic<std::thread::id> owner_ = {};  // of mutex_
+    std::atomic<std::thread::id> owner_ = {};                    // of mutex_
     std::variant<std::monostate, connection, pool::lease> own_;  // under mutex_
     std::mutex interruption_;  // of own_ being closed and interrupted at the same time
     std::atomic<bool> closed_ = false;
