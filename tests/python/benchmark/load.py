@@ -7,9 +7,11 @@ import importlib
 import json
 import resource
 import sys
+import threading
 import time
 
 SECONDS = 4.0
+THREADS = 16
 ROWS_MANY = 100_000
 ROWS_FETCHED = 1_000_000
 # A side that is slow inserts fewer rows; what is compared is how many per second.
@@ -30,6 +32,29 @@ def per_second(step):
         step(count)
         count += 1
     return count / (time.perf_counter() - begin)
+
+
+def in_threads(module, addresses, database):
+    """Single inserts of threads with a connection each."""
+    counts = []
+
+    def work():
+        db = connect(module, addresses, database)
+        cursor = db.cursor()
+
+        def insert(count):
+            cursor.execute("INSERT INTO t(name) VALUES(?)", (f"name number {count}",))
+            db.commit()
+
+        counts.append(per_second(insert))
+        db.close()
+
+    threads = [threading.Thread(target=work) for _ in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sum(counts)
 
 
 def memory_mb():
@@ -77,6 +102,7 @@ def main():
         db.commit()
 
     done["inserts"] = per_second(insert)
+    done["inserts, 16 threads"] = in_threads(module, addresses, database)
     (rows,) = cursor.execute("SELECT count(*) FROM t").fetchone() or (0,)
 
     def read(count):
