@@ -46,7 +46,7 @@ func (e *BrokenError) Unwrap() error { return e.Err }
 // A Conn is not safe for use by several goroutines at a time.
 type Conn struct {
 	nc      net.Conn
-	socket  socket
+	socket  *socket
 	address string
 	out     []byte
 	in      []byte // read and not taken: in[from:to]

@@ -7,35 +7,33 @@ import (
 	"syscall"
 )
 
-// socket is what lies under a connection. It is made once: it is looked at before every use.
+// socket is what lies under a connection. It is looked at before every use, so nothing is made anew
+// for that.
 type socket struct {
-	raw syscall.RawConn // nil if there is none
+	raw   syscall.RawConn // nil if there is none
+	look  func(descriptor uintptr)
+	ended bool // what look has seen
 }
 
-func socketOf(nc net.Conn) socket {
+func socketOf(nc net.Conn) *socket {
+	s := &socket{}
 	if wrapped, ok := nc.(interface{ NetConn() net.Conn }); ok { // TLS
 		nc = wrapped.NetConn()
 	}
 	if known, ok := nc.(syscall.Conn); ok {
-		if raw, err := known.SyscallConn(); err == nil { // else it is closed, as using it will show
-			return socket{raw}
-		}
+		s.raw, _ = known.SyscallConn() // of a closed connection there is none
 	}
-	return socket{}
+	s.look = func(descriptor uintptr) {
+		var peeked [1]byte
+		n, _, err := syscall.Recvfrom(int(descriptor), peeked[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		again := err == syscall.EAGAIN || err == syscall.EWOULDBLOCK || err == syscall.EINTR
+		s.ended = !again && (err != nil || n == 0)
+	}
+	return s
 }
 
 // closed looks, without waiting, whether the node has closed the connection. What cannot be looked at
 // counts as open.
 func (s *socket) closed() bool {
-	if s.raw == nil {
-		return false
-	}
-	closed := false
-	err := s.raw.Control(func(descriptor uintptr) {
-		var peeked [1]byte
-		n, _, err := syscall.Recvfrom(int(descriptor), peeked[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		again := err == syscall.EAGAIN || err == syscall.EWOULDBLOCK || err == syscall.EINTR
-		closed = !again && (err != nil || n == 0)
-	})
-	return err != nil || closed
+	return s.raw != nil && (s.raw.Control(s.look) != nil || s.ended)
 }
