@@ -42,6 +42,7 @@ struct node_status {
     bool leader = false;
     std::chrono::microseconds latency{0};  // of one round trip, if it is reachable
     node_description description;
+    std::optional<node_progress> progress;  // dqlite's servers cannot tell
     std::string trouble;  // why it is not reachable
 };
 
