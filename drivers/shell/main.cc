@@ -7,6 +7,7 @@
 #include <variant>
 
 #include "drivers/shell/arguments.h"
+#include "drivers/shell/bench/bench.h"
 #include "drivers/shell/commands.h"
 #include "drivers/shell/interrupt.h"
 #include "drivers/shell/shell.h"
@@ -37,6 +38,9 @@ int run(const Arguments& arguments) {
 
 int main(int count, const char* const* words) {
     std::setlocale(LC_CTYPE, "");
+    if (count > 1 && std::strcmp(words[1], "bench") == 0) {
+        return benchmark::bench_main(count - 1, words + 1);
+    }
     const auto parsed = parse_arguments(count, words);
     if (const int* const status = std::get_if<int>(&parsed)) return *status;
     try {

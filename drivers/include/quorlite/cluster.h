@@ -43,7 +43,7 @@ struct node_status {
     std::chrono::microseconds latency{0};  // of one round trip, if it is reachable
     node_description description;
     std::optional<node_progress> progress;  // dqlite's servers cannot tell
-    std::string trouble;  // why it is not reachable
+    std::string trouble;                    // why it is not reachable
 };
 
 // A part of a file of a dump. Every file begins with an empty part.
