@@ -22,8 +22,10 @@ int severity(int status) {
     return static_cast<int>(std::ranges::find(kOrder, status) - kOrder.begin());
 }
 
-int exit_status_of(const error_info& error) {
+// A transaction that lost its leader has failed; what comes after it may find a new one.
+int exit_status_of(const error_info& error, bool in_transaction) {
     if (error.verdict == verdict::in_doubt) return kInDoubt;
+    if (in_transaction && error.kind != error_kind::cancelled) return kFailed;
     switch (error.kind) {
         case error_kind::cancelled:
             return kInterrupted;
@@ -149,7 +151,7 @@ void Shell::read_file(const std::string& path) {
 
 void Shell::perform(const Item& item, const std::string& where) {
     interrupt::clear();
-    failed_ = false;
+    status_ = kFine;
     const bool before = client_.in_transaction();
     const auto begin = std::chrono::steady_clock::now();
     try {
@@ -160,7 +162,7 @@ void Shell::perform(const Item& item, const std::string& where) {
         }
         output_.flush();
     } catch (const error& failed) {
-        report(failed.info(), where);
+        report(failed.info(), where, before);
     }
     if (const auto news = client_.news()) output_.say(*news);
     if (before && !was_lost_ && client_.transaction_lost()) {
@@ -173,8 +175,8 @@ void Shell::perform(const Item& item, const std::string& where) {
         output_.say("-- " + seconds_text(took.count()));
     }
     // Nothing that follows in a script would fare better without a leader, or is wanted any more.
-    const bool hopeless = failed_ && (worst_ == kUnavailable || worst_ == kInterrupted);
-    if (!interactive_ && failed_ && (bail_ || hopeless)) over_ = true;
+    const bool hopeless = status_ == kUnavailable || status_ == kInterrupted;
+    if (!interactive_ && status_ != kFine && (bail_ || hopeless)) over_ = true;
 }
 
 void Shell::execute(const std::string& sql) {
@@ -203,10 +205,9 @@ void Shell::show(const Relation& relation) {
     render(relation, *make_renderer(options, output_.sink()));
 }
 
-void Shell::report(const error_info& error, const std::string& where) {
-    failed_ = true;
-    const int status = exit_status_of(error);
-    if (severity(status) > severity(worst_)) worst_ = status;
+void Shell::report(const error_info& error, const std::string& where, bool in_transaction) {
+    status_ = exit_status_of(error, in_transaction);
+    if (severity(status_) > severity(worst_)) worst_ = status_;
     if (json_errors_) {
         const nlohmann::json described = {
             {"message", error.message},

@@ -53,7 +53,7 @@ public:
 
 private:
     void perform(const Item& item, const std::string& where);
-    void report(const error_info& error, const std::string& where);
+    void report(const error_info& error, const std::string& where, bool in_transaction);
     std::string prompt(const Splitter& splitter) const;
 
     Client client_;
@@ -64,8 +64,8 @@ private:
     bool bail_;
     bool timer_ = false;
     bool over_ = false;
-    bool failed_ = false;  // the last item did
     int depth_ = 0;
+    int status_ = kFine;  // of the last item
     int worst_ = kFine;
     bool was_lost_ = false;
 };
