@@ -261,8 +261,8 @@ TEST(Responses, StatusSurvivesARoundTrip) {
     EXPECT_EQ(got.term, 4u);
     EXPECT_EQ(got.leader, sent.leader);
     std::uint64_t expected = 6;
-    std::apply([&](auto... member) { (EXPECT_EQ(got.*member, expected++), ...); },
-               StatusResponse::numbers());
+    const auto check = [&](auto member) { EXPECT_EQ(got.*member, expected++); };
+    std::apply([&](auto... member) { (check(member), ...); }, StatusResponse::numbers());
     EXPECT_EQ(got.databases, sent.databases);
 }
 
