@@ -555,6 +555,8 @@ public:
     // (CONNECT).
     ByteView unread() const { return ByteView(buffer_).subspan(begin_, end_ - begin_); }
 
+    std::size_t memory_bytes() const { return buffer_.capacity() + other_.capacity(); }
+
 private:
     std::size_t unread_bytes() const { return end_ - begin_; }
     // Takes `count` unread bytes and lends them to the caller.

@@ -36,6 +36,9 @@ public:
     bool wants_input() const override;
     ByteView output() const override { return output_.view(); }
     void consumed(std::size_t bytes) override;
+    std::size_t buffer_bytes() const override {
+        return reader_.memory_bytes() + output_.memory_bytes() + execution_.buffer_bytes();
+    }
     bool finished() const override { return finished_; }
     void leadership_changed() override;
     void close() override;
@@ -290,6 +293,8 @@ bool Conversation::take_request() {
         if (input_ended_) end();
         return false;
     }
+    // What is ready need not wait for a request that may take long.
+    if (output_.size() > 0 && changed_) changed_();
     if (interrupt_answered_) {
         interrupt_answered_ = false;
     } else {
