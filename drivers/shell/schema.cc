@@ -44,7 +44,7 @@ void show_schema(Shell& shell, Words words) {
     show_texts(shell, "sql",
                "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND "
                "name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND tbl_name LIKE ? ORDER BY "
-               "tbl_name, type DESC, name",
+               "tbl_name, type IN ('index', 'trigger'), name",
                pattern_of(words), ";\n");
 }
 

@@ -150,7 +150,6 @@ void Shell::read_file(const std::string& path) {
 }
 
 void Shell::perform(const Item& item, const std::string& where) {
-    interrupt::clear();
     status_ = kFine;
     const bool before = client_.in_transaction();
     const auto begin = std::chrono::steady_clock::now();
@@ -174,6 +173,8 @@ void Shell::perform(const Item& item, const std::string& where) {
         const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
         output_.say("-- " + seconds_text(took.count()));
     }
+    // A key that was pressed for this item is not for the next.
+    interrupt::clear();
     // Nothing that follows in a script would fare better without a leader, or is wanted any more.
     const bool hopeless = status_ == kUnavailable || status_ == kInterrupted;
     if (!interactive_ && status_ != kFine && (bail_ || hopeless)) over_ = true;

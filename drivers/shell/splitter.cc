@@ -86,18 +86,28 @@ void Splitter::split() {
     while (true) {
         const core::SqlText text = core::analyse(pending_);
         if (!text.complete) break;
-        std::string first = pending_.substr(0, text.end);
-        const auto lines = static_cast<std::size_t>(std::ranges::count(first, '\n'));
-        items_.emplace_back(Statement{std::move(first), pending_line_});
-        pending_.erase(0, text.end);
-        pending_line_ += lines;
+        take_statement(text.end);
     }
     if (is_void(pending_)) pending_.clear();
 }
 
+// The first bytes of what is pending are a statement: without the blanks around it.
+void Splitter::take_statement(std::size_t bytes) {
+    const std::string_view whole = std::string_view(pending_).substr(0, bytes);
+    const std::string_view sql = trimmed(whole);
+    const auto lines = [&](std::string_view text) {
+        return static_cast<std::size_t>(std::ranges::count(text, '\n'));
+    };
+    const auto before = static_cast<std::size_t>(sql.data() - whole.data());
+    items_.emplace_back(
+        Statement{std::string(sql), pending_line_ + lines(whole.substr(0, before))});
+    pending_line_ += lines(whole);
+    pending_.erase(0, bytes);
+}
+
 void Splitter::finish() {
     if (!is_void(pending_) && core::analyse(pending_).effect != Effect::kNone) {
-        items_.emplace_back(Statement{pending_, pending_line_});
+        take_statement(pending_.size());
     }
     pending_.clear();
 }

@@ -42,6 +42,7 @@ public:
 
 private:
     void split();
+    void take_statement(std::size_t bytes);
 
     std::string pending_;
     std::size_t pending_line_ = 0;

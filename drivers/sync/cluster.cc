@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
+#include <algorithm>
 #include <condition_variable>
 
 #include "drivers/sync/resolver.h"
@@ -32,6 +33,9 @@ result<void> done(const OperationPtr& operation) {
     return {};
 }
 
+// A dqlite server older than 1.18 does not answer what it does not know.
+constexpr std::chrono::milliseconds kStatusPatience{500};
+
 node_status status_of(const std::shared_ptr<detail::cluster_state>& state, const node_info& node) {
     node_status status;
     status.node = node;
@@ -44,7 +48,8 @@ node_status status_of(const std::shared_ptr<detail::cluster_state>& state, const
     if (!describe->error) session->run(leader, patience);
     status.latency = std::chrono::duration_cast<std::chrono::microseconds>(session->now() - begin);
     const OperationPtr status_asked = core::make_admin({RequestType::kStatus, {}, {}, 0});
-    if (!describe->error && !leader->error) session->run(status_asked, patience);
+    const call_options little{std::min(state->settings.connect_timeout, kStatusPatience), false};
+    if (!describe->error && !leader->error) session->run(status_asked, little);
     const auto& error = describe->error ? describe->error : leader->error;
     status.reachable = !error;
     if (error) {

@@ -29,6 +29,14 @@ Relation odd_values() {
              {blob("\x00\xff"s), text_value("é漢")}}};
 }
 
+// Options that differ from the usual ones as `change` says.
+template <class Change>
+RenderOptions with(Change change) {
+    RenderOptions options;
+    change(options);
+    return options;
+}
+
 std::string drawn(Mode mode, const Relation& relation, RenderOptions options = {}) {
     std::setlocale(LC_CTYPE, "C.UTF-8");
     std::string out;
@@ -38,7 +46,7 @@ std::string drawn(Mode mode, const Relation& relation, RenderOptions options = {
 }
 
 TEST(Renderer, Table) {
-    EXPECT_EQ(drawn(Mode::kTable, odd_values(), {.null_text = "NULL"}),
+    EXPECT_EQ(drawn(Mode::kTable, odd_values(), with([](auto& o) { o.null_text = "NULL"; })),
               "+---------+------------+\n"
               "| id      | the \"name\" |\n"
               "+---------+------------+\n"
@@ -61,7 +69,8 @@ TEST(Renderer, MarkdownEscapesItsBars) {
 }
 
 TEST(Renderer, WidthsAreTheLeast) {
-    EXPECT_EQ(drawn(Mode::kMarkdown, {{"a"}, {{text_value("long")}}}, {.widths = {6}}),
+    EXPECT_EQ(drawn(Mode::kMarkdown, {{"a"}, {{text_value("long")}}},
+                    with([](auto& o) { o.widths = {6}; })),
               "| a      |\n|--------|\n| long   |\n");
 }
 
@@ -69,7 +78,8 @@ TEST(Renderer, ALongTableIsDrawnWhileItComes) {
     Relation relation{{"n"}, {}};
     relation.rows.resize(limits::kRowsMeasured, {text_value("12")});
     std::string out;
-    const auto renderer = make_renderer({.mode = Mode::kTable}, [&](auto text) { out += text; });
+    const auto renderer = make_renderer(with([](auto& o) { o.mode = Mode::kTable; }),
+                                        [&](auto text) { out += text; });
     renderer->begin(relation.columns);
     for (std::size_t i = 0; i < limits::kRowsMeasured; ++i) {
         EXPECT_EQ(out, "");
@@ -82,7 +92,7 @@ TEST(Renderer, ALongTableIsDrawnWhileItComes) {
 }
 
 TEST(Renderer, Csv) {
-    EXPECT_EQ(drawn(Mode::kCsv, odd_values(), {.headers = true}),
+    EXPECT_EQ(drawn(Mode::kCsv, odd_values(), with([](auto& o) { o.headers = true; })),
               "id,\"the \"\"name\"\"\"\r\n"
               "1,\"it's, \"\"so\"\"\"\r\n"
               "20,\r\n"
@@ -106,7 +116,7 @@ TEST(Renderer, JsonIsReadByAParser) {
 }
 
 TEST(Renderer, InsertWritesLiterals) {
-    EXPECT_EQ(drawn(Mode::kInsert, odd_values(), {.insert_into = "t\"t"}),
+    EXPECT_EQ(drawn(Mode::kInsert, odd_values(), with([](auto& o) { o.insert_into = "t\"t"; })),
               "INSERT INTO \"t\"\"t\"(\"id\",\"the \"\"name\"\"\") VALUES(1,'it''s, \"so\"');\n"
               "INSERT INTO \"t\"\"t\"(\"id\",\"the \"\"name\"\"\") VALUES(20,NULL);\n"
               "INSERT INTO \"t\"\"t\"(\"id\",\"the \"\"name\"\"\") VALUES(0.1,'a\nb|c');\n"
@@ -119,8 +129,12 @@ TEST(Renderer, InsertWritesLiterals) {
 
 TEST(Renderer, ListAndLine) {
     const Relation two{{"a", "long"}, {{integer_value(1), value()}, {integer_value(2), value()}}};
-    EXPECT_EQ(drawn(Mode::kList, two, {.null_text = "-", .separator = ";"}), "1;-\n2;-\n");
-    EXPECT_EQ(drawn(Mode::kList, two, {.headers = true}), "a|long\n1|\n2|\n");
+    EXPECT_EQ(drawn(Mode::kList, two, with([](auto& o) {
+                        o.null_text = "-";
+                        o.separator = ";";
+                    })),
+              "1;-\n2;-\n");
+    EXPECT_EQ(drawn(Mode::kList, two, with([](auto& o) { o.headers = true; })), "a|long\n1|\n2|\n");
     EXPECT_EQ(drawn(Mode::kLine, two), "   a = 1\nlong = \n\n   a = 2\nlong = \n");
 }
 

@@ -7,6 +7,7 @@ One cluster of three serves all tests; each uses a database of its own.
 """
 
 import argparse
+import contextlib
 import csv
 import json
 import os
@@ -43,6 +44,14 @@ def run(*words, text="", status=0):
     if done.returncode != status:
         raise AssertionError(f"{words}: status {done.returncode}\n{output}\n{errors}")
     return output, errors
+
+
+def status():
+    return json.loads(run("--json", "", ".status")[0])
+
+
+def nobody_lags():
+    return all(row["lag"] == 0 for row in status())
 
 
 class Terminal:
@@ -83,11 +92,16 @@ class Terminal:
         return self.expect(pattern)
 
     def leave(self):
+        """Ctrl-D, at a prompt; the exit status."""
         self.type("\x04")
-        self.expect(r"\n")
-        _, status = os.waitpid(self.process_id, 0)
-        self.process_id = 0
-        return os.waitstatus_to_exitcode(status)
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            ended, status = os.waitpid(self.process_id, os.WNOHANG)
+            if ended:
+                self.process_id = 0
+                return os.waitstatus_to_exitcode(status)
+            time.sleep(0.01)
+        raise AssertionError(f"the shell does not end: {self.seen!r}")
 
     def close(self):
         if self.process_id:
@@ -104,10 +118,10 @@ class Scripts(unittest.TestCase):
         self.assertIn('syntax error', errors)
 
     def test_standard_input_goes_on_unless_told(self):
-        text = "SELECT 1;\nSELECT * FROM nothing;\nSELECT\n 2"
+        text = "SELECT 1;\nSELECT * FROM nowhere;\nSELECT\n 2"
         output, errors = run("input", text=text, status=FAILED)
         self.assertEqual(output, "1\n2\n")
-        self.assertIn("standard input:2: Error: no such table: nothing", errors)
+        self.assertIn("standard input:2: Error: no such table: nowhere", errors)
         self.assertEqual(run("--bail", "input", text=text, status=FAILED)[0], "1\n")
 
     def test_errors_as_json(self):
@@ -212,11 +226,13 @@ class Data(unittest.TestCase):
 
     def test_a_backup_is_a_database(self):
         run("backup", "CREATE TABLE t(a); INSERT INTO t SELECT value FROM json_each('[1,2,3]')")
+        cluster.until(nobody_lags, PATIENCE, "everybody has it")
         for word in ("", " --node " + cluster.nodes[1].address):
             path = options.directory / "backup.db"
             path.unlink(missing_ok=True)
             run("backup", f".backup {path}{word}")
-            found = sqlite3.connect(path).execute("SELECT sum(a) FROM t").fetchone()
+            with contextlib.closing(sqlite3.connect(path)) as copy:
+                found = copy.execute("SELECT sum(a) FROM t").fetchone()
             self.assertEqual(found, (6,))
         self.assertIn("Error", run("", f".backup nothing {path}", status=FAILED)[1])
         self.assertFalse(path.with_suffix(".db.part").exists())
@@ -240,7 +256,8 @@ class People(unittest.TestCase):
         shell.ask("SELECT count(*) AS n FROM moun\t;", r"│ 0 │")
         shell.expect("people> ")
         shell.ask("SELECT", r"   \.\.\.> ")
-        shell.ask("'é';", "é")
+        shell.ask("'é' || '!';", "é!")
+        shell.expect("people> ")
         self.assertEqual(shell.leave(), 0)
 
     def test_ctrl_c_cancels_the_statement_and_not_the_shell(self):
@@ -288,10 +305,10 @@ class Operators(unittest.TestCase):
 
     def test_the_cluster_in_figures(self):
         run("figures", "CREATE TABLE t(a)")
-        status = self.ask(".status")
-        self.assertEqual(len(status), 3)
-        self.assertEqual([row["state"] for row in status].count("leader"), 1)
-        for row in status:
+        nodes = status()
+        self.assertEqual(len(nodes), 3)
+        self.assertEqual([row["state"] for row in nodes].count("leader"), 1)
+        for row in nodes:
             self.assertEqual(row["role"], "voter")
             self.assertGreater(row["last"], 0)
             self.assertLessEqual(row["applied"], row["last"])
@@ -347,7 +364,7 @@ class Failovers(unittest.TestCase):
     def kill_leader(self):
         node = cluster.leader()
         node.kill()
-        self.addCleanup(cluster.wait_members, 3)
+        self.addCleanup(cluster.until, nobody_lags, PATIENCE, "the node is back")
         self.addCleanup(node.start)
         return node
 

@@ -27,9 +27,9 @@ std::vector<std::string> split(const std::vector<std::string>& lines, bool finis
 }
 
 TEST(Splitter, StatementsEndAtSemicolons) {
-    EXPECT_THAT(split({"select 1; select", "2;"}), ElementsAre("1 select 1;", "1  select\n2;"));
+    EXPECT_THAT(split({"select 1; select", "2;"}), ElementsAre("1 select 1;", "1 select\n2;"));
     EXPECT_THAT(split({"select 1;", "", "-- nothing", "select 2"}),
-                ElementsAre("1 select 1;", "4 select 2\n"));
+                ElementsAre("1 select 1;", "4 select 2"));
     EXPECT_THAT(split({"select 1"}, false), ElementsAre());
 }
 
@@ -45,7 +45,7 @@ TEST(Splitter, SemicolonsInTextsCommentsAndTriggersEndNothing) {
 
 TEST(Splitter, AWordAloneEndsAStatementToo) {
     EXPECT_THAT(split({"select 1", "GO", "select 2", "/"}, false),
-                ElementsAre("1 select 1\n", "3 select 2\n"));
+                ElementsAre("1 select 1", "3 select 2"));
     EXPECT_THAT(split({"select '", "go", "';"}), ElementsAre("1 select '\ngo\n';"));
 }
 
