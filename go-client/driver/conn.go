@@ -314,13 +314,11 @@ func (c *conn) exec(ctx context.Context, t *text, arguments []driver.NamedValue)
 	if c.tx.lost != nil && (t.effect == sqltext.Commit || t.effect == sqltext.Rollback) {
 		return c.endLost(t)
 	}
-	values, err := bind(c.values[:0], t, arguments)
+	values, err := c.bind(t, arguments)
 	if err != nil {
 		return nil, err
 	}
-	if values != nil {
-		c.values = values
-	}
+	defer c.unbind()
 	if t.yieldsRows() && !t.statements[0].Sets {
 		return c.execRows(ctx, t, values)
 	}
