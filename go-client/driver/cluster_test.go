@@ -365,6 +365,13 @@ func testErrors(t *testing.T, db *sql.DB) {
 	if n := mustInt(t, db, "SELECT v FROM t WHERE n = ?", id); err != nil || n != 7 {
 		t.Errorf("RETURNING: %v, %d", err, n)
 	}
+	for query, want := range map[string]int64{"SELECT n FROM t": 0, "UPDATE t SET v = 8 RETURNING n": 3} {
+		result := mustExec(t, db, query)
+		affected, _ := result.RowsAffected()
+		if _, err := result.LastInsertId(); affected != want || err == nil {
+			t.Errorf("%s by Exec: %d rows affected, %v", query, affected, err)
+		}
+	}
 }
 
 // A statement in the middle of another one's rows, on the same connection.

@@ -305,9 +305,23 @@ func (c *conn) prepare(ctx context.Context, deadline time.Time, t *text, atOnce 
 	return nil
 }
 
-type result struct{ lastInsertID, rowsAffected int64 }
+type result struct {
+	lastInsertID, rowsAffected int64
+	yieldedRows                bool // the node answered with rows, which do not say the id
+}
 
-func (r *result) LastInsertId() (int64, error) { return r.lastInsertID, nil }
+func resultOf(answer wire.Result) result {
+	return result{lastInsertID: int64(answer.LastInsertID), rowsAffected: int64(answer.RowsAffected)}
+}
+
+func (r *result) LastInsertId() (int64, error) {
+	if r.yieldedRows {
+		return 0, usage("the id is not known of a statement that was executed for its rows: " +
+			"query it with RETURNING")
+	}
+	return r.lastInsertID, nil
+}
+
 func (r *result) RowsAffected() (int64, error) { return r.rowsAffected, nil }
 
 func (c *conn) exec(ctx context.Context, t *text, arguments []driver.NamedValue) (*result, error) {
@@ -370,14 +384,13 @@ func (c *conn) execOnce(ctx context.Context, deadline time.Time, t *text, values
 		if err != nil {
 			return result{}, err
 		}
-		answer := late.(wire.Result)
-		return result{int64(answer.LastInsertID), int64(answer.RowsAffected)}, nil
+		return resultOf(late.(wire.Result)), nil
 	}
 	answer, err := wire.DecodeResult(body)
 	if err != nil {
 		return result{}, c.garbage(err)
 	}
-	return result{int64(answer.LastInsertID), int64(answer.RowsAffected)}, nil
+	return resultOf(answer), nil
 }
 
 func (c *conn) endExchange() {

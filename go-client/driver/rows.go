@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/quorlite/quorlite/go-client/internal/rules"
+	"github.com/quorlite/quorlite/go-client/internal/sqltext"
 	"github.com/quorlite/quorlite/go-client/wire"
 )
 
@@ -32,7 +33,8 @@ type rows struct {
 	err       error
 }
 
-// execRows executes a statement that yields rows which nobody wants.
+// execRows executes a statement that yields rows which nobody wants. Those of a RETURNING clause are
+// the ones that it changed.
 func (c *conn) execRows(ctx context.Context, t *text, values []wire.Value) (*result, error) {
 	all, err := c.start(ctx, t, values)
 	if err != nil {
@@ -49,7 +51,14 @@ func (c *conn) execRows(ctx context.Context, t *text, values []wire.Value) (*res
 	if closing := all.Close(); err == nil {
 		err = closing
 	}
-	return &result{rowsAffected: count - 1}, err
+	if err != nil {
+		return nil, err
+	}
+	answer := &result{yieldedRows: true}
+	if t.effect == sqltext.Write {
+		answer.rowsAffected = count - 1
+	}
+	return answer, nil
 }
 
 func (c *conn) query(ctx context.Context, t *text, arguments []driver.NamedValue) (driver.Rows, error) {
