@@ -118,13 +118,10 @@ func (c *conn) attempt(ctx context.Context, t *text, once func(deadline time.Tim
 		if doubt {
 			judgement.Error.Outcome = quorlite.InDoubt
 		}
-		until := deadline
+		c.apply(t, judgement)
+		until, pause := deadline, backoff.Next(rand.Int63())
 		if judgement.Remedy == rules.Pause {
 			until = earlier(deadline, start.Add(c.connector.config.BusyTimeout))
-		}
-		c.apply(t, judgement)
-		pause := backoff.Next(rand.Int63())
-		if judgement.Remedy == rules.Pause {
 			pause = busy.Next(rand.Int63())
 		}
 		over := time.Now().Add(pause).After(until)
