@@ -15,9 +15,9 @@
 #include <string>
 #include <vector>
 
-#include "tests/benchmark/histogram.h"
-#include "tests/benchmark/link.h"
-#include "tests/benchmark/workload.h"
+#include "drivers/shell/bench/histogram.h"
+#include "drivers/shell/bench/link.h"
+#include "drivers/shell/bench/workload.h"
 
 namespace quorlite::benchmark {
 

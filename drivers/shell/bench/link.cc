@@ -1,7 +1,7 @@
-#include "tests/benchmark/link.h"
+#include "drivers/shell/bench/link.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <thread>
 #include <utility>
 
@@ -28,17 +29,27 @@ bool would_block() {
     return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
 }
 
-Result<sockaddr_in> parse(const std::string& address) {
+struct SocketAddress {
+    sockaddr_storage storage = {};
+    socklen_t size = 0;
+};
+
+// The first address of HOST:PORT.
+Result<SocketAddress> resolve(const std::string& address) {
     const std::size_t colon = address.rfind(':');
-    sockaddr_in parsed = {};
-    parsed.sin_family = AF_INET;
-    if (colon == std::string::npos ||
-        inet_pton(AF_INET, address.substr(0, colon).c_str(), &parsed.sin_addr) != 1) {
-        return Error{code::kError, "not a numeric address and port: " + address};
-    }
-    const unsigned long port = std::strtoul(address.c_str() + colon + 1, nullptr, 10);
-    parsed.sin_port = htons(static_cast<std::uint16_t>(port));
-    return parsed;
+    if (colon == std::string::npos) return Error{code::kError, "not HOST:PORT: " + address};
+    std::string host = address.substr(0, colon);
+    if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+    addrinfo hints = {};
+    hints.ai_socktype = SOCK_STREAM;
+    addrinfo* found = nullptr;
+    const int problem = getaddrinfo(host.c_str(), address.c_str() + colon + 1, &hints, &found);
+    if (problem != 0) return Error{code::kError, address + ": " + gai_strerror(problem)};
+    SocketAddress resolved;
+    resolved.size = found->ai_addrlen;
+    std::memcpy(&resolved.storage, found->ai_addr, found->ai_addrlen);
+    freeaddrinfo(found);
+    return resolved;
 }
 
 }  // namespace
@@ -66,14 +77,15 @@ Link::~Link() {
 }
 
 Result<Link> Link::dial(const std::string& address, Time deadline) {
-    const Result<sockaddr_in> parsed = parse(address);
-    if (!parsed) return parsed.error();
-    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    const Result<SocketAddress> resolved = resolve(address);
+    if (!resolved) return resolved.error();
+    const int fd =
+        socket(resolved->storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) return lost_by_errno("socket");
     Link link(fd);
     const int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (connect(fd, reinterpret_cast<const sockaddr*>(&*parsed), sizeof *parsed) != 0) {
+    if (connect(fd, reinterpret_cast<const sockaddr*>(&resolved->storage), resolved->size) != 0) {
         if (errno != EINPROGRESS) return lost_by_errno("connect");
         const Status connected = link.await(POLLOUT, deadline);
         if (!connected) return connected.error();

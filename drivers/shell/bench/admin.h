@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/benchmark/link.h"
+#include "drivers/shell/bench/link.h"
 
 namespace quorlite::benchmark {
 

@@ -1,4 +1,4 @@
-#include "tests/benchmark/admin.h"
+#include "drivers/shell/bench/admin.h"
 
 #include <signal.h>
 
@@ -6,7 +6,7 @@
 #include <span>
 #include <thread>
 
-#include "tests/benchmark/workload.h"
+#include "drivers/shell/bench/workload.h"
 
 namespace quorlite::benchmark {
 namespace {

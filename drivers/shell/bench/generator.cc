@@ -1,4 +1,4 @@
-#include "tests/benchmark/generator.h"
+#include "drivers/shell/bench/generator.h"
 
 #include <sys/epoll.h>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-#include "tests/benchmark/workload.h"
+#include "drivers/shell/bench/workload.h"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "tests/benchmark/histogram.h"
+#include "drivers/shell/bench/histogram.h"
 
 #include <gtest/gtest.h>
 

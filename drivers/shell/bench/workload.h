@@ -2,7 +2,7 @@
 //
 // An operation is what is counted and timed: one or more statements, sent one after the other, each
 // when the previous one was answered, as a client's driver does. Every statement is prepared once
-// per connection. The tables are made and filled by `load setup`.
+// per connection. The tables are made and filled by `quorlite bench setup`.
 #pragma once
 
 #include <array>
