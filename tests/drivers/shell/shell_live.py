@@ -17,13 +17,14 @@ import re
 import select
 import signal
 import sqlite3
+import struct
 import subprocess
 import sys
 import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "live"))
-from cluster import Cluster  # noqa: E402
+from cluster import Cluster, Connection  # noqa: E402
 
 FAILED, IN_DOUBT, UNAVAILABLE, USAGE, INTERRUPTED = 1, 2, 3, 64, 130
 PATIENCE = 30
@@ -52,6 +53,14 @@ def status():
 
 def nobody_lags():
     return all(row["lag"] == 0 for row in status())
+
+
+def last_index(node):
+    """Of the node's log, by its own STATUS (spec/wire-protocol.md, 6.19)."""
+    connection = Connection(node.address)
+    reader = connection.ask(128, bytes(8), 128)
+    connection.close()
+    return struct.unpack_from("<Q", reader.body, 8 * 5)[0]
 
 
 class Terminal:
@@ -378,6 +387,28 @@ class Failovers(unittest.TestCase):
         output, errors, status = shell.end()
         self.assertEqual((output, status), ("", 0))
         self.assertRegex(errors, rf"-- 127\.0\.0\.1:\d+ leads now; it was {killed.address}")
+
+    def test_a_write_that_nobody_can_know_of_is_in_doubt(self):
+        shell = Script("doubt")
+        self.addCleanup(shell.process.kill)
+        self.assertEqual(shell.ask("CREATE TABLE t(a); SELECT 'made';"), "made")
+        leader = cluster.leader()
+        followers = [node for node in cluster.nodes if node is not leader]
+        for node in followers:
+            node.signal(signal.SIGSTOP)
+            self.addCleanup(node.signal, signal.SIGCONT)
+        before = last_index(leader)
+        shell.say("INSERT INTO t VALUES(1);")
+        cluster.until(lambda: last_index(leader) > before, PATIENCE, "the leader has it in its log")
+        leader.kill()
+        self.addCleanup(cluster.until, nobody_lags, PATIENCE, "the node is back")
+        self.addCleanup(leader.start)
+        for node in followers:
+            node.signal(signal.SIGCONT)
+        output, errors, status = shell.end()
+        self.assertEqual((output, status), ("", IN_DOUBT))
+        self.assertIn("In doubt: ", errors)
+        self.assertIn("look at the data before you try again", errors)
 
     def test_a_transaction_that_loses_its_leader_is_gone(self):
         shell = Script("gone")
