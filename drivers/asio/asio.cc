@@ -45,10 +45,14 @@ std::string text_of(const request& asked) {
         case question::begin_read:
             return "BEGIN";
         case question::commit:
+        case question::conclude:
             return "COMMIT";
         case question::rollback:
+        case question::tidy:
             return "ROLLBACK";
         case question::connect:
+        case question::ping:
+        case question::acquire:
         case question::execute:
         case question::query:
         case question::stream:
@@ -66,6 +70,10 @@ OperationPtr make(const request& asked) {
         operation->kind = OperationKind::kConnect;
         operation->effect = core::Effect::kRead;
         return operation;
+    }
+    if (asked.kind == question::pause) return operation;
+    if (asked.kind == question::ping) {
+        return core::make_admin({wire::RequestType::kLeader, {}, {}, 0});
     }
     const bool rows = asked.kind == question::query || asked.kind == question::stream;
     const std::vector<argument> bound = asked.bound.view();
@@ -87,11 +95,6 @@ OperationPtr make(const request& asked) {
 std::shared_ptr<void> start(const std::shared_ptr<session>& to, request asked,
                             std::unique_ptr<completion> waiting) {
     const auto told = std::make_shared<std::unique_ptr<completion>>(std::move(waiting));
-    if (asked.kind == question::pause) {
-        asio::post(to->strand(),
-                   [to, length = asked.pause, told] { to->pause(length, std::move(*told)); });
-        return nullptr;
-    }
     if (asked.kind == question::next) {
         const OperationPtr operation = std::static_pointer_cast<StreamKeeper>(asked.of)->operation;
         asio::post(to->strand(), [to, operation, told] { to->next(operation, std::move(*told)); });
@@ -133,6 +136,10 @@ std::shared_ptr<void> connection::open_stream(detail::request asked) const {
                    session->start(operation, std::move(asked), nullptr);
                });
     return keeper;
+}
+
+call_options connection::patience() const {
+    return {session_->settings().interrupt_timeout, false};
 }
 
 quorlite::detail::attempts connection::attempts(const call_options& chosen) const {
