@@ -146,12 +146,15 @@ pool_usage lender::usage() const {
     return shown_;
 }
 
-std::shared_ptr<void> start(const std::shared_ptr<lender>& of, const request&,
-                            std::unique_ptr<completion> waiting) {
-    const auto asker = std::make_shared<Asker>();
+std::shared_ptr<void> name(const std::shared_ptr<lender>&, const request&) {
+    return std::make_shared<Asker>();
+}
+
+void start(const std::shared_ptr<lender>& of, const std::shared_ptr<void>& operation,
+           const request&, std::unique_ptr<completion> waiting) {
+    const auto asker = std::static_pointer_cast<Asker>(operation);
     asker->told = std::move(waiting);
     asio::post(of->strand(), [of, asker] { of->acquire(asker); });
-    return asker;
 }
 
 void cancel(const std::shared_ptr<lender>& of, const std::shared_ptr<void>& operation) {

@@ -60,6 +60,7 @@ bool session::ready(const OperationPtr& operation) {
 
 void session::start(const OperationPtr& operation, request asked,
                     std::unique_ptr<completion> waiting) {
+    if (asked.kind == question::next) return next(operation, std::move(waiting));
     if (asked.kind == question::pause) return pause(operation, asked.pause, std::move(waiting));
     const Time now = transport_->now();
     operation->deadline = core::later(now, asked.chosen.timeout.value_or(settings().timeout));
@@ -79,6 +80,7 @@ bool session::nothing_to_end(question kind) const {
 
 void session::next(const OperationPtr& operation, std::unique_ptr<completion> waiting) {
     waiting_[operation] = {std::move(waiting), question::next};
+    if (closed_ && !operation->finished) fail(operation, closed());
     if (connection_ && !operation->finished && operation->pieces.empty()) {
         connection_->extend(operation, core::later(transport_->now(), settings().timeout));
     }

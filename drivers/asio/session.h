@@ -28,10 +28,9 @@ public:
     const options& settings() const { return cluster_->settings; }
     const std::shared_ptr<quorlite::detail::cluster_state>& cluster() const { return cluster_; }
 
-    // `operation` is made by the caller, so that it has a name before it is started.
+    // `waiting` may be null: then nobody is told.
     void start(const core::OperationPtr& operation, request asked,
                std::unique_ptr<completion> waiting);
-    void next(const core::OperationPtr& operation, std::unique_ptr<completion> waiting);
     // The operation, or the next batch of a stream, that somebody waits for.
     void interrupt(const core::OperationPtr& operation);
     void abandon(const core::OperationPtr& operation);
@@ -54,6 +53,7 @@ private:
         std::unique_ptr<completion> told;
     };
 
+    void next(const core::OperationPtr& operation, std::unique_ptr<completion> waiting);
     void pause(const core::OperationPtr& operation, std::chrono::milliseconds length,
                std::unique_ptr<completion> waiting);
     bool nothing_to_end(question kind) const;

@@ -15,8 +15,12 @@
 //
 // Exception safety: strong. Handlers are never called from within the call that starts them.
 //
+// The first operation loads the node store, on the executor: where that may take long (the DNS),
+// call cluster::try_nodes() before.
+//
 // Lifetimes: texts and values are copied. Destroying the last copy of a connection cancels what is
-// outstanding and closes it; handlers are still called. The executor's context must outlive it.
+// outstanding, its streams too, and closes it; handlers are still called. The executor's context
+// must outlive it.
 //
 // Thread safety: every function may be called from any thread. While a transaction is open, only
 // who began it should use the connection.
@@ -126,9 +130,10 @@ public:
     virtual void complete(answer given) = 0;
 };
 
-// Starts an operation; what is returned names it to cancel().
-std::shared_ptr<void> start(const std::shared_ptr<session>& session, request asked,
-                            std::unique_ptr<completion> waiting);
+// An operation is named before it is started, so that it can be cancelled from then on.
+std::shared_ptr<void> name(const std::shared_ptr<session>& session, const request& asked);
+void start(const std::shared_ptr<session>& session, const std::shared_ptr<void>& operation,
+           request asked, std::unique_ptr<completion> waiting);
 void cancel(const std::shared_ptr<session>& session, const std::shared_ptr<void>& operation);
 
 // How an answer is told to handlers of void(std::exception_ptr, T) and of void(result<T>).
@@ -194,17 +199,20 @@ auto ask(const std::shared_ptr<To>& to, request asked, Token&& token) {
     return asio::async_initiate<Token, typename Manner::signature>(
         [to](auto handler, request question) {
             using Handler = decltype(handler);
+            const std::shared_ptr<void> operation = name(to, question);
+            // Once it is started the handler may run, on another thread, and the slot be gone.
             auto slot = asio::get_associated_cancellation_slot(handler);
-            auto operation = start(
-                to, std::move(question),
-                std::make_unique<waiting<Manner, Handler>>(std::move(handler), executor_of(*to)));
-            if (!slot.is_connected()) return;
-            slot.assign([session = std::weak_ptr(to),
-                         operation = std::weak_ptr(operation)](asio::cancellation_type) {
-                const auto held = session.lock();
-                const auto stopped = operation.lock();
-                if (held && stopped) cancel(held, stopped);
-            });
+            if (slot.is_connected()) {
+                slot.assign([to = std::weak_ptr(to),
+                             operation = std::weak_ptr(operation)](asio::cancellation_type) {
+                    const auto asked_of = to.lock();
+                    const auto stopped = operation.lock();
+                    if (asked_of && stopped) cancel(asked_of, stopped);
+                });
+            }
+            auto executor = executor_of(*to);
+            start(to, operation, std::move(question),
+                  std::make_unique<waiting<Manner, Handler>>(std::move(handler), executor));
         },
         token, std::move(asked));
 }

@@ -34,8 +34,9 @@ namespace detail {
 
 class lender;
 
-std::shared_ptr<void> start(const std::shared_ptr<lender>& lender, const request& asked,
-                            std::unique_ptr<completion> waiting);
+std::shared_ptr<void> name(const std::shared_ptr<lender>& lender, const request& asked);
+void start(const std::shared_ptr<lender>& lender, const std::shared_ptr<void>& operation,
+           const request& asked, std::unique_ptr<completion> waiting);
 void cancel(const std::shared_ptr<lender>& lender, const std::shared_ptr<void>& operation);
 asio::any_io_executor executor_of(const lender& lender);
 

@@ -257,6 +257,21 @@ TEST_F(Asio, AStreamThatIsCancelledEndsAlone) {
     EXPECT_EQ(count("OPEN"), 1);
 }
 
+TEST_F(Asio, AStreamWhoseConnectionIsGoneEnds) {
+    row_stream stream;
+    {
+        connection db = connected();
+        stream = db.stream(kSlow, {});
+        settle();
+    }
+    settle();
+    std::optional<result<std::optional<rows>>> batch;
+    stream.try_next(keep(batch));
+    run([&] { return batch.has_value(); });
+    ASSERT_FALSE(batch->ok());
+    EXPECT_EQ(batch->error().kind, error_kind::cancelled);
+}
+
 // ---- Transactions ----
 
 asio::awaitable<void> insert_and_stay(connection& db) {
