@@ -43,6 +43,8 @@ node_status status_of(const std::shared_ptr<detail::cluster_state>& state, const
     const OperationPtr leader = core::make_admin({RequestType::kLeader, {}, {}, 0});
     if (!describe->error) session->run(leader, patience);
     status.latency = std::chrono::duration_cast<std::chrono::microseconds>(session->now() - begin);
+    const OperationPtr status_asked = core::make_admin({RequestType::kStatus, {}, {}, 0});
+    if (!describe->error && !leader->error) session->run(status_asked, patience);
     const auto& error = describe->error ? describe->error : leader->error;
     status.reachable = !error;
     if (error) {
@@ -51,6 +53,7 @@ node_status status_of(const std::shared_ptr<detail::cluster_state>& state, const
     }
     status.description = {describe->metadata.failure_domain, describe->metadata.weight};
     status.leader = leader->leader.address == node.address;
+    status.progress = status_asked->progress;
     return status;
 }
 

@@ -182,6 +182,10 @@ bool queries::in_transaction() const {
     return session_->in_transaction();
 }
 
+bool queries::transaction_lost() const {
+    return session_->transaction_lost();
+}
+
 statement::statement(queries own, std::string sql, std::size_t parameter_count)
     : queries_(std::move(own)), sql_(std::move(sql)), parameter_count_(parameter_count) {}
 

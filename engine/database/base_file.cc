@@ -36,7 +36,7 @@ public:
     Status truncate(std::uint64_t size) override;
     Result<std::uint64_t> size() override { return pages_->size(); }
     void write_durable(std::uint64_t, BlockBuffer, Completion) override {
-        QUORLITE_CHECK(!"base files are not opened for it");
+        fatal("a base file is not opened for this");
     }
 
 private:

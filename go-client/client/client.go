@@ -166,20 +166,3 @@ func (c *Client) Transfer(ctx context.Context, id uint64) error {
 	_, err := call[wire.Empty](ctx, c, wire.Transfer{ID: id}, true)
 	return err
 }
-
-// File is one file of a dump.
-type File struct {
-	Name string
-	Data []byte
-}
-
-// Dump gives a database as files which, side by side, SQLite opens: the database and its WAL, which
-// may be empty. The node gives what it has, whether it leads or not.
-func (c *Client) Dump(ctx context.Context, name string) ([]File, error) {
-	answer, err := call[wire.Files](ctx, c, wire.Dump{Name: name}, false)
-	files := make([]File, 0, len(answer.Files))
-	for _, file := range answer.Files {
-		files = append(files, File{Name: file.Name, Data: append([]byte(nil), file.Data...)})
-	}
-	return files, err
-}

@@ -15,6 +15,10 @@ import (
 	"github.com/quorlite/quorlite/go-client/wire"
 )
 
+// Whoever is in the way of a statement is so for one transaction, not for an election: to wait longer
+// for its end would leave the database idle.
+const busyPauseMax = 20 * time.Millisecond
+
 // conn is a connection of database/sql: always to the leader, which may be one node now and another
 // one later. database/sql uses it from one goroutine at a time.
 type conn struct {
@@ -102,6 +106,7 @@ func (c *conn) attempt(ctx context.Context, t *text, once func(deadline time.Tim
 		deadline = start.Add(c.cluster().Config().Timeout)
 	}
 	backoff := c.cluster().Backoff()
+	busy := rules.Backoff{Min: backoff.Min, Max: busyPauseMax}
 	doubt := false
 	for {
 		err := c.once(ctx, deadline, once)
@@ -119,6 +124,9 @@ func (c *conn) attempt(ctx context.Context, t *text, once func(deadline time.Tim
 		}
 		c.apply(t, judgement)
 		pause := backoff.Next(rand.Int63())
+		if judgement.Remedy == rules.Pause {
+			pause = busy.Next(rand.Int63())
+		}
 		over := time.Now().Add(pause).After(until)
 		if judgement.Remedy == rules.Report || over || client.Sleep(ctx, pause) != nil {
 			return judgement.Error
@@ -321,11 +329,11 @@ func (c *conn) exec(ctx context.Context, t *text, arguments []driver.NamedValue)
 		answer, err = c.execOnce(ctx, deadline, t, values)
 		return err
 	})
-	var failure *quorlite.Error
-	if errors.As(err, &failure) && failure.Kind == quorlite.SQL && t.yieldsRows() {
-		return c.execRows(ctx, t, values) // a PRAGMA that answers with what it was set to
-	}
 	if err != nil {
+		var failure *quorlite.Error
+		if errors.As(err, &failure) && failure.Kind == quorlite.SQL && t.yieldsRows() {
+			return c.execRows(ctx, t, values) // a PRAGMA that answers with what it was set to
+		}
 		return nil, err
 	}
 	c.tx.follow(t)

@@ -27,6 +27,7 @@ type rows struct {
 	more      bool     // messages that have not been received follow
 	held      [][]byte // messages that have been
 	types     []wire.Type
+	few       [8]wire.Type // where `types` are if they fit
 	boxes     boxes
 	err       error
 }
@@ -86,9 +87,9 @@ func (c *conn) start(ctx context.Context, t *text, values []wire.Value) (*rows, 
 	if err := all.advance(); err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
-	all.types = make([]wire.Type, len(all.row))
+	all.types = all.few[:0]
 	for i := range all.row {
-		all.types[i] = all.row[i].Type
+		all.types = append(all.types, all.row[i].Type)
 	}
 	return all, nil
 }

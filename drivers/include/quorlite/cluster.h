@@ -42,7 +42,8 @@ struct node_status {
     bool leader = false;
     std::chrono::microseconds latency{0};  // of one round trip, if it is reachable
     node_description description;
-    std::string trouble;  // why it is not reachable
+    std::optional<node_progress> progress;  // dqlite's servers cannot tell
+    std::string trouble;                    // why it is not reachable
 };
 
 // A part of a file of a dump. Every file begins with an empty part.

@@ -180,6 +180,8 @@ public:
     std::string node() const;
     // Whether a transaction is open, begun in whichever way.
     bool in_transaction() const;
+    // Whether that transaction is gone, and everything will fail until it is rolled back.
+    bool transaction_lost() const;
 
     queries(const queries& other);
     queries(queries&& other) noexcept;

@@ -1,0 +1,78 @@
+#include "core/errors.h"
+
+namespace py = pybind11;
+
+namespace quorlite::python {
+namespace {
+
+constexpr int kMisuse = 21;
+constexpr int kMismatch = 20;
+
+[[noreturn]] void throw_info(error_kind kind, int code, std::string message) {
+    error_info info;
+    info.kind = kind;
+    info.extended_code = code;
+    info.message = std::move(message);
+    throw_error(std::move(info));
+}
+
+void raise(const py::object& exception) {
+    PyErr_SetObject(py::type::of(exception).ptr(), exception.ptr());
+}
+
+py::object make(const char* function, const py::tuple& described) {
+    return py::module_::import("quorlite._errors").attr(function)(*described);
+}
+
+const char* to_string(NodeError::Kind kind) {
+    switch (kind) {
+        case NodeError::Kind::kOptions:
+            return "options";
+        case NodeError::Kind::kDirectory:
+            return "directory";
+        case NodeError::Kind::kListen:
+            return "listen";
+        case NodeError::Kind::kJoin:
+            return "join";
+        case NodeError::Kind::kRemoved:
+            return "removed";
+        case NodeError::Kind::kTimeout:
+            return "timeout";
+        case NodeError::Kind::kOther:
+            break;
+    }
+    return "other";
+}
+
+void translate(std::exception_ptr thrown) {
+    try {
+        std::rethrow_exception(thrown);
+    } catch (const error& failed) {
+        const error_info& info = failed.info();
+        raise(make("from_core",
+                   py::make_tuple(quorlite::to_string(info.kind), info.code(), info.extended_code,
+                                  py::reinterpret_steal<py::object>(PyUnicode_DecodeUTF8(
+                                      info.message.data(),
+                                      static_cast<Py_ssize_t>(info.message.size()), "replace")),
+                                  info.node, quorlite::to_string(info.verdict), info.may_retry)));
+    } catch (const NodeFailure& failed) {
+        raise(
+            make("from_node", py::make_tuple(to_string(failed.error.kind), failed.error.message)));
+    }
+}
+
+}  // namespace
+
+void throw_misuse(std::string message) {
+    throw_info(error_kind::usage, kMisuse, std::move(message));
+}
+
+void throw_conversion(std::string message) {
+    throw_info(error_kind::conversion, kMismatch, std::move(message));
+}
+
+void define_errors() {
+    py::register_exception_translator(translate);
+}
+
+}  // namespace quorlite::python

@@ -1,0 +1,13 @@
+// quorlite._core: what the package quorlite is built on. Private.
+#include <pybind11/pybind11.h>
+
+#include "core/errors.h"
+#include "core/session.h"
+
+PYBIND11_MODULE(_core, module) {
+    module.doc() = "The C++ driver and node beneath the package quorlite. Private.";
+    quorlite::python::forks();
+    quorlite::python::define_errors();
+    quorlite::python::define_connections(module);
+    quorlite::python::define_node(module);
+}

@@ -1,0 +1,109 @@
+// Session and Result: a connection of the driver, and the rows of one statement, as Python objects.
+//
+// A call on a session gives up the GIL, takes the session's lock and waits; so threads may share a
+// session, one call at a time, and other threads run meanwhile. Of Python's code only handlers of
+// signals run under the lock (see signals.h); what they raise interrupts the call. Rows that are
+// not read to the end are dropped when their Result is; if another thread is in a call just then,
+// by the next call.
+//
+// After a fork the child must not touch what its parent is using: every call fails, and what would
+// speak to a server when it is destroyed is left alone instead.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <variant>
+#include <vector>
+
+#include "core/values.h"
+#include "quorlite/pool.h"
+#include "quorlite/quorlite.h"
+
+namespace quorlite::python {
+
+// Counts the forks that this process has come from.
+unsigned forks();
+// Fails in a child of the process that made something when forks() was `made_at`.
+void check_process(unsigned made_at);
+
+// Fails if it is negative, or no time that anybody would wait.
+std::chrono::milliseconds milliseconds_of(double seconds);
+
+class Result;
+
+class Session : public std::enable_shared_from_this<Session> {
+public:
+    explicit Session(connection own);
+    explicit Session(pool::lease borrowed);
+    ~Session();
+
+    std::shared_ptr<Result> execute(std::string_view sql, py::handle bound,
+                                    const call_options& chosen);
+    // One statement for each set of parameters, sent without waiting for each other's answers; ends
+    // at the first that fails. Returns how many rows were changed, and the last id.
+    py::tuple execute_many(std::string_view sql, py::handle sets, const call_options& chosen);
+    void execute_script(std::string_view sql, const call_options& chosen);
+    void interrupt() noexcept;
+    void ping();
+    bool in_transaction();
+    std::string node();
+    bool closed() const;
+    // Ends an open transaction, and gives a borrowed connection back to its pool.
+    void close();
+
+private:
+    friend class Result;
+
+    connection& used();
+    // Fails if the lock is this thread's already: in a signal handler.
+    void check_thread() const;
+    // Calls function(connection&) under the lock, without the GIL.
+    template <class Function>
+    auto call(Function function);
+    // Destroys rows now, or leaves them to the next call.
+    void drop(rows unread);
+
+    const unsigned made_at_ = forks();
+    std::mutex mutex_;
+    std::atomic<std::thread::id> owner_ = {};                    // of mutex_
+    std::variant<std::monostate, connection, pool::lease> own_;  // under mutex_
+    std::mutex interruption_;  // of own_ being closed and interrupted at the same time
+    std::atomic<bool> closed_ = false;
+    std::mutex dropped_mutex_;
+    std::vector<rows> dropped_;
+};
+
+class Result {
+public:
+    Result(std::shared_ptr<Session> session, rows found);
+    ~Result();
+
+    py::tuple columns() const { return columns_; }
+    // All rows that are left as tuples, or so many.
+    py::list fetch(const Decoding& decoding, std::optional<std::size_t> limit);
+    // The next row; None at the end.
+    py::object next(const Decoding& decoding);
+    outcome done() const { return outcome_; }
+    void close();
+
+private:
+    bool refill(std::size_t rows_max);
+
+    const std::shared_ptr<Session> session_;
+    std::optional<rows> rows_;
+    py::tuple columns_;
+    outcome outcome_;
+    RowBuffer buffer_;
+};
+
+void define_connections(py::module_& module);
+void define_node(py::module_& module);
+
+}  // namespace quorlite::python

@@ -1,0 +1,104 @@
+"""Highly available SQL, used like `sqlite3`.
+
+    import quorlite
+
+    db = quorlite.connect("node1:9001,node2:9001,node3:9001/app")
+    with db:
+        db.execute("INSERT INTO people(name, age) VALUES(?, ?)", ("Ada", 36))
+    for name, age in db.execute("SELECT name, age FROM people"):
+        print(name, age)
+"""
+
+from quorlite._adapt import (
+    BINARY,
+    DATETIME,
+    NUMBER,
+    PARSE_COLNAMES,
+    PARSE_DECLTYPES,
+    ROWID,
+    STRING,
+    Binary,
+    Date,
+    DateFromTicks,
+    PrepareProtocol,
+    Time,
+    TimeFromTicks,
+    Timestamp,
+    TimestampFromTicks,
+    register_adapter,
+    register_converter,
+)
+from quorlite._cluster import Cluster, NodeHealth, NodeInfo, connect
+from quorlite._connection import LEGACY_TRANSACTION_CONTROL, Connection, Cursor
+from quorlite._errors import (
+    DatabaseError,
+    DataError,
+    Error,
+    InDoubtError,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    NodeError,
+    NotSupportedError,
+    OperationalError,
+    ProgrammingError,
+    Warning,
+)
+from quorlite._node import Node, NodeStatus
+from quorlite._pool import Pool, PoolUsage, run
+from quorlite._row import Row
+
+__version__ = "0.1.0"
+
+#: PEP 249. Threads may share the module and connections; a connection's calls run one by one.
+apilevel = "2.0"
+threadsafety = 2
+paramstyle = "qmark"
+
+__all__ = [
+    "BINARY",
+    "DATETIME",
+    "LEGACY_TRANSACTION_CONTROL",
+    "NUMBER",
+    "PARSE_COLNAMES",
+    "PARSE_DECLTYPES",
+    "ROWID",
+    "STRING",
+    "Binary",
+    "Cluster",
+    "Connection",
+    "Cursor",
+    "DataError",
+    "DatabaseError",
+    "Date",
+    "DateFromTicks",
+    "Error",
+    "InDoubtError",
+    "IntegrityError",
+    "InterfaceError",
+    "InternalError",
+    "Node",
+    "NodeError",
+    "NodeHealth",
+    "NodeInfo",
+    "NodeStatus",
+    "NotSupportedError",
+    "OperationalError",
+    "Pool",
+    "PoolUsage",
+    "PrepareProtocol",
+    "ProgrammingError",
+    "Row",
+    "Time",
+    "TimeFromTicks",
+    "Timestamp",
+    "TimestampFromTicks",
+    "Warning",
+    "apilevel",
+    "connect",
+    "paramstyle",
+    "register_adapter",
+    "register_converter",
+    "run",
+    "threadsafety",
+]

@@ -1,0 +1,112 @@
+"""Node: a member of a cluster inside this process."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from typing import Union
+
+from quorlite import _core
+from quorlite._errors import ProgrammingError
+
+_TIMES = {"election_timeout", "heartbeat", "busy_timeout", "write_timeout", "join_timeout"}
+_SIZES = {
+    "connections_max",
+    "page_cache_bytes",
+    "page_caches_bytes",
+    "memory_bytes_max",
+    "temporary_bytes_max",
+    "transaction_bytes_max",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class NodeStatus:
+    """What a node knows of itself and of the cluster."""
+
+    id: int
+    address: str
+    role: str  #: ``"leader"``, ``"follower"`` or ``"candidate"``
+    leader_id: int  #: 0 if it is not known
+    leader_address: str
+    term: int
+    last_index: int
+    committed_index: int
+    applied_index: int
+    clients: int
+    memory_bytes: int
+    log_bytes: int
+
+
+class Node:
+    """A node with its data in `directory`; a context manager that stops it.
+
+    A new node needs an address, and either members to join or none, which makes it the first of a
+    new cluster. Later the directory is enough.
+
+    :param listen: HOST:PORT to bind instead of the address.
+    :param wait: How many seconds to wait until the node is a member and knows a leader; 0 to
+        return at once.
+    :param options: Times in seconds (`election_timeout`, `heartbeat`, `busy_timeout`,
+        `write_timeout`, `join_timeout`) and limits (`connections_max`, `page_cache_bytes`,
+        `page_caches_bytes`, `memory_bytes_max`, `temporary_bytes_max`, `transaction_bytes_max`).
+    """
+
+    def __init__(
+        self,
+        directory: Union[str, os.PathLike[str]],
+        address: str = "",
+        *,
+        join: Union[str, Sequence[str]] = (),
+        listen: str = "",
+        id: int = 0,  # noqa: A002
+        log_level: str = "warning",
+        wait: float = 20.0,
+        **options: float,
+    ) -> None:
+        unknown = set(options) - _TIMES - _SIZES
+        if unknown:
+            raise ProgrammingError(f"a node has no option {sorted(unknown)[0]!r}")
+        self._core = _core.Node(
+            directory=os.fspath(directory),
+            address=address,
+            listen=listen,
+            join=[join] if isinstance(join, str) else list(join),
+            id=id,
+            times={name: value for name, value in options.items() if name in _TIMES},
+            sizes={name: int(value) for name, value in options.items() if name in _SIZES},
+            log_level=log_level,
+        )
+        if wait > 0:
+            try:
+                self.wait_ready(wait)
+            except BaseException:
+                self.stop()
+                raise
+
+    @property
+    def address(self) -> str:
+        """HOST:PORT, as others reach it."""
+        return self.status().address
+
+    def wait_ready(self, timeout: float = 20.0) -> None:
+        """Waits until the node is a member and knows a leader."""
+        self._core.wait_ready(timeout)
+
+    def status(self) -> NodeStatus:
+        return NodeStatus(**self._core.status())
+
+    def handover(self) -> bool:
+        """Makes another voter the leader. True once this node does not lead (any more)."""
+        return self._core.handover()
+
+    def stop(self) -> None:
+        """Hands leadership over, lets running requests end, and stops. Twice does no harm."""
+        self._core.stop()
+
+    def __enter__(self) -> Node:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.stop()

@@ -1,0 +1,309 @@
+"""PEP 249, paragraph by paragraph, and the habits of sqlite3."""
+
+import datetime
+import sqlite3
+import threading
+
+import pytest
+
+import quorlite
+
+
+def test_module_says_what_it_is():
+    assert quorlite.apilevel == "2.0"
+    assert quorlite.threadsafety == 2
+    assert quorlite.paramstyle == "qmark"
+
+
+def test_exceptions_are_the_tree_of_pep_249():
+    assert issubclass(quorlite.Warning, Exception)
+    assert issubclass(quorlite.Error, Exception)
+    assert issubclass(quorlite.InterfaceError, quorlite.Error)
+    assert issubclass(quorlite.DatabaseError, quorlite.Error)
+    for name in ("DataError", "OperationalError", "IntegrityError", "InternalError",
+                 "ProgrammingError", "NotSupportedError"):
+        assert issubclass(getattr(quorlite, name), quorlite.DatabaseError)
+        assert getattr(quorlite.Connection, name) is getattr(quorlite, name)
+    assert issubclass(quorlite.InDoubtError, quorlite.OperationalError)
+
+
+def test_rows_come_as_tuples(db):
+    cursor = db.execute("SELECT 1 AS a, 'two' AS b, 3.5 AS c, NULL AS d, x'05' AS e")
+    assert [column[0] for column in cursor.description] == ["a", "b", "c", "d", "e"]
+    assert all(len(column) == 7 for column in cursor.description)
+    assert cursor.fetchone() == (1, "two", 3.5, None, b"\x05")
+    assert cursor.fetchone() is None
+    assert cursor.rowcount == -1
+
+
+def test_a_select_without_rows_has_a_description(db):
+    cursor = db.execute("SELECT 1 AS a WHERE 0")
+    assert cursor.description[0][0] == "a"
+    assert cursor.fetchall() == []
+
+
+def test_fetching(db):
+    cursor = db.cursor()
+    cursor.execute("WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n WHERE i < 10)"
+                   " SELECT i FROM n")
+    assert cursor.arraysize == 1
+    assert cursor.fetchmany() == [(1,)]
+    assert cursor.fetchmany(3) == [(2,), (3,), (4,)]
+    assert next(cursor) == (5,)
+    assert cursor.fetchmany(0) == []
+    assert cursor.fetchall() == [(6,), (7,), (8,), (9,), (10,)]
+    assert cursor.fetchall() == []
+    with pytest.raises(quorlite.ProgrammingError):
+        cursor.execute("SELECT 1").fetchmany(-1)
+
+
+def test_what_a_statement_did(db):
+    db.execute("CREATE TABLE t(id INTEGER PRIMARY KEY, x)")
+    cursor = db.execute("INSERT INTO t(x) VALUES(1), (2)")
+    assert (cursor.rowcount, cursor.lastrowid, cursor.description) == (2, 2, None)
+    assert db.execute("UPDATE t SET x = 0").rowcount == 2
+    assert db.execute("WITH w AS (SELECT 1) INSERT INTO t(x) SELECT * FROM w").rowcount == 1
+    assert db.execute("DELETE FROM t WHERE id > 1").rowcount == 2
+    assert db.execute("SELECT 1").rowcount == -1
+    assert db.execute("CREATE TABLE u(x)").rowcount == -1
+    assert db.total_changes == 7
+    assert db.execute("INSERT INTO t(x) VALUES(9) RETURNING x").fetchall() == [(9,)]
+
+
+def test_statements_without_rows_fetch_nothing(db):
+    cursor = db.execute("CREATE TABLE t(x)")
+    assert cursor.fetchone() is None
+    assert cursor.fetchmany(3) == []
+    assert cursor.fetchall() == []
+    assert list(cursor) == []
+
+
+def test_closed_cursors_and_connections_say_so(db, other):
+    cursor = db.execute("SELECT 1")
+    cursor.close()
+    cursor.close()
+    for call in (cursor.fetchone, cursor.fetchall, lambda: cursor.execute("SELECT 1"),
+                 lambda: next(cursor), lambda: cursor.executemany("INSERT", [])):
+        with pytest.raises(quorlite.ProgrammingError):
+            call()
+    rows = other.execute("SELECT 1")
+    other.close()
+    other.close()
+    for call in (other.commit, other.rollback, other.cursor, lambda: other.execute("SELECT 1"),
+                 other.ping, other.__enter__, lambda: other.executescript("SELECT 1"),
+                 rows.fetchone):
+        with pytest.raises(quorlite.ProgrammingError):
+            call()
+    other.interrupt()
+
+
+def test_setsizes_do_nothing(db):
+    cursor = db.cursor()
+    cursor.setinputsizes([1])
+    cursor.setoutputsize(1)
+
+
+def test_row(db):
+    db.row_factory = quorlite.Row
+    row = db.execute("SELECT 1 AS a, 2 AS B").fetchone()
+    assert row["a"] == row["A"] == row[0] == 1
+    assert row["b"] == row[-1] == 2
+    assert row.keys() == ["a", "B"]
+    assert tuple(row) == (1, 2) and len(row) == 2 and row[0:1] == (1,)
+    assert row == db.execute("SELECT 1 AS a, 2 AS B").fetchone()
+    assert row != db.execute("SELECT 1 AS a, 3 AS B").fetchone()
+    assert hash(row) == hash(db.execute("SELECT 1 AS a, 2 AS B").fetchone())
+    with pytest.raises(IndexError):
+        row["c"]
+    with pytest.raises(IndexError):
+        row[2]
+
+
+def test_row_factory_of_ones_own(db):
+    def as_dict(cursor, values):
+        return {column[0]: value for column, value in zip(cursor.description, values)}
+
+    db.row_factory = as_dict
+    assert db.execute("SELECT 1 AS a").fetchall() == [{"a": 1}]
+    cursor = db.cursor()
+    cursor.row_factory = None
+    assert cursor.execute("SELECT 1 AS a").fetchone() == (1,)
+
+
+def test_cursor_of_ones_own(db):
+    class Mine(quorlite.Cursor):
+        pass
+
+    assert isinstance(db.cursor(Mine), Mine)
+    assert isinstance(db.cursor(Mine).execute("SELECT 1"), Mine)
+
+
+def test_executemany(db):
+    db.execute("CREATE TABLE t(a, b)")
+    rows = [(i, str(i)) for i in range(3000)]
+    assert db.executemany("INSERT INTO t VALUES(?, ?)", rows).rowcount == 3000
+    db.executemany("INSERT INTO t VALUES(:a, :b)", ({"a": -i, "b": None} for i in range(1, 3)))
+    db.commit()
+    assert db.execute("SELECT count(*), min(a) FROM t").fetchone() == (3002, -2)
+    assert db.executemany("UPDATE t SET b = 'x' WHERE a = ?", [(1,), (2,), (-9,)]).rowcount == 2
+    assert db.executemany("DELETE FROM t WHERE a = ?", []).rowcount == 0
+    for sql in ("SELECT ?", "CREATE TABLE u(x)"):
+        with pytest.raises(quorlite.ProgrammingError):
+            db.executemany(sql, [(1,)])
+
+
+@pytest.mark.parametrize("level", [None, "IMMEDIATE"])
+def test_executemany_is_all_or_nothing(db, level):
+    db.isolation_level = level
+    db.execute("CREATE TABLE t(a UNIQUE)")
+    db.execute("INSERT INTO t VALUES(700)")
+    with pytest.raises(quorlite.IntegrityError):
+        db.executemany("INSERT INTO t VALUES(?)", [(i,) for i in range(1000)])
+
+    def broken():
+        yield (1,)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        db.executemany("INSERT INTO t VALUES(?)", broken())
+    assert db.in_transaction == (level is not None)
+    db.commit()
+    assert db.execute("SELECT a FROM t").fetchall() == [(700,)]
+
+
+def test_executescript(db):
+    db.execute("CREATE TABLE t(a)")
+    db.execute("INSERT INTO t VALUES(1)")
+    db.executescript("""
+        INSERT INTO t VALUES(2);  -- a comment; with a semicolon
+        CREATE TRIGGER after AFTER INSERT ON t BEGIN SELECT 1; SELECT 2; END;
+        INSERT INTO t VALUES(';');
+    """)
+    assert not db.in_transaction
+    assert db.execute("SELECT a FROM t").fetchall() == [(1,), (2,), (";",)]
+    with pytest.raises(quorlite.OperationalError):
+        db.executescript("INSERT INTO t VALUES(3); NONSENSE; INSERT INTO t VALUES(4)")
+    assert db.execute("SELECT count(*) FROM t").fetchone() == (4,)
+    with pytest.raises(TypeError):
+        db.executescript(b"SELECT 1")
+
+
+def test_parameters_by_name(db):
+    assert db.execute("SELECT :a, @b, $c", {"a": 1, "b": 2, "c": 3, "more": 4}).fetchone() == (1, 2, 3)
+
+    class Everything(dict):
+        def __missing__(self, name):
+            return name + "!"
+
+    assert db.execute("SELECT :a || :b", Everything()).fetchone() == ("a!b!",)
+    with pytest.raises(quorlite.ProgrammingError, match=":b"):
+        db.execute("SELECT :a, :b", {"a": 1})
+
+
+@pytest.mark.parametrize(
+    ("sql", "parameters"),
+    [("SELECT ?", ()), ("SELECT ?", (1, 2)), ("SELECT 1", (1,)), ("SELECT ?", "1"),
+     ("SELECT ?", 1), ("SELECT ?", (object(),)), ("SELECT ?", ([],)), ("", ()), ("-- nothing", ()),
+     ("SELECT 1; SELECT 2", ())],
+)
+def test_calls_that_make_no_sense(db, sql, parameters):
+    with pytest.raises(quorlite.ProgrammingError) as caught:
+        db.execute(sql, parameters)
+    assert caught.value.verdict == "not_committed"
+    assert db.execute("SELECT 1").fetchone() == (1,)
+
+
+@pytest.mark.parametrize("sql", [None, 1, b"SELECT 1", ["SELECT 1"]])
+def test_sql_is_a_str(db, sql):
+    with pytest.raises(TypeError):
+        db.execute(sql)
+
+
+def test_sql_that_is_no_unicode(db):
+    with pytest.raises(UnicodeEncodeError):
+        db.execute("SELECT '\ud800'")
+    with pytest.raises(UnicodeEncodeError):
+        db.execute("SELECT ?", ("\ud800",))
+
+
+def test_several_cursors_are_read_in_turn(db):
+    numbers = ("WITH RECURSIVE n(i) AS (VALUES(0) UNION ALL SELECT i + 1 FROM n WHERE i < 2999)"
+               " SELECT i FROM n")
+    first, second = db.execute(numbers), db.execute(numbers)
+    for i in range(3000):
+        assert first.fetchone() == second.fetchone() == (i,)
+
+
+def test_rows_that_are_left_unread_do_no_harm(db):
+    numbers = ("WITH RECURSIVE n(i) AS (VALUES(0) UNION ALL SELECT i + 1 FROM n WHERE i < 1000000)"
+               " SELECT i FROM n")
+    for _ in range(20):
+        assert db.execute(numbers).fetchone() == (0,)
+    cursor = db.execute(numbers)
+    cursor.fetchone()
+    cursor.execute("SELECT 'again'")
+    assert cursor.fetchall() == [("again",)]
+
+
+def test_what_cannot_exist_over_a_wire(db):
+    for name in ("create_function", "create_aggregate", "create_collation", "load_extension",
+                 "blobopen", "serialize", "set_authorizer", "set_progress_handler"):
+        with pytest.raises(quorlite.NotSupportedError, match="wire: "):
+            getattr(db, name)("x", 1, len)
+    with pytest.raises(AttributeError):
+        db.no_such_thing
+
+
+def test_constraints_have_sqlites_codes(db):
+    db.executescript("""
+        CREATE TABLE t(id INTEGER PRIMARY KEY, u UNIQUE, n NOT NULL, c CHECK(c > 0));
+        INSERT INTO t VALUES(1, 1, 1, 1);
+    """)
+    for values, name in [((1, 2, 2, 2), "SQLITE_CONSTRAINT_PRIMARYKEY"),
+                         ((2, 1, 2, 2), "SQLITE_CONSTRAINT_UNIQUE"),
+                         ((2, 2, None, 2), "SQLITE_CONSTRAINT_NOTNULL"),
+                         ((2, 2, 2, 0), "SQLITE_CONSTRAINT_CHECK")]:
+        with pytest.raises(quorlite.IntegrityError) as caught:
+            db.execute("INSERT INTO t VALUES(?, ?, ?, ?)", values)
+        assert caught.value.sqlite_errorname == name
+        if hasattr(sqlite3, name):
+            assert caught.value.sqlite_errorcode == getattr(sqlite3, name)
+        assert (caught.value.verdict, caught.value.retriable) == ("not_committed", False)
+
+
+def test_syntax_errors_are_operational_as_in_sqlite3(db):
+    with pytest.raises(quorlite.OperationalError, match="near") as caught:
+        db.execute("SELEC 1")
+    assert caught.value.sqlite_errorname == "SQLITE_ERROR"
+
+
+def test_constructors_and_type_objects():
+    assert quorlite.Date(2026, 1, 2) == datetime.date(2026, 1, 2)
+    assert quorlite.Time(1, 2, 3) == datetime.time(1, 2, 3)
+    assert quorlite.Timestamp(2026, 1, 2, 3, 4, 5) == datetime.datetime(2026, 1, 2, 3, 4, 5)
+    assert bytes(quorlite.Binary(b"x")) == b"x"
+    now = 1_700_000_000.0
+    assert isinstance(quorlite.DateFromTicks(now), datetime.date)
+    assert isinstance(quorlite.TimeFromTicks(now), datetime.time)
+    assert isinstance(quorlite.TimestampFromTicks(now), datetime.datetime)
+    assert quorlite.STRING == str and quorlite.NUMBER == int and quorlite.BINARY == bytes
+    assert quorlite.STRING != int
+
+
+def test_timeout_of_a_call(db):
+    endless = "WITH RECURSIVE n(i) AS (VALUES(0) UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
+    with pytest.raises(quorlite.OperationalError) as caught:
+        db.execute(endless, timeout=0.3)
+    assert caught.value.kind == "deadline"
+    assert db.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_interrupt_from_another_thread(db):
+    endless = "WITH RECURSIVE n(i) AS (VALUES(0) UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
+    timer = threading.Timer(0.3, db.interrupt)
+    timer.start()
+    with pytest.raises(quorlite.OperationalError) as caught:
+        db.execute(endless)
+    timer.join()
+    assert caught.value.kind == "cancelled"
+    assert db.execute("SELECT 1").fetchone() == (1,)
