@@ -2,7 +2,7 @@
 
 import pytest
 from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.testing import provision
+from sqlalchemy.testing import config, provision
 
 pytest.register_assert_rewrite("sqlalchemy.testing.assertions")
 
@@ -24,3 +24,11 @@ def upsert(
     else:
         statement = statement.on_conflict_do_update(set_=set_lambda(statement.excluded))
     return statement.returning(*returning, sort_by_parameter_order=sort_by_parameter_order)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def schema():
+    """Some tests use a schema without asking whether there are any: SQLite's "main" is one."""
+    for each in config.Config.all_configs():
+        each.test_schema = "main"
+    config.test_schema = "main"

@@ -164,9 +164,9 @@ class QuorliteDialect(SQLiteDialect):
         super().do_savepoint(connection, name)
 
     def do_commit(self, dbapi_connection: Any) -> None:
-        dbapi_connection.commit()
+        super().do_commit(dbapi_connection)
         _unwrap(dbapi_connection).autocommit = quorlite.LEGACY_TRANSACTION_CONTROL
 
     def do_rollback(self, dbapi_connection: Any) -> None:
-        dbapi_connection.rollback()
+        super().do_rollback(dbapi_connection)
         _unwrap(dbapi_connection).autocommit = quorlite.LEGACY_TRANSACTION_CONTROL
