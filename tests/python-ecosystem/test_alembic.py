@@ -44,11 +44,13 @@ def upgrade():
     with op.batch_alter_table("person") as table:
         table.add_column(sa.Column("age", sa.Integer, server_default="0", nullable=False))
         table.alter_column("name", new_column_name="full_name")
+    with op.batch_alter_table("person") as table:
         table.create_unique_constraint("one_of_each", ["full_name"])
 
 def downgrade():
     with op.batch_alter_table("person") as table:
         table.drop_constraint("one_of_each", type_="unique")
+    with op.batch_alter_table("person") as table:
         table.alter_column("full_name", new_column_name="name")
         table.drop_column("age")
 """

@@ -208,7 +208,7 @@ class Cursor:
 
     def close(self) -> None:
         """Drops the rows that were not read; the cursor is of no use afterwards."""
-        self._forget()
+        self._drop_rows()
         self._closed = True
 
     def setinputsizes(self, sizes: Sequence[Any]) -> None:
@@ -228,10 +228,13 @@ class Cursor:
             raise ProgrammingError("the cursor is closed")
         return self.connection
 
-    def _forget(self) -> None:
+    def _drop_rows(self) -> None:
         if self._result is not None:
             self._result.close()
         self._result = None
+
+    def _forget(self) -> None:
+        self._drop_rows()
         self.description = None
         self.rowcount = -1
 

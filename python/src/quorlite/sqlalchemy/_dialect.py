@@ -35,7 +35,8 @@ def url(target: str, driver: str = "quorlite", **query: str) -> URL:
     options = {**dict(place.options), **query}
     if place.store is not None:
         return URL.create(driver, database=place.database, query={"store": place.store, **options})
-    nodes = {"host": place.addresses[1:]} if len(place.addresses) > 1 else {}
+    more = place.addresses[1:]
+    nodes = {"host": more[0] if len(more) == 1 else more} if more else {}
     host, _, port = place.addresses[0].rpartition(":")
     return URL.create(
         driver, host=host.strip("[]"), port=int(port), database=place.database,
@@ -161,12 +162,12 @@ class QuorliteDialect(SQLiteDialect):
         used = _unwrap(connection.connection)
         if used.isolation_level is not None and not used.in_transaction:
             used.execute("BEGIN IMMEDIATE")
-        super().do_savepoint(connection, name)
+        super().do_savepoint(connection, name)  # type: ignore[no-untyped-call]
 
     def do_commit(self, dbapi_connection: Any) -> None:
-        super().do_commit(dbapi_connection)
+        super().do_commit(dbapi_connection)  # type: ignore[no-untyped-call]
         _unwrap(dbapi_connection).autocommit = quorlite.LEGACY_TRANSACTION_CONTROL
 
     def do_rollback(self, dbapi_connection: Any) -> None:
-        super().do_rollback(dbapi_connection)
+        super().do_rollback(dbapi_connection)  # type: ignore[no-untyped-call]
         _unwrap(dbapi_connection).autocommit = quorlite.LEGACY_TRANSACTION_CONTROL
