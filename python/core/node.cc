@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <chrono>
 
-#include "core/connection.h"
 #include "core/errors.h"
+#include "core/session.h"
 #include "quorlite/node.h"
 
 namespace quorlite::python {
@@ -29,10 +29,8 @@ NodeLogLevel log_level(const std::string& name) {
 // Seconds by the names of NodeOptions.
 void set_times(NodeOptions& options, const py::dict& times) {
     const std::pair<const char*, milliseconds*> known[] = {
-        {"election_timeout", &options.election_timeout},
-        {"heartbeat", &options.heartbeat},
-        {"busy_timeout", &options.busy_timeout},
-        {"write_timeout", &options.write_timeout},
+        {"election_timeout", &options.election_timeout}, {"heartbeat", &options.heartbeat},
+        {"busy_timeout", &options.busy_timeout},         {"write_timeout", &options.write_timeout},
         {"join_timeout", &options.join_timeout},
     };
     for (const auto& [name, time] : known) {
@@ -82,8 +80,8 @@ public:
             std::optional<NodeError> failed;
             {
                 const py::gil_scoped_release released;
-                failed = node.wait_ready(std::min(kStep, std::chrono::ceil<milliseconds>(
-                                                             until - steady_clock::now())));
+                failed = node.wait_ready(
+                    std::min(kStep, std::chrono::ceil<milliseconds>(until - steady_clock::now())));
             }
             if (!failed) return;
             if (failed->kind != NodeError::Kind::kTimeout || steady_clock::now() >= until) {

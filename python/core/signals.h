@@ -1,8 +1,8 @@
 // Signals: Ctrl-C, and whatever else Python has handlers for, while the driver waits.
 //
-// Python runs its handlers between bytecodes of the main thread, so not while that waits in C++. The
-// transport made here wakes up now and then and lets them run. What a handler raises is kept in the
-// Waiting that is on the stack of the call, which is interrupted and then fails with it.
+// Python runs its handlers between bytecodes of the main thread, so not while that waits in C++.
+// The transport made here wakes up now and then and lets them run. What a handler raises is kept in
+// the Waiting that is on the stack of the call, which is interrupted and then fails with it.
 #pragma once
 
 #include <exception>

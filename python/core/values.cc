@@ -140,18 +140,13 @@ argument Parameters::borrow_buffer(py::handle value) {
         buffers_.pop_back();
         throw py::error_already_set();
     }
-    return argument(blob_view(static_cast<const std::byte*>(buffer.buf),
-                              static_cast<std::size_t>(buffer.len)));
+    return argument(
+        blob_view(static_cast<const std::byte*>(buffer.buf), static_cast<std::size_t>(buffer.len)));
 }
 
 // ---- Rows ----
 
 bool RowBuffer::fill(rows& from, std::size_t rows_max) {
-    if (size() == 0) {
-        cells_.clear();
-        text_.clear();
-        next_ = 0;
-    }
     columns_ = from.column_count();
     while (size() < rows_max && text_.size() + cells_.size() * sizeof(Cell) < kBufferBytes) {
         if (!from.next()) return false;
@@ -187,8 +182,7 @@ py::object RowBuffer::take(const Decoding& decoding) {
     return row;
 }
 
-py::object RowBuffer::decode(const Cell& cell, const Decoding& decoding,
-                             std::size_t column) const {
+py::object RowBuffer::decode(const Cell& cell, const Decoding& decoding, std::size_t column) const {
     if (cell.type == value_type::null) return py::none();
     if (column < decoding.by_column.size() && !decoding.by_column[column].is_none()) {
         return decoding.by_column[column](as_bytes(cell));
@@ -261,8 +255,8 @@ py::tuple column_names(const rows& from) {
     py::tuple names(from.column_count());
     for (std::size_t i = 0; i < from.column_count(); ++i) {
         const std::string_view name = from.column_name(i);
-        names[i] = owned(PyUnicode_DecodeUTF8(name.data(), static_cast<Py_ssize_t>(name.size()),
-                                              "replace"));
+        names[i] = owned(
+            PyUnicode_DecodeUTF8(name.data(), static_cast<Py_ssize_t>(name.size()), "replace"));
     }
     return names;
 }

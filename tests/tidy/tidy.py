@@ -53,10 +53,11 @@ FENCES = [
     (r"#include <sqlite3\.h>", r"(engine/database|drivers/c|tests)/", "engine/database"),
     (r"#include <libaio\.h>", r"engine/disk/libaio\.cc", "the Disk seam"),
     (r"#include <(capnp|kj)/", r"(wire|engine/replica)/peer", "engine/replica/peer_codec.h"),
-    (r"std::(thread|jthread|async)\b", r"(engine/server|tests)/|drivers/sync/resolver\.cc", "Executor"),
-    (r"std::chrono::(system|steady|high_resolution)_clock", r"(engine/server|drivers|tests)/",
+    (r"std::(thread|jthread|async)\b(?!::id)", r"(engine/server|tests)/|drivers/sync/resolver\.cc", "Executor"),
+    (r"std::chrono::(system|steady|high_resolution)_clock", r"(engine/server|drivers|python|tests)/",
      "Clock"),
-    (r"_clock::now\(", r"(engine/server|drivers/(sync|asio|examples)|tests)/", "a time handed in"),
+    (r"_clock::now\(", r"(engine/server|drivers/(sync|asio|examples)|python|tests)/",
+     "a time handed in"),
     (r"\bstd::random_device|\brand\(\)|\bgetrandom\(",
      r"(engine/server|drivers/(sync|asio)|tests)/", "Random, or a seed handed in"),
     (r"(?<![\w>:])::(open|openat|pwrite|pread|fsync|fdatasync|unlink|rename)\(",
@@ -64,7 +65,7 @@ FENCES = [
     (r"(?<![\w>:])::(socket|connect|accept|bind|listen|send|recv)\(",
      r"(engine/server|drivers/sync|tests)/", "Network"),
     (r"(?<![\w_])assert\(", r"tests/", "QUORLITE_CHECK, which stays on"),
-    (r"(?<![\w_])throw ", r"(drivers|tests|engine/server|engine/include)/", "Result"),
+    (r"(?<![\w_])throw ", r"(drivers|python|tests|engine/server|engine/include)/", "Result"),
 ]
 
 LEFTOVERS = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")

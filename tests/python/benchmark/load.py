@@ -7,9 +7,11 @@ import importlib
 import json
 import resource
 import sys
+import threading
 import time
 
 SECONDS = 4.0
+THREADS = 16
 ROWS_MANY = 100_000
 ROWS_FETCHED = 1_000_000
 # A side that is slow inserts fewer rows; what is compared is how many per second.
@@ -18,7 +20,9 @@ ROWS_MANY_PROBE = 2_000
 
 def connect(module, addresses, database):
     if module == "quorlite":
-        return importlib.import_module("quorlite").connect(addresses, database)
+        quorlite = importlib.import_module("quorlite")
+        # As the other does it: each statement is a transaction, unless one is begun.
+        return quorlite.connect(addresses, database, isolation_level=None)
     return importlib.import_module(module).connect(addresses.split(",")[0], database=database)
 
 
@@ -30,6 +34,29 @@ def per_second(step):
     return count / (time.perf_counter() - begin)
 
 
+def in_threads(module, addresses, database):
+    """Single inserts of threads with a connection each."""
+    counts = []
+
+    def work():
+        db = connect(module, addresses, database)
+        cursor = db.cursor()
+
+        def insert(count):
+            cursor.execute("INSERT INTO t(name) VALUES(?)", (f"name number {count}",))
+            db.commit()
+
+        counts.append(per_second(insert))
+        db.close()
+
+    threads = [threading.Thread(target=work) for _ in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sum(counts)
+
+
 def memory_mb():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
@@ -37,6 +64,7 @@ def memory_mb():
 def executemany(db, cursor):
     def insert(rows):
         begin = time.perf_counter()
+        cursor.execute("BEGIN")
         cursor.executemany("INSERT INTO many(a, b, c) VALUES(?, ?, ?)", rows)
         db.commit()
         return len(rows) / (time.perf_counter() - begin)
@@ -74,6 +102,7 @@ def main():
         db.commit()
 
     done["inserts"] = per_second(insert)
+    done["inserts, 16 threads"] = in_threads(module, addresses, database)
     (rows,) = cursor.execute("SELECT count(*) FROM t").fetchone() or (0,)
 
     def read(count):
