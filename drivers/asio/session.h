@@ -35,6 +35,7 @@ public:
     void interrupt(const core::OperationPtr& operation);
     void abandon(const core::OperationPtr& operation);
     void close();
+    bool in_transaction() const { return connection_ && connection_->in_transaction(); }
 
 private:
     struct Open {
