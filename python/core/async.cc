@@ -43,10 +43,9 @@ public:
 
 private:
     Driver() : thread_([this] { context_.run(); }) {
-        py::module_::import("atexit").attr("register")(
-            py::cpp_function([this, made_at = forks()] {
-                if (made_at == forks()) stop();
-            }));
+        py::module_::import("atexit").attr("register")(py::cpp_function([this, made_at = forks()] {
+            if (made_at == forks()) stop();
+        }));
     }
 
     asio::io_context context_{1};
@@ -201,10 +200,10 @@ std::uint64_t AsyncSession::query(std::string_view sql, py::handle bound, py::ob
         letter.found = *std::move(answer);
         letter.done = letter.found.outcome();
     };
-    db.try_query(std::string(sql), async::parameters(parameters.view()),
-                 asio::bind_cancellation_slot(
-                     slot, write_letter(mailbox_->box_, session_, number, read)),
-                 options);
+    db.try_query(
+        std::string(sql), async::parameters(parameters.view()),
+        asio::bind_cancellation_slot(slot, write_letter(mailbox_->box_, session_, number, read)),
+        options);
     return number;
 }
 

@@ -60,10 +60,9 @@ void translate(std::exception_ptr thrown) {
 py::object exception_of(const error_info& info) {
     const py::object message = py::reinterpret_steal<py::object>(PyUnicode_DecodeUTF8(
         info.message.data(), static_cast<Py_ssize_t>(info.message.size()), "replace"));
-    return make("from_core",
-                py::make_tuple(quorlite::to_string(info.kind), info.code(), info.extended_code,
-                               message, info.node, quorlite::to_string(info.verdict),
-                               info.may_retry));
+    return make("from_core", py::make_tuple(quorlite::to_string(info.kind), info.code(),
+                                            info.extended_code, message, info.node,
+                                            quorlite::to_string(info.verdict), info.may_retry));
 }
 
 void throw_misuse(std::string message) {
