@@ -202,6 +202,23 @@ class Data(unittest.TestCase):
         run("csv2", f".import {path} odd")
         self.assertEqual(self.content("csv2"), self.content("csv"))
 
+    def test_results_and_tables_are_exported_by_the_name_of_the_file(self):
+        path = options.directory / "result.json"
+        run("export", f""".export {path} "SELECT 'a  b' AS t, 1 + 1 AS n" """)
+        self.assertEqual(json.loads(path.read_text()), [{"t": "a  b", "n": 2}])
+        run("export", 'CREATE TABLE "Order Lines"(a); INSERT INTO "Order Lines" VALUES(1)')
+        run("export", f".export {path} 'order lines'")
+        self.assertEqual(json.loads(path.read_text()), [{"a": 1}])
+        self.assertIn("must end in", run("export", ".export x.doc t", status=FAILED)[1])
+        self.assertIn("Error", run("export", f".export {path} nonsense", status=FAILED)[1])
+        self.assertEqual(json.loads(path.read_text()), [{"a": 1}], "what was there is kept")
+
+    def test_what_is_not_a_file_is_imported_too(self):
+        nodes = ",".join(cluster.addresses)
+        script = f"printf 'a\\n1\\n2\\n' | '{options.shell}' -c {nodes} pipe '.import /dev/stdin t' 'SELECT sum(a) FROM t'"
+        done = subprocess.run(["sh", "-c", script], capture_output=True, timeout=PATIENCE)
+        self.assertEqual(done.stdout, b"3\n", done.stderr)
+
     def test_import_makes_a_table_and_names_the_line_that_fails(self):
         path = options.directory / "new.csv"
         path.write_text("id,name\n1,Ada\n2,\"Alan, T.\"\n")
