@@ -25,10 +25,10 @@ std::vector<std::string> mode_names();
 struct RenderOptions {
     Mode mode = Mode::kList;
     bool headers = false;  // in csv and list; the others have them by their nature, or never
-    std::string null_text;
+    std::string null_text{};
     std::string separator = "|";        // of list
     std::string insert_into = "table";  // of insert
-    std::vector<std::size_t> widths;    // the least of each column of a table; 0: as it comes
+    std::vector<std::size_t> widths{};  // the least of each column of a table; 0: as it comes
 };
 
 using Sink = std::function<void(std::string_view)>;

@@ -114,7 +114,13 @@ result<void> cluster::try_add(const node_info& node) {
     // A node joins as a spare; any other role is given to it afterwards.
     result<void> added = done(ask(state_, {RequestType::kAdd, NodeId(node.id), node.address, 0}));
     if (!added || node.role == node_role::spare) return added;
-    return try_assign(node.id, node.role);
+    result<void> assigned = try_assign(node.id, node.role);
+    if (assigned) return assigned;
+    error_info error = std::move(assigned).error();
+    error.verdict = verdict::in_doubt;  // half of it is done
+    error.message = "added as a spare, but it could not be made a " +
+                    std::string(to_string(node.role)) + ": " + error.message;
+    return error;
 }
 
 result<void> cluster::try_assign(std::uint64_t id, node_role role) {

@@ -301,7 +301,12 @@ result<std::uint64_t> bulk_insert::try_finish() {
 }
 
 bulk_insert transaction::bulk_insert(std::string_view table, std::vector<std::string> columns) {
-    if (columns.empty()) throw_error(misuse("a bulk insert needs columns"));
+    return try_bulk_insert(table, std::move(columns)).value();
+}
+
+result<bulk_insert> transaction::try_bulk_insert(std::string_view table,
+                                                 std::vector<std::string> columns) {
+    if (columns.empty()) return misuse("a bulk insert needs columns");
     return quorlite::bulk_insert(
         std::make_unique<quorlite::bulk_insert::impl>(session_, options_, table, columns));
 }

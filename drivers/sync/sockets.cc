@@ -98,7 +98,7 @@ public:
         polled_.assign(1, pollfd{wake_->get(), POLLIN, 0});
         watched_.assign(1, 0);
         for (const Socket& each : sockets_) watch(each, interests);
-        sleep(events.empty() ? until : Time::min());
+        sleep(events.empty() ? until : Time());
         if (polled_[0].revents != 0) {
             std::uint64_t count = 0;
             static_cast<void>(!::read(wake_->get(), &count, sizeof count));

@@ -36,7 +36,7 @@ func (c *Client) Close() error { return c.conn.Close() }
 // Address is that of the node, as it was dialled.
 func (c *Client) Address() string { return c.conn.Address() }
 
-// Judge says what an error of Conn, or of encoding a request, means.
+// Judge says what an error of Conn, or of encoding a request, means. For package driver.
 func Judge(err error, s rules.Situation, node string) rules.Judgement {
 	var judgement rules.Judgement
 	var broken *BrokenError

@@ -145,12 +145,12 @@ func (c *Cluster) loadStore(ctx context.Context) {
 	c.directory.merge(nodes)
 }
 
-// Backoff gives the pauses between attempts.
+// Backoff gives the pauses between attempts. For package driver.
 func (c *Cluster) Backoff() rules.Backoff {
 	return rules.Backoff{Min: c.config.PauseMin, Max: c.config.PauseMax}
 }
 
-// Sleep waits, unless the context ends before.
+// Sleep waits, unless the context ends before. For package driver.
 func Sleep(ctx context.Context, pause time.Duration) error {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()

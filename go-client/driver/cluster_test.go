@@ -3,6 +3,7 @@ package driver_test
 import (
 	"context"
 	"database/sql"
+	sqldriver "database/sql/driver"
 	"errors"
 	"fmt"
 	"os"
@@ -103,11 +104,29 @@ func testValues(t *testing.T, db *sql.DB) {
 			t.Errorf("got %#v, want %#v", got, want)
 		}
 	}
-	var null sql.NullString
-	if err := db.QueryRow("SELECT ?", []byte(nil)).Scan(&null); err != nil || null.Valid {
-		t.Errorf("a nil slice: %v, %v", null, err)
+	for _, bound := range []any{[]byte(nil), sql.NullInt64{}, sql.NullTime{}, (*int)(nil)} {
+		var null sql.NullString
+		if err := db.QueryRow("SELECT ?", bound).Scan(&null); err != nil || null.Valid {
+			t.Errorf("%#v: %v, %v", bound, null, err)
+		}
+	}
+	for bound, want := range map[any]string{sql.NullInt64{Int64: 5, Valid: true}: "integer 5",
+		sql.NullBool{Bool: true, Valid: true}: "integer 1", color(7): "text #7", float32(0.5): "real 0.5"} {
+		var got string
+		err := db.QueryRow("SELECT typeof(:v) || ' ' || :v", sql.Named("v", bound)).Scan(&got)
+		if err != nil || got != want {
+			t.Errorf("%#v became %q, %v", bound, got, err)
+		}
+	}
+	if _, err := db.Exec("SELECT ?", struct{}{}); err == nil {
+		t.Error("a struct was bound")
 	}
 }
+
+// color is a type of a program that says how it is stored.
+type color int
+
+func (c color) Value() (sqldriver.Value, error) { return fmt.Sprintf("#%d", int(c)), nil }
 
 func testParameters(t *testing.T, db *sql.DB) {
 	sum := "SELECT 0" + strings.Repeat(" + ?", 300)
@@ -345,6 +364,13 @@ func testErrors(t *testing.T, db *sql.DB) {
 	err = db.QueryRow("INSERT INTO t(v) VALUES (7) RETURNING n").Scan(&id)
 	if n := mustInt(t, db, "SELECT v FROM t WHERE n = ?", id); err != nil || n != 7 {
 		t.Errorf("RETURNING: %v, %d", err, n)
+	}
+	for query, want := range map[string]int64{"SELECT n FROM t": 0, "UPDATE t SET v = 8 RETURNING n": 3} {
+		result := mustExec(t, db, query)
+		affected, _ := result.RowsAffected()
+		if _, err := result.LastInsertId(); affected != want || err == nil {
+			t.Errorf("%s by Exec: %d rows affected, %v", query, affected, err)
+		}
 	}
 }
 

@@ -137,6 +137,14 @@ void Session::drop(rows unread) {
     dropped_.push_back(std::move(unread));
 }
 
+void Session::discard(std::optional<rows>& unread) {
+    if (made_at_ != forks()) return leak(unread);
+    const py::gil_scoped_release released;
+    if (owner_.load() == std::this_thread::get_id()) return;  // in a signal handler
+    const std::lock_guard lock(mutex_);
+    unread.reset();
+}
+
 std::shared_ptr<Result> Session::execute(std::string_view sql, py::handle bound,
                                          const call_options& options) {
     const Parameters parameters(sql, bound);
@@ -219,7 +227,8 @@ void Session::close() {
 
 Result::Result(std::shared_ptr<Session> session, rows found)
     : session_(std::move(session)), columns_(column_names(found)), outcome_(found.outcome()) {
-    if (columns_.size() > 0) rows_.emplace(std::move(found));
+    over_ = columns_.empty();
+    if (!over_) rows_.emplace(std::move(found));
 }
 
 Result::~Result() {
@@ -227,46 +236,59 @@ Result::~Result() {
 }
 
 void Result::close() {
-    if (!rows_) return;
-    rows unread = std::move(*rows_);
-    rows_.reset();
-    session_->drop(std::move(unread));
+    over_ = true;
+    buffers_.clear();
+    session_->discard(rows_);
 }
 
-// False if there is no row left.
 bool Result::refill(std::size_t rows_max) {
-    if (buffer_.size() > 0) return true;
-    if (!rows_) return false;
-    bool more = false;
-    try {
-        session_->call([&](connection&) { more = buffer_.fill(*rows_, rows_max); });
-    } catch (...) {
-        buffer_ = {};
-        close();
-        throw;
-    }
-    if (!more) {
-        outcome_ = rows_->outcome();
+    auto fresh = std::make_shared<RowBuffer>();
+    std::optional<outcome> ended;
+    session_->call([&](connection&) {
+        if (!rows_) return;  // another thread has read the rest
+        try {
+            if (fresh->fill(*rows_, rows_max)) return;
+        } catch (...) {
+            rows_.reset();
+            throw;
+        }
+        ended = rows_->outcome();
         rows_.reset();
+    });
+    if (ended) outcome_ = *ended;
+    const bool any = fresh->size() > 0;
+    if (any) buffers_.push_back(std::move(fresh));
+    return any && !ended;
+}
+
+std::shared_ptr<RowBuffer> Result::filled(std::size_t rows_max) {
+    while (true) {
+        while (!buffers_.empty() && buffers_.front()->size() == 0) buffers_.pop_front();
+        if (!buffers_.empty()) return buffers_.front();
+        if (over_) return nullptr;
+        try {
+            over_ = !refill(rows_max);
+        } catch (...) {
+            over_ = true;
+            throw;
+        }
     }
-    return buffer_.size() > 0;
 }
 
 py::list Result::fetch(const Decoding& decoding, std::optional<std::size_t> limit) {
     const std::size_t rows_max = limit.value_or(std::numeric_limits<std::size_t>::max());
     py::list found;
     while (found.size() < rows_max) {
-        const std::size_t wanted = rows_max - found.size();
-        if (!refill(std::min(wanted, kRowsTaken))) break;
-        for (std::size_t i = std::min(buffer_.size(), wanted); i > 0; --i) {
-            found.append(buffer_.take(decoding));
-        }
+        const auto buffer = filled(std::min(rows_max - found.size(), kRowsTaken));
+        if (!buffer) break;
+        while (found.size() < rows_max && buffer->size() > 0) found.append(buffer->take(decoding));
     }
     return found;
 }
 
 py::object Result::next(const Decoding& decoding) {
-    return refill(kRowsAhead) ? buffer_.take(decoding) : py::none();
+    const auto buffer = filled(kRowsAhead);
+    return buffer ? buffer->take(decoding) : py::none();
 }
 
 }  // namespace quorlite::python

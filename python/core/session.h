@@ -14,6 +14,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -69,6 +70,8 @@ private:
     auto call(Function function);
     // Destroys rows now, or leaves them to the next call.
     void drop(rows unread);
+    // Destroys rows that another thread may be reading.
+    void discard(std::optional<rows>& unread);
 
     const unsigned made_at_ = forks();
     std::mutex mutex_;
@@ -80,6 +83,7 @@ private:
     std::vector<rows> dropped_;
 };
 
+// Threads may share a result as well: each row goes to one of them.
 class Result {
 public:
     Result(std::shared_ptr<Session> session, rows found);
@@ -94,13 +98,18 @@ public:
     void close();
 
 private:
+    // Has a row; null at the end.
+    std::shared_ptr<RowBuffer> filled(std::size_t rows_max);
     bool refill(std::size_t rows_max);
 
     const std::shared_ptr<Session> session_;
-    std::optional<rows> rows_;
+    std::optional<rows> rows_;  // under the session's lock, the rest under the GIL
     py::tuple columns_;
     outcome outcome_;
-    RowBuffer buffer_;
+    bool over_ = false;
+    // One, unless several threads have filled theirs at the same time. Shared: what converts a row
+    // may let another thread run, which may drop the buffer.
+    std::deque<std::shared_ptr<RowBuffer>> buffers_;
 };
 
 void define_connections(py::module_& module);

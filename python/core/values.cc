@@ -147,11 +147,6 @@ argument Parameters::borrow_buffer(py::handle value) {
 // ---- Rows ----
 
 bool RowBuffer::fill(rows& from, std::size_t rows_max) {
-    if (size() == 0) {
-        cells_.clear();
-        text_.clear();
-        next_ = 0;
-    }
     columns_ = from.column_count();
     while (size() < rows_max && text_.size() + cells_.size() * sizeof(Cell) < kBufferBytes) {
         if (!from.next()) return false;

@@ -55,7 +55,8 @@ struct Decoding {
 // Some rows, copied out of a result, and then made into tuples one by one.
 class RowBuffer {
 public:
-    // Adds rows until there are `rows_max`, or enough bytes. False if the result is over. May wait.
+    // Takes rows until there are `rows_max`, or enough bytes. False if the result is over. May
+    // wait. Precondition: nothing was taken before.
     bool fill(rows& from, std::size_t rows_max);
 
     std::size_t size() const { return columns_ == 0 ? 0 : cells_.size() / columns_ - next_; }

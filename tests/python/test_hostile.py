@@ -198,6 +198,6 @@ def test_a_server_that_dies_in_the_middle_of_rows(run_folder):
 
 
 def test_addresses_that_lead_nowhere():
-    for address in (free_addresses(1)[0], "no-such-host.invalid:9001"):
+    for address in (free_addresses(1)[0], "no-such-host.invalid:9001", "@no-such-socket"):
         with pytest.raises(quorlite.OperationalError):
             quorlite.connect(f"{address}/db", **PATIENCE)

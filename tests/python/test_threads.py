@@ -66,6 +66,25 @@ def test_threads_share_a_cursor_without_harm(db):
     assert sorted(seen) == list(range(20000))
 
 
+def test_threads_read_one_cursor_to_its_end(db):
+    """While others convert, which lets threads change in the middle of rows."""
+    db.text_factory = lambda raw: str(raw, "utf-8")
+    for _ in range(5):
+        cursor = db.execute("WITH RECURSIVE n(i) AS (VALUES(0) UNION ALL SELECT i + 1 FROM n"
+                            " WHERE i < 4999) SELECT CAST(i AS TEXT) FROM n")
+        seen = []
+
+        def work(number):
+            while (row := cursor.fetchone()) is not None:
+                seen.append(int(row[0]))
+                if number == 0 and len(seen) % 7 == 0:
+                    seen.extend(int(row[0]) for row in cursor.fetchmany(3))
+
+        together(4, work)
+        seen += [int(row[0]) for row in cursor.fetchall()]
+        assert sorted(seen) == list(range(5000))
+
+
 def test_others_run_while_a_call_waits(db, other):
     timer = threading.Timer(1.5, db.interrupt)
     timer.start()

@@ -51,12 +51,12 @@ STRANGERS = {
 
 # A header or call, the only places that may have it, and what to use instead.
 FENCES = [
-    (r"#include <asio", r"(engine/server|drivers/(asio|examples)|tests)/|drivers/include/quorlite/asio\.h",
+    (r"#include <asio", r"(engine/server|drivers/(asio|examples)|python|tests)/|drivers/include/quorlite/asio\.h",
      "the seams"),
-    (r"#include <sqlite3\.h>", r"(engine/database|drivers/c|tests)/", "engine/database"),
+    (r"#include <sqlite3\.h>", r"(engine/database|python|tests)/", "engine/database"),
     (r"#include <libaio\.h>", r"engine/disk/libaio\.cc", "the Disk seam"),
     (r"#include <(capnp|kj)/", r"(wire|engine/replica)/peer", "engine/replica/peer_codec.h"),
-    (r"std::(thread|jthread|async)\b(?!::id)", r"(engine/server|tests)/|drivers/sync/resolver\.cc", "Executor"),
+    (r"std::(thread|jthread|async)\b(?!::id)", r"(engine/server|python|tests)/|drivers/sync/resolver\.cc", "Executor"),
     (r"std::chrono::(system|steady|high_resolution)_clock", r"(engine/server|drivers|python|tests)/",
      "Clock"),
     (r"_clock::now\(", r"(engine/server|drivers/(sync|asio|shell|examples)|python|tests)/",

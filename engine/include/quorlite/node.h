@@ -114,7 +114,8 @@ struct NodeStatus {
     std::uint64_t statements_overstayed = 0;  // went on beside the loop
 };
 
-class Node {
+// All that the shared library shows.
+class [[gnu::visibility("default")]] Node {
 public:
     class Started;
 
@@ -140,7 +141,7 @@ public:
     void stop();
 
 private:
-    struct Impl;
+    struct [[gnu::visibility("hidden")]] Impl;
     explicit Node(std::unique_ptr<Impl> impl);
     std::unique_ptr<Impl> impl_;
 };

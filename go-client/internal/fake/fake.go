@@ -32,6 +32,7 @@ type Server struct {
 	failAt  int // 0: none
 	failure int
 	silence string // the statement that is never answered, nor anything after it
+	reached func() // called when it is asked for
 	held    chan struct{}
 	asked   []wire.Request
 	open    []net.Conn
@@ -64,11 +65,12 @@ func (s *Server) Applied(row string) int {
 	return s.applied[row]
 }
 
-// Silence makes the node deaf for good to a connection that asks for the statement.
-func (s *Server) Silence(sql string) {
+// Silence makes the node deaf for good to a connection that asks for the statement, and calls `asked`
+// when one does.
+func (s *Server) Silence(sql string, asked func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.silence = sql
+	s.silence, s.reached = sql, asked
 }
 
 // HoldMembers lets whoever asks for the members wait for the answer until it is released.
@@ -160,7 +162,11 @@ func (s *Server) note(request wire.Request) bool {
 	defer s.mu.Unlock()
 	s.asked = append(s.asked, request)
 	asked, ok := request.(wire.ExecSQL)
-	return ok && s.silence != "" && asked.SQL == s.silence
+	silent := ok && s.silence != "" && asked.SQL == s.silence
+	if silent {
+		s.reached()
+	}
+	return silent
 }
 
 // Serve serves one client, of whom no step fails if the connection is not of Dial, until either hangs

@@ -170,11 +170,11 @@ class Cursor:
 
     def fetchone(self) -> Any:
         self._usable()
-        if self._result is None or self._decoding is None:
+        result, decoding = self._result, self._decoding
+        if result is None or decoding is None:
             return None
-        row = self._result.next(self._decoding)
+        row = result.next(decoding)
         if row is None:
-            self._result = None
             return None
         return row if self.row_factory is None else self.row_factory(self, row)
 
@@ -186,11 +186,12 @@ class Cursor:
 
     def _fetch(self, size: Optional[int]) -> list[Any]:
         self._usable()
-        if self._result is None or self._decoding is None:
+        result, decoding = self._result, self._decoding
+        if result is None or decoding is None:
             return []
         if size is not None and size < 0:
             raise ProgrammingError("a number of rows is not negative")
-        rows = self._result.fetch(self._decoding, size)
+        rows = result.fetch(decoding, size)
         if self.row_factory is None:
             return rows
         return [self.row_factory(self, row) for row in rows]
@@ -208,7 +209,7 @@ class Cursor:
 
     def close(self) -> None:
         """Drops the rows that were not read; the cursor is of no use afterwards."""
-        self._forget()
+        self._drop_rows()
         self._closed = True
 
     def setinputsizes(self, sizes: Sequence[Any]) -> None:
@@ -228,10 +229,13 @@ class Cursor:
             raise ProgrammingError("the cursor is closed")
         return self.connection
 
+    def _drop_rows(self) -> None:
+        result, self._result = self._result, None
+        if result is not None:
+            result.close()
+
     def _forget(self) -> None:
-        if self._result is not None:
-            self._result.close()
-        self._result = None
+        self._drop_rows()
         self.description = None
         self.rowcount = -1
 

@@ -3,6 +3,8 @@
 //	QUORLITED=build/release/engine/server/quorlited go run .
 //	DQLITE_NODE=build/release/tests/benchmark/dqlite_node go run . -server dqlite
 //
+// or both by tests/run go-bench.
+//
 // The drivers take short turns, so that a slow minute of the machine hurts both. It prints one line for
 // each kind of work: the medians of the turns, and the median of the ratios of neighbouring turns.
 package main
