@@ -26,12 +26,16 @@ void export_file(Shell& shell, Words words) {
     RenderOptions options;
     options.mode = mode_for(words[0]);
     options.headers = true;
-    std::string sql = joined({words.begin() + 1, words.end()}, " ");
+    std::string sql = words[1];
     std::uint64_t total = 0;
-    if (words.size() == 2 && sql.find(' ') == std::string::npos) {
+    const bool table = db.query_value<bool>(
+        "SELECT count(*) FROM sqlite_schema WHERE type IN ('table', 'view') AND name = ? "
+        "COLLATE NOCASE",
+        sql);
+    if (table) {
         options.insert_into = sql;
-        total = db.query_value<std::uint64_t>("SELECT count(*) FROM " + sql_name(words[1]));
-        sql = select_stored(db, words[1]);
+        total = db.query_value<std::uint64_t>("SELECT count(*) FROM " + sql_name(sql));
+        sql = select_stored(db, sql);
     }
     NewFile file(words[0]);
     Progress progress("export", Unit::kRows, total);

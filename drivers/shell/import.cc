@@ -47,7 +47,9 @@ public:
 
     std::uint64_t run(bool no_header) {
         find_columns(no_header);
-        Progress progress("import", Unit::kBytes, std::filesystem::file_size(path_));
+        std::error_code unknown;  // of a pipe: then no time left is shown
+        const std::uintmax_t size = std::filesystem::file_size(path_, unknown);
+        Progress progress("import", Unit::kBytes, unknown ? 0 : size);
         while (more_) {
             insert_batch();
             progress.at(reader_.bytes());

@@ -162,6 +162,11 @@ void Shell::perform(const Item& item, const std::string& where) {
         output_.flush();
     } catch (const error& failed) {
         report(failed.info(), where, before);
+    } catch (const std::exception& failed) {
+        error_info info;
+        info.kind = error_kind::usage;
+        info.message = failed.what();
+        report(info, where, before);
     }
     if (const auto news = client_.news()) output_.say(*news);
     if (before && !was_lost_ && client_.transaction_lost()) {

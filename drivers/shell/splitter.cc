@@ -58,7 +58,7 @@ std::string take_quoted(std::string_view text, std::size_t& at) {
 void Splitter::feed(std::string_view line) {
     ++line_;
     if (pending_.empty() && line.substr(0, 1) == ".") {
-        Command command{split_words(line.substr(1)), std::string(line), line_};
+        Command command{split_words(line.substr(1)), line_};
         if (command.words.empty()) command.words.emplace_back();
         items_.emplace_back(std::move(command));
         return;

@@ -20,7 +20,6 @@ struct Statement {
 
 struct Command {
     std::vector<std::string> words;  // the first without its dot
-    std::string text;                // as it was entered
     std::size_t line = 0;
 };
 

@@ -77,6 +77,18 @@ class Terminal:
     def type(self, text):
         os.write(self.file, text.encode())
 
+    def read(self, timeout):
+        """Takes what was written. None: nothing came in time; False: the terminal is closed."""
+        ready, _, _ = select.select([self.file], [], [], max(0, timeout))
+        if not ready:
+            return None
+        try:
+            data = os.read(self.file, 1 << 16)
+        except OSError:  # how a terminal says that nobody has it open any more
+            data = b""
+        self.seen += data.decode(errors="replace")
+        return bool(data)
+
     def expect(self, pattern):
         """Waits until what was written since the last call matches; returns the match."""
         end = time.monotonic() + PATIENCE
@@ -85,16 +97,8 @@ class Terminal:
             if found:
                 self.seen = self.seen[found.end():]
                 return found
-            ready, _, _ = select.select([self.file], [], [], max(0, end - time.monotonic()))
-            if not ready:
+            if not self.read(end - time.monotonic()):
                 raise AssertionError(f"no {pattern!r} in {self.seen!r}")
-            try:
-                data = os.read(self.file, 1 << 16)
-            except OSError:
-                data = b""
-            if not data:
-                raise AssertionError(f"the shell ended without {pattern!r} in {self.seen!r}")
-            self.seen += data.decode(errors="replace")
 
     def ask(self, text, pattern):
         self.type(text + "\r")
@@ -104,13 +108,13 @@ class Terminal:
         """Ctrl-D, at a prompt; the exit status."""
         self.type("\x04")
         end = time.monotonic() + PATIENCE
-        while time.monotonic() < end:
-            ended, status = os.waitpid(self.process_id, os.WNOHANG)
-            if ended:
-                self.process_id = 0
-                return os.waitstatus_to_exitcode(status)
-            time.sleep(0.01)
-        raise AssertionError(f"the shell does not end: {self.seen!r}")
+        while self.read(end - time.monotonic()):
+            pass
+        if time.monotonic() >= end:
+            raise AssertionError(f"the shell does not end: {self.seen!r}")
+        _, status = os.waitpid(self.process_id, 0)
+        self.process_id = 0
+        return os.waitstatus_to_exitcode(status)
 
     def close(self):
         if self.process_id:
@@ -198,6 +202,23 @@ class Data(unittest.TestCase):
         run("csv2", f".import {path} odd")
         self.assertEqual(self.content("csv2"), self.content("csv"))
 
+    def test_results_and_tables_are_exported_by_the_name_of_the_file(self):
+        path = options.directory / "result.json"
+        run("export", f""".export {path} "SELECT 'a  b' AS t, 1 + 1 AS n" """)
+        self.assertEqual(json.loads(path.read_text()), [{"t": "a  b", "n": 2}])
+        run("export", 'CREATE TABLE "Order Lines"(a); INSERT INTO "Order Lines" VALUES(1)')
+        run("export", f".export {path} 'order lines'")
+        self.assertEqual(json.loads(path.read_text()), [{"a": 1}])
+        self.assertIn("must end in", run("export", ".export x.doc t", status=FAILED)[1])
+        self.assertIn("Error", run("export", f".export {path} nonsense", status=FAILED)[1])
+        self.assertEqual(json.loads(path.read_text()), [{"a": 1}], "what was there is kept")
+
+    def test_what_is_not_a_file_is_imported_too(self):
+        nodes = ",".join(cluster.addresses)
+        script = f"printf 'a\\n1\\n2\\n' | '{options.shell}' -c {nodes} pipe '.import /dev/stdin t' 'SELECT sum(a) FROM t'"
+        done = subprocess.run(["sh", "-c", script], capture_output=True, timeout=PATIENCE)
+        self.assertEqual(done.stdout, b"3\n", done.stderr)
+
     def test_import_makes_a_table_and_names_the_line_that_fails(self):
         path = options.directory / "new.csv"
         path.write_text("id,name\n1,Ada\n2,\"Alan, T.\"\n")
@@ -267,7 +288,7 @@ class People(unittest.TestCase):
         shell.ask("SELECT", r"   \.\.\.> ")
         shell.ask("'é' || '!';", "é!")
         shell.expect("people> ")
-        self.assertEqual(shell.leave(), 0)
+        self.assertEqual(shell.leave(), 0, shell.seen)
 
     def test_ctrl_c_cancels_the_statement_and_not_the_shell(self):
         shell = self.shell
@@ -283,7 +304,7 @@ class People(unittest.TestCase):
         shell.expect("people> ")
         shell.ask("SELECT 'still ' || 'here';", "still here")
         shell.expect("people> ")
-        self.assertEqual(shell.leave(), 0)
+        self.assertEqual(shell.leave(), 0, shell.seen)
 
     def test_ctrl_c_leaves_the_transaction_of_a_read(self):
         shell = self.shell
@@ -431,6 +452,11 @@ def main():
         parser.add_argument(name, type=pathlib.Path, required=True)
     parser.add_argument("tests", nargs="*")
     options = parser.parse_args()
+    # libedit never frees the names of the functions that it is given.
+    suppressions = options.directory / "leaks"
+    suppressions.parent.mkdir(parents=True, exist_ok=True)
+    suppressions.write_text("leak:wcsdup\n")
+    os.environ["LSAN_OPTIONS"] = f"suppressions={suppressions.resolve()}:print_suppressions=0"
     with Cluster(options.directory / "nodes", binary=options.binary) as cluster:
         unittest.main(argv=[sys.argv[0], *options.tests], verbosity=2)
 
