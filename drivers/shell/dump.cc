@@ -92,25 +92,29 @@ std::string select_stored(queries& db, const std::string& table) {
     return "SELECT " + joined(expressions, ", ") + " FROM " + sql_name(table);
 }
 
-std::uint64_t copy_rows(queries& db, const std::string& sql, const RenderOptions& options,
-                        Sink sink, Progress& progress) {
-    rows found = db.query_list(sql, {});
+std::uint64_t render_rows(rows& found, Renderer& renderer, Progress* progress) {
     std::vector<std::string> names;
     for (std::size_t i = 0; i < found.column_count(); ++i) {
         names.emplace_back(found.column_name(i));
     }
-    const std::unique_ptr<Renderer> renderer = make_renderer(options, std::move(sink));
-    renderer->begin(names);
+    renderer.begin(names);
     std::vector<value_view> values(names.size());
     std::uint64_t count = 0;
     while (found.next()) {
         interrupt::check();
         for (std::size_t i = 0; i < values.size(); ++i) values[i] = found[i];
-        renderer->row(values);
-        progress.at(++count);
+        renderer.row(values);
+        ++count;
+        if (progress) progress->at(count);
     }
-    renderer->end();
+    renderer.end();
     return count;
+}
+
+std::uint64_t copy_rows(queries& db, const std::string& sql, const RenderOptions& options,
+                        Sink sink, Progress& progress) {
+    rows found = db.query_list(sql, {});
+    return render_rows(found, *make_renderer(options, std::move(sink)), &progress);
 }
 
 void dump_database(Shell& shell, Words words) {

@@ -1,4 +1,5 @@
-// Reading tables as they are stored, for what must read back the same.
+// Rows from the database to a renderer; and tables as they are stored, for what must read back the
+// same.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +19,10 @@ std::vector<std::string> stored_columns(queries& db, const std::string& table);
 // columns are declared as: a declared DATE or BOOLEAN changes what a server sends.
 std::string select_stored(queries& db, const std::string& table);
 
-// Renders every row of a query; returns how many. Ctrl-C ends it with an error.
+// Renders all rows, and returns how many there were. Ctrl-C ends it with an error.
+std::uint64_t render_rows(rows& found, Renderer& renderer, Progress* progress = nullptr);
+
+// The rows of a query, rendered into a sink.
 std::uint64_t copy_rows(queries& db, const std::string& sql, const RenderOptions& options,
                         Sink sink, Progress& progress);
 

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "drivers/shell/commands.h"
+#include "drivers/shell/dump.h"
 #include "drivers/shell/interrupt.h"
 #include "drivers/shell/limits.h"
 #include "drivers/shell/text.h"
@@ -189,19 +190,7 @@ void Shell::execute(const std::string& sql) {
     if (sql.size() > limits::kStatementBytesMax) fail("the statement is too long");
     rows found = client_.db().query_list(sql, {});
     if (found.column_count() == 0) return;
-    std::vector<std::string> names;
-    for (std::size_t i = 0; i < found.column_count(); ++i) {
-        names.emplace_back(found.column_name(i));
-    }
-    const std::unique_ptr<Renderer> renderer = make_renderer(rendering_, output_.sink());
-    renderer->begin(names);
-    std::vector<value_view> values(names.size());
-    while (found.next()) {
-        interrupt::check();
-        for (std::size_t i = 0; i < values.size(); ++i) values[i] = found[i];
-        renderer->row(values);
-    }
-    renderer->end();
+    render_rows(found, *make_renderer(rendering_, output_.sink()));
 }
 
 void Shell::show(const Relation& relation) {
