@@ -15,7 +15,10 @@ Connection::Connection(Target target, const options& settings, std::shared_ptr<D
       backoff_(settings.retry_pause_min, settings.retry_pause_max),
       statements_(settings.statements_cached) {}
 
-Connection::~Connection() = default;
+// A search that is under way closes its channels: the list of actions must still be there.
+Connection::~Connection() {
+    search_.reset();
+}
 
 void Connection::start(const OperationPtr& operation, Time now) {
     if (queue_.size() >= limits::kQueuedMax) {

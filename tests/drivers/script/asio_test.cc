@@ -27,6 +27,9 @@ constexpr const char* kSlow = "SELECT slow FROM t";
 
 class Asio : public ::testing::Test {
 protected:
+    // What was left is closed.
+    void TearDown() override { settle(); }
+
     connection connect() {
         return connection(std::make_shared<detail::session>(context_.get_executor(),
                                                             quorlite::detail::state_of(cluster_),
@@ -377,7 +380,7 @@ TEST_F(Asio, APoolIsBoundedAndFair) {
     leases[0].reset();
     settle();
     EXPECT_EQ(served, (std::vector{0, 1, 2, 3}));
-    leases.clear();
+    for (Lease& each : leases) each.reset();
     settle();
     EXPECT_EQ(shared.usage().in_use, 1u) << "the last one, whose answer came when nobody was there";
 }

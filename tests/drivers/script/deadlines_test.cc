@@ -195,24 +195,25 @@ void try_asynchronous(bool connected) {
         cluster c(world.addresses, hurried());
         asio::io_context context;
         testing::Alarms alarms;
-        async::connection db(std::make_shared<async::detail::session>(
+        std::optional<async::connection> db(std::make_shared<async::detail::session>(
             context.get_executor(), detail::state_of(c), core::Target{{}, "db"},
             [&](const auto& strand) { return testing::make_scripted(world, alarms, strand); }));
         if (connected) {
             bool ready = false;
-            db.try_connect([&](const result<void>& done) { ready = done.ok(); });
+            db->try_connect([&](const result<void>& done) { ready = done.ok(); });
             ASSERT_TRUE(alarms.run(context, world, [&] { return ready; }));
         }
         world.silent = true;
         const core::Time begun = world.now();
         bool over = false;
         std::optional<error_info> error;
-        each.start(db, [&](const std::optional<error_info>& told) {
+        each.start(*db, [&](const std::optional<error_info>& told) {
             over = true;
             error = told;
         });
         ASSERT_TRUE(alarms.run(context, world, [&] { return over; })) << each.name;
         expect_late(each.name, error, world, begun);
+        db.reset();
         testing::Alarms::settle(context);
     }
 }
