@@ -173,6 +173,18 @@ void write_body(const FilesResponse& response, Bytes& out) {
     }
 }
 
+void write_body(const StatusResponse& response, Bytes& out) {
+    ByteWriter writer(out);
+    writer.u64(response.id.value());
+    writer.u64(static_cast<std::uint64_t>(response.state));
+    writer.u64(response.term);
+    writer.u64(response.leader.value());
+    std::apply([&](auto... member) { (writer.u64(response.*member), ...); },
+               StatusResponse::numbers());
+    writer.u64(response.databases.size());
+    for (const std::string_view each : response.databases) append_text(out, each);
+}
+
 void write_body(const RowsResponse& response, Bytes& out) {
     ByteWriter(out).bytes(response.content);
 }
@@ -284,6 +296,23 @@ Result<Response> decode_servers(ByteView body, ServersFormat format) {
     return Response(std::move(response));
 }
 
+Result<Response> decode_status(ByteView body) {
+    StatusResponse response;
+    ByteReader in(body);
+    response.id = NodeId(in.u64());
+    response.state = static_cast<ElectionState>(in.u64());
+    response.term = in.u64();
+    response.leader = NodeId(in.u64());
+    std::apply([&](auto... member) { ((response.*member = in.u64()), ...); },
+               StatusResponse::numbers());
+    const std::uint64_t count = in.u64();
+    for (std::uint64_t i = 0; i < count && !in.failed(); ++i) {
+        response.databases.push_back(read_text(in));
+    }
+    if (in.failed()) return out_of_step("the status is not all there");
+    return Response(std::move(response));
+}
+
 Result<Response> decode_files(ByteView body) {
     FilesResponse response;
     ByteReader in(body);
@@ -375,6 +404,8 @@ Result<Response> decode_response(const Header& header, ByteView body,
             return decode_files(body);
         case ResponseType::kMetadata:
             return decode_response_as<MetadataResponse>(header, body);
+        case ResponseType::kStatus:
+            return decode_status(body);
     }
     return out_of_step("unknown response type " + std::to_string(header.type));
 }

@@ -85,6 +85,7 @@ enum class RequestType : std::uint8_t {
     kTransfer = 17,
     kDescribe = 18,
     kWeight = 19,
+    kStatus = 128,  // Quorlite's own: dqlite's numbers stay below
 };
 
 enum class ResponseType : std::uint8_t {
@@ -99,6 +100,7 @@ enum class ResponseType : std::uint8_t {
     kEmpty = 8,
     kFiles = 9,
     kMetadata = 10,
+    kStatus = 128,
 };
 
 // Roles as clients name them (raft has other numbers). A decoded role may hold any number.
@@ -301,11 +303,19 @@ struct WeightRequest {
     static constexpr auto fields() { return std::tuple(&WeightRequest::weight); }
 };
 
+// Quorlite's own (section 6.19): how this node stands.
+struct StatusRequest {
+    static constexpr auto kType = RequestType::kStatus;
+    static constexpr std::string_view kName = "STATUS";
+    std::uint64_t format = 0;
+    static constexpr auto fields() { return std::tuple(&StatusRequest::format); }
+};
+
 using Request =
     std::variant<LeaderRequest, ClientRequest, OpenRequest, PrepareRequest, ExecRequest,
                  QueryRequest, FinalizeRequest, ExecSqlRequest, QuerySqlRequest, InterruptRequest,
                  ConnectRequest, AddRequest, AssignRequest, RemoveRequest, DumpRequest,
-                 ClusterRequest, TransferRequest, DescribeRequest, WeightRequest>;
+                 ClusterRequest, TransferRequest, DescribeRequest, WeightRequest, StatusRequest>;
 
 // ---- Responses ----
 
@@ -427,10 +437,40 @@ struct MetadataResponse {
     }
 };
 
+// What a node is doing in the election of a leader. A decoded state may hold any number.
+enum class ElectionState : std::uint64_t { kFollower = 0, kCandidate = 1, kLeader = 2 };
+
+// The indices of one node: what its log holds, what is on its disk, what it knows to be committed,
+// what its databases hold, and what of that is in their files.
+struct StatusResponse {
+    static constexpr auto kType = ResponseType::kStatus;
+    static constexpr std::string_view kName = "STATUS";
+    NodeId id = {};
+    ElectionState state = ElectionState::kFollower;
+    std::uint64_t term = 0;
+    NodeId leader = {};
+    std::uint64_t first = 0;
+    std::uint64_t last = 0;
+    std::uint64_t durable = 0;
+    std::uint64_t committed = 0;
+    std::uint64_t applied = 0;
+    std::uint64_t flushed = 0;
+    std::uint64_t log_bytes = 0;
+    std::uint64_t memory_bytes = 0;
+    std::vector<std::string_view> databases = {};
+    // What comes before the list of databases.
+    static constexpr auto numbers() {
+        return std::tuple(&StatusResponse::first, &StatusResponse::last, &StatusResponse::durable,
+                          &StatusResponse::committed, &StatusResponse::applied,
+                          &StatusResponse::flushed, &StatusResponse::log_bytes,
+                          &StatusResponse::memory_bytes);
+    }
+};
+
 using Response =
     std::variant<FailureResponse, ServerResponse, LegacyServerResponse, WelcomeResponse,
                  ServersResponse, DbResponse, StmtResponse, ResultResponse, RowsResponse,
-                 EmptyResponse, FilesResponse, MetadataResponse>;
+                 EmptyResponse, FilesResponse, MetadataResponse, StatusResponse>;
 
 // The protocol's name of a message, as in the specification: for logs and metrics.
 std::string_view name_of(const Request& request);
@@ -514,6 +554,8 @@ public:
     // All bytes that were fed and not yet consumed, for a stream that stops being messages
     // (CONNECT).
     ByteView unread() const { return ByteView(buffer_).subspan(begin_, end_ - begin_); }
+
+    std::size_t memory_bytes() const { return buffer_.capacity() + other_.capacity(); }
 
 private:
     std::size_t unread_bytes() const { return end_ - begin_; }

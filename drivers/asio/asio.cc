@@ -45,10 +45,14 @@ std::string text_of(const request& asked) {
         case question::begin_read:
             return "BEGIN";
         case question::commit:
+        case question::conclude:
             return "COMMIT";
         case question::rollback:
+        case question::tidy:
             return "ROLLBACK";
         case question::connect:
+        case question::ping:
+        case question::acquire:
         case question::execute:
         case question::query:
         case question::stream:
@@ -67,6 +71,10 @@ OperationPtr make(const request& asked) {
         operation->effect = core::Effect::kRead;
         return operation;
     }
+    if (asked.kind == question::pause) return operation;
+    if (asked.kind == question::ping) {
+        return core::make_admin({wire::RequestType::kLeader, {}, {}, 0});
+    }
     const bool rows = asked.kind == question::query || asked.kind == question::stream;
     const std::vector<argument> bound = asked.bound.view();
     auto made = core::make_statement(rows ? OperationKind::kQuery : OperationKind::kExecute,
@@ -84,25 +92,19 @@ OperationPtr make(const request& asked) {
 
 }  // namespace
 
-std::shared_ptr<void> start(const std::shared_ptr<session>& to, request asked,
-                            std::unique_ptr<completion> waiting) {
+std::shared_ptr<void> name(const std::shared_ptr<session>&, const request& asked) {
+    if (asked.kind != question::next) return make(asked);
+    return std::static_pointer_cast<StreamKeeper>(asked.of)->operation;
+}
+
+void start(const std::shared_ptr<session>& to, const std::shared_ptr<void>& operation,
+           request asked, std::unique_ptr<completion> waiting) {
+    const auto begun = std::static_pointer_cast<core::Operation>(operation);
     const auto told = std::make_shared<std::unique_ptr<completion>>(std::move(waiting));
-    if (asked.kind == question::pause) {
-        asio::post(to->strand(),
-                   [to, length = asked.pause, told] { to->pause(length, std::move(*told)); });
-        return nullptr;
-    }
-    if (asked.kind == question::next) {
-        const OperationPtr operation = std::static_pointer_cast<StreamKeeper>(asked.of)->operation;
-        asio::post(to->strand(), [to, operation, told] { to->next(operation, std::move(*told)); });
-        return operation;
-    }
-    const OperationPtr operation = make(asked);
     asked.bound = {};
-    asio::post(to->strand(), [to, operation, asked = std::move(asked), told]() mutable {
-        to->start(operation, std::move(asked), std::move(*told));
+    asio::post(to->strand(), [to, begun, asked = std::move(asked), told]() mutable {
+        to->start(begun, std::move(asked), std::move(*told));
     });
-    return operation;
 }
 
 void cancel(const std::shared_ptr<session>& to, const std::shared_ptr<void>& operation) {
@@ -127,12 +129,13 @@ connection::connection(asio::any_io_executor executor, const cluster& owner,
 
 std::shared_ptr<void> connection::open_stream(detail::request asked) const {
     const core::OperationPtr operation = detail::make(asked);
-    const auto keeper = std::make_shared<detail::StreamKeeper>(session_, operation);
-    asio::post(session_->strand(),
-               [session = session_, operation, asked = std::move(asked)]() mutable {
-                   session->start(operation, std::move(asked), nullptr);
-               });
+    auto keeper = std::make_shared<detail::StreamKeeper>(session_, operation);
+    detail::start(session_, operation, std::move(asked), nullptr);
     return keeper;
+}
+
+call_options connection::patience() const {
+    return {session_->settings().interrupt_timeout, false};
 }
 
 quorlite::detail::attempts connection::attempts(const call_options& chosen) const {

@@ -13,12 +13,16 @@ namespace {
 
 constexpr std::size_t kReadBytes = 64u << 10;
 
-error_info closed() {
+error_info cancelled(const char* why) {
     error_info error;
     error.kind = error_kind::cancelled;
     error.extended_code = core::code::kInterrupted;
-    error.message = "the connection was closed";
+    error.message = why;
     return error;
+}
+
+error_info closed() {
+    return cancelled("the connection was closed");
 }
 
 }  // namespace
@@ -56,17 +60,27 @@ bool session::ready(const OperationPtr& operation) {
 
 void session::start(const OperationPtr& operation, request asked,
                     std::unique_ptr<completion> waiting) {
+    if (asked.kind == question::next) return next(operation, std::move(waiting));
+    if (asked.kind == question::pause) return pause(operation, asked.pause, std::move(waiting));
     const Time now = transport_->now();
     operation->deadline = core::later(now, asked.chosen.timeout.value_or(settings().timeout));
     operation->idempotent = asked.chosen.idempotent;
     if (waiting) waiting_[operation] = {std::move(waiting), asked.kind};
+    operation->finished = operation->finished || nothing_to_end(asked.kind);
     if (!ready(operation)) return tell(operation);
     connection_->start(operation, now);
     perform();
 }
 
+// A transaction is to be ended, and there is none, nor can one come of what is under way.
+bool session::nothing_to_end(question kind) const {
+    if (kind != question::conclude && kind != question::tidy) return false;
+    return !connection_ || (connection_->idle() && !connection_->in_transaction());
+}
+
 void session::next(const OperationPtr& operation, std::unique_ptr<completion> waiting) {
     waiting_[operation] = {std::move(waiting), question::next};
+    if (closed_ && !operation->finished) fail(operation, closed());
     if (connection_ && !operation->finished && operation->pieces.empty()) {
         connection_->extend(operation, core::later(transport_->now(), settings().timeout));
     }
@@ -77,7 +91,13 @@ void session::next(const OperationPtr& operation, std::unique_ptr<completion> wa
 }
 
 void session::interrupt(const OperationPtr& operation) {
-    if (!connection_ || operation->finished) return;
+    for (auto each = pauses_.begin(); each != pauses_.end(); ++each) {
+        if (each->second.operation != operation) continue;
+        const Pause ended = std::move(each->second);
+        pauses_.erase(each);
+        return ended.told->complete({cancelled("interrupted")});
+    }
+    if (!connection_ || operation->finished || !waiting_.contains(operation)) return;
     connection_->interrupt(operation, transport_->now());
     perform();
 }
@@ -99,7 +119,7 @@ void session::close() {
         if (!each->finished) fail(each, closed());
         tell(each);
     }
-    for (const auto& [at, waiting] : pauses_) waiting->complete({closed()});
+    for (const auto& [at, pause] : pauses_) pause.told->complete({closed()});
     pauses_.clear();
     for (const auto& [channel, open] : channels_) transport_->close(channel);
     channels_.clear();
@@ -230,7 +250,9 @@ void session::tell(const OperationPtr& operation) {
     } else if (!operation->finished) {
         return;
     } else if (operation->error) {
-        given.error = operation->error;
+        // That there was nothing to roll back is no error.
+        const bool tidy = kind == question::tidy && connection_ && !connection_->in_transaction();
+        if (!tidy) given.error = operation->error;
     } else if (kind == question::query) {
         auto source = std::make_unique<quorlite::detail::row_source>(operation);
         const result<void> begun = source->begin();
@@ -243,9 +265,10 @@ void session::tell(const OperationPtr& operation) {
     told->complete(std::move(given));
 }
 
-void session::pause(std::chrono::milliseconds length, std::unique_ptr<completion> waiting) {
+void session::pause(const OperationPtr& operation, std::chrono::milliseconds length,
+                    std::unique_ptr<completion> waiting) {
     if (closed_) return waiting->complete({closed()});
-    pauses_.emplace(core::later(transport_->now(), length), std::move(waiting));
+    pauses_.emplace(core::later(transport_->now(), length), Pause{operation, std::move(waiting)});
     set_alarm();
 }
 
@@ -261,7 +284,7 @@ void session::ring() {
     alarm_ = core::kNever;
     if (closed_) return;
     while (!pauses_.empty() && pauses_.begin()->first <= transport_->now()) {
-        pauses_.extract(pauses_.begin()).mapped()->complete({});
+        pauses_.extract(pauses_.begin()).mapped().told->complete({});
     }
     if (connection_) connection_->tick(transport_->now());
     if (connection_) return perform();

@@ -28,14 +28,14 @@ public:
     const options& settings() const { return cluster_->settings; }
     const std::shared_ptr<quorlite::detail::cluster_state>& cluster() const { return cluster_; }
 
-    // `operation` is made by the caller, so that it has a name before it is started.
+    // `waiting` may be null: then nobody is told.
     void start(const core::OperationPtr& operation, request asked,
                std::unique_ptr<completion> waiting);
-    void next(const core::OperationPtr& operation, std::unique_ptr<completion> waiting);
-    void pause(std::chrono::milliseconds length, std::unique_ptr<completion> waiting);
+    // The operation, or the next batch of a stream, that somebody waits for.
     void interrupt(const core::OperationPtr& operation);
     void abandon(const core::OperationPtr& operation);
     void close();
+    bool in_transaction() const { return connection_ && connection_->in_transaction(); }
 
 private:
     struct Open {
@@ -49,7 +49,15 @@ private:
         std::unique_ptr<completion> told;
         question kind;
     };
+    struct Pause {
+        core::OperationPtr operation;
+        std::unique_ptr<completion> told;
+    };
 
+    void next(const core::OperationPtr& operation, std::unique_ptr<completion> waiting);
+    void pause(const core::OperationPtr& operation, std::chrono::milliseconds length,
+               std::unique_ptr<completion> waiting);
+    bool nothing_to_end(question kind) const;
     bool ready(const core::OperationPtr& operation);
     void fail(const core::OperationPtr& operation, error_info error);
     void perform();
@@ -70,7 +78,7 @@ private:
     std::optional<core::Connection> connection_;
     std::map<ChannelId, Open> channels_;
     std::map<core::OperationPtr, Waiting> waiting_;
-    std::multimap<Time, std::unique_ptr<completion>> pauses_;
+    std::multimap<Time, Pause> pauses_;
     Time alarm_ = core::kNever;
     bool closed_ = false;
 };

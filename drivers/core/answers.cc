@@ -15,6 +15,23 @@ std::vector<node_info> nodes_of(const wire::ServersResponse& servers) {
     return nodes;
 }
 
+node_progress progress_of(const wire::StatusResponse& status) {
+    node_progress progress;
+    progress.leads = status.state == wire::ElectionState::kLeader;
+    progress.term = status.term;
+    progress.leader = status.leader.value();
+    progress.first = status.first;
+    progress.last = status.last;
+    progress.durable = status.durable;
+    progress.committed = status.committed;
+    progress.applied = status.applied;
+    progress.flushed = status.flushed;
+    progress.log_bytes = status.log_bytes;
+    progress.memory_bytes = status.memory_bytes;
+    progress.databases.assign(status.databases.begin(), status.databases.end());
+    return progress;
+}
+
 // The word that ends a batch; nothing if there is none.
 std::optional<wire::RowsEnd> end_of(ByteView content) {
     if (content.size() < wire::kWordBytes) return std::nullopt;
@@ -82,6 +99,7 @@ void Connection::answer(const wire::Response& response, Time now) {
         case RequestType::kTransfer:
         case RequestType::kDescribe:
         case RequestType::kWeight:
+        case RequestType::kStatus:
             return answer_admin(expected, response, now);
     }
 }
@@ -258,6 +276,8 @@ void Connection::answer_admin(const Expected& expected, const wire::Response& re
         }
     } else if (const auto* const metadata = std::get_if<wire::MetadataResponse>(&response)) {
         if (operation) operation->metadata = {metadata->failure_domain, metadata->weight};
+    } else if (const auto* const status = std::get_if<wire::StatusResponse>(&response)) {
+        if (operation) operation->progress = progress_of(*status);
     } else if (!std::holds_alternative<wire::EmptyResponse>(response)) {
         expected_.push_front(expected);
         return lose("gives the answer to another question", error_kind::protocol, now);

@@ -75,6 +75,7 @@ public:
 
     bool idle() const { return queue_.empty() && expected_.empty() && again_.empty(); }
     bool in_transaction() const { return transaction_ != Transaction::kNone; }
+    bool transaction_lost() const { return transaction_ == Transaction::kLost; }
     bool connected() const { return phase_ == Phase::kReady; }
     // Of the node in use; empty if there is none.
     std::string address() const;

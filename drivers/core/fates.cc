@@ -121,7 +121,8 @@ void Connection::drop_in_flight(const OperationPtr& operation, error_info error,
         const bool over =
             operation->standing == Effect::kCommit || operation->standing == Effect::kRollback;
         if (over) transaction_ = Transaction::kNone;
-        if (!over) lose_transaction(error);
+        // A read that is stopped leaves the transaction as it was.
+        if (!over && operation->standing != Effect::kRead) lose_transaction(error);
     }
     finish(operation, std::move(error));
     // Whether the transaction is open will not be known: the channel is of no use any more.

@@ -117,7 +117,7 @@ OperationPtr make_admin(AdminRequest request) {
     operation->kind = dump ? OperationKind::kDump : OperationKind::kAdmin;
     const bool reads = dump || request.type == RequestType::kCluster ||
                        request.type == RequestType::kDescribe ||
-                       request.type == RequestType::kLeader;
+                       request.type == RequestType::kStatus || request.type == RequestType::kLeader;
     operation->effect = reads ? Effect::kRead : Effect::kWrite;
     // Setting a weight twice does no harm.
     operation->idempotent = request.type == RequestType::kWeight;

@@ -81,6 +81,7 @@ struct Operation {
     std::vector<node_info> nodes;
     node_info leader;  // an empty address if the node knows none
     Metadata metadata;
+    std::optional<node_progress> progress;
     std::deque<Piece> pieces;
     std::string node;  // that answered, or failed to
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "drivers/core/rules.h"
+
 namespace quorlite::core {
 
 PoolQueue::Ticket PoolQueue::ask() {
@@ -50,6 +52,15 @@ std::vector<PoolQueue::Slot> PoolQueue::expire(Time now) {
     });
     empty_.insert(empty_.end(), over.begin(), over.end());
     return over;
+}
+
+error_info all_in_use() {
+    error_info error;
+    error.kind = error_kind::busy;
+    error.extended_code = code::kBusy;
+    error.message = "all connections of the pool are in use";
+    error.may_retry = true;
+    return error;
 }
 
 }  // namespace quorlite::core

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "drivers/core/time.h"
+#include "quorlite/error.h"
 
 namespace quorlite::core {
 
@@ -60,5 +61,8 @@ private:
     Slot slots_ = 0;  // ever used
     std::size_t in_use_ = 0;
 };
+
+// What somebody is told who waited in vain.
+error_info all_in_use();
 
 }  // namespace quorlite::core

@@ -160,6 +160,8 @@ void Connection::send_admin(const OperationPtr& operation) {
             return ask(wire::DescribeRequest{0});
         case RequestType::kWeight:
             return ask(wire::WeightRequest{admin.number});
+        case RequestType::kStatus:
+            return ask(wire::StatusRequest{});
         case RequestType::kDump:
             return ask(wire::DumpRequest{admin.address});
         case RequestType::kClient:

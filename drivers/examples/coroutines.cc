@@ -1,5 +1,5 @@
-// Coroutines on Asio. Arguments: addresses of nodes.
-#include <quorlite/asio.h>
+// Coroutines on Asio that share a pool. Arguments: addresses of nodes.
+#include <quorlite/asio_pool.h>
 
 #include <asio/co_spawn.hpp>
 #include <asio/io_context.hpp>
@@ -14,13 +14,14 @@ static asio::awaitable<void> fill(quorlite::async::connection& db) {
     }
 }
 
-static asio::awaitable<void> run(quorlite::async::connection db) {
-    co_await db.execute("CREATE TABLE IF NOT EXISTS numbers(n INTEGER)", {}, use_awaitable);
-    co_await db.execute("DELETE FROM numbers", {}, use_awaitable);
+static asio::awaitable<void> run(quorlite::async::pool pool) {
+    quorlite::async::pool::lease db = co_await pool.acquire(use_awaitable);
+    co_await db->execute("CREATE TABLE IF NOT EXISTS numbers(n INTEGER)", {}, use_awaitable);
+    co_await db->execute("DELETE FROM numbers", {}, use_awaitable);
     co_await quorlite::async::run_transaction(
-        db, [](quorlite::async::connection& own) { return fill(own); });
+        pool, [](quorlite::async::connection& own) { return fill(own); });
 
-    quorlite::async::row_stream stream = db.stream("SELECT n FROM numbers WHERE n > ?", {2});
+    quorlite::async::row_stream stream = db->stream("SELECT n FROM numbers WHERE n > ?", {2});
     int sum = 0;
     while (auto batch = co_await stream.next(use_awaitable)) {
         while (batch->next()) sum += batch->get<int>(0);
@@ -32,8 +33,7 @@ int main(int count, char** arguments) {
     quorlite::cluster cluster({arguments + 1, arguments + count});
     asio::io_context context;
     std::exception_ptr failed;
-    asio::co_spawn(context,
-                   run(quorlite::async::connection(context.get_executor(), cluster, "example")),
+    asio::co_spawn(context, run(quorlite::async::pool(context.get_executor(), cluster, "example")),
                    [&](const std::exception_ptr& problem) { failed = problem; });
     context.run();
     if (failed) std::rethrow_exception(failed);

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
+#include <algorithm>
 #include <condition_variable>
 
 #include "drivers/sync/resolver.h"
@@ -32,6 +33,9 @@ result<void> done(const OperationPtr& operation) {
     return {};
 }
 
+// A dqlite server older than 1.18 does not answer what it does not know.
+constexpr std::chrono::milliseconds kStatusPatience{500};
+
 node_status status_of(const std::shared_ptr<detail::cluster_state>& state, const node_info& node) {
     node_status status;
     status.node = node;
@@ -43,6 +47,9 @@ node_status status_of(const std::shared_ptr<detail::cluster_state>& state, const
     const OperationPtr leader = core::make_admin({RequestType::kLeader, {}, {}, 0});
     if (!describe->error) session->run(leader, patience);
     status.latency = std::chrono::duration_cast<std::chrono::microseconds>(session->now() - begin);
+    const OperationPtr status_asked = core::make_admin({RequestType::kStatus, {}, {}, 0});
+    const call_options little{std::min(state->settings.connect_timeout, kStatusPatience), false};
+    if (!describe->error && !leader->error) session->run(status_asked, little);
     const auto& error = describe->error ? describe->error : leader->error;
     status.reachable = !error;
     if (error) {
@@ -51,6 +58,7 @@ node_status status_of(const std::shared_ptr<detail::cluster_state>& state, const
     }
     status.description = {describe->metadata.failure_domain, describe->metadata.weight};
     status.leader = leader->leader.address == node.address;
+    status.progress = status_asked->progress;
     return status;
 }
 
@@ -106,7 +114,13 @@ result<void> cluster::try_add(const node_info& node) {
     // A node joins as a spare; any other role is given to it afterwards.
     result<void> added = done(ask(state_, {RequestType::kAdd, NodeId(node.id), node.address, 0}));
     if (!added || node.role == node_role::spare) return added;
-    return try_assign(node.id, node.role);
+    result<void> assigned = try_assign(node.id, node.role);
+    if (assigned) return assigned;
+    error_info error = std::move(assigned).error();
+    error.verdict = verdict::in_doubt;  // half of it is done
+    error.message = "added as a spare, but it could not be made a " +
+                    std::string(to_string(node.role)) + ": " + error.message;
+    return error;
 }
 
 result<void> cluster::try_assign(std::uint64_t id, node_role role) {

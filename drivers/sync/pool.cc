@@ -58,12 +58,7 @@ result<pool::lease> pool::try_acquire() {
         if (!granted) {
             impl_->queue.give_up(ticket);
             impl_->freed.notify_all();
-            error_info error;
-            error.kind = error_kind::busy;
-            error.extended_code = core::code::kBusy;
-            error.message = "all connections of the pool are in use";
-            error.may_retry = true;
-            return error;
+            return core::all_in_use();
         }
         borrowed = std::move(impl_->connections[grant->slot]);
     }

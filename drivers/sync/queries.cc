@@ -182,6 +182,10 @@ bool queries::in_transaction() const {
     return session_->in_transaction();
 }
 
+bool queries::transaction_lost() const {
+    return session_->transaction_lost();
+}
+
 statement::statement(queries own, std::string sql, std::size_t parameter_count)
     : queries_(std::move(own)), sql_(std::move(sql)), parameter_count_(parameter_count) {}
 
@@ -297,7 +301,12 @@ result<std::uint64_t> bulk_insert::try_finish() {
 }
 
 bulk_insert transaction::bulk_insert(std::string_view table, std::vector<std::string> columns) {
-    if (columns.empty()) throw_error(misuse("a bulk insert needs columns"));
+    return try_bulk_insert(table, std::move(columns)).value();
+}
+
+result<bulk_insert> transaction::try_bulk_insert(std::string_view table,
+                                                 std::vector<std::string> columns) {
+    if (columns.empty()) return misuse("a bulk insert needs columns");
     return quorlite::bulk_insert(
         std::make_unique<quorlite::bulk_insert::impl>(session_, options_, table, columns));
 }

@@ -57,6 +57,7 @@ public:
     void interrupt() noexcept;
 
     bool in_transaction() const { return connection_ && connection_->in_transaction(); }
+    bool transaction_lost() const { return connection_ && connection_->transaction_lost(); }
     std::string node() const { return connection_ ? connection_->address() : std::string(); }
 
 private:

@@ -10,8 +10,10 @@
 namespace quorlite::limits {
 
 // Clients.
-inline constexpr std::size_t kRequestBytesMax = 64u << 20;  // body of one request
-inline constexpr std::size_t kConnectionsMax = 10'000;      // per node, clients
+inline constexpr std::size_t kRequestBytesMax = 64u << 20;    // body of one request
+inline constexpr std::size_t kConnectionsMax = 10'000;        // per node, clients
+inline constexpr std::size_t kBuffersBytesMax = 512u << 20;   // requests and answers, all clients
+inline constexpr std::size_t kLargeBuffersBytes = 64u << 10;  // who holds more may have to give way
 inline constexpr std::size_t kStatementsPerSessionMax = 4'096;
 inline constexpr std::size_t kSessionOutputBytesMax = 256u << 10;   // rows wait above this
 inline constexpr std::size_t kResultBatchBytes = 64u << 10;         // one ROWS message

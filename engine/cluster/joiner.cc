@@ -32,6 +32,7 @@ Joiner::Joiner(JoinerOptions options, TimePoint now)
     : options_(std::move(options)),
       deadline_(now + options_.patience),
       seeds_(options_.seeds),
+      added_(options_.doubt.has_value()),
       reader_(kAnswerBytesMax) {}
 
 Joiner::Action Joiner::start() {
@@ -115,6 +116,8 @@ Joiner::Action Joiner::leader_is(TimePoint now, const wire::ServerResponse& serv
 }
 
 Joiner::Action Joiner::members_are(TimePoint now, const wire::ServersResponse& members) {
+    if (members.servers.empty()) return try_again(now, target_ + " knows no members");
+    if (options_.doubt) return is_member(members);
     std::size_t voters = 0;
     const wire::Server* self = nullptr;
     for (const wire::Server& member : members.servers) {
@@ -134,13 +137,26 @@ Joiner::Action Joiner::members_are(TimePoint now, const wire::ServersResponse& m
                                               ": remove that node first, or use another address"}};
         }
     }
-    if (members.servers.empty()) return try_again(now, target_ + " knows no members");
     if (self == nullptr) return ask(Question::kAdd);
     added_ = true;
     // A promotion that was interrupted may have left the node as a standby.
     role_ = voters < kVotersWanted ? wire::Role::kVoter : wire::Role::kStandby;
     if (self->role == wire::Role::kVoter || self->role == role_) return Joined{self->role};
     return ask(Question::kAssign);
+}
+
+Joiner::Action Joiner::is_member(const wire::ServersResponse& members) {
+    for (const wire::Server& member : members.servers) {
+        const bool self = member.id == options_.id && member.address == options_.address;
+        if (self) return Joined{member.role};
+    }
+    if (!std::exchange(doubted_, true)) return Wait{*options_.doubt};
+    return Refused{{code::kError, "node " + std::to_string(options_.id.value()) + " at " +
+                                      options_.address + " is not a member of the cluster led by " +
+                                      target_ +
+                                      ": it was removed, or its directory belongs to another "
+                                      "cluster: correct --join, or start it with an empty "
+                                      "directory to join"}};
 }
 
 // Whoever answers first may be gone next time.

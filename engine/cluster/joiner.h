@@ -17,8 +17,14 @@
 //
 // Until the node was added there is a deadline, because an operator waits for the answer; after
 // that the role is a matter of time, and is asked for until it is granted.
+//
+// A node that takes itself for a member asks in the same way whether it is one. It may have been
+// removed while it could not hear of it, or its directory may belong to another cluster. An old
+// leader that does not know yet that it is none may know older members: only the second such
+// answer, some time after the first, is believed.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -37,6 +43,9 @@ struct JoinerOptions {
     std::string address;             // of the joining node
     std::vector<std::string> seeds;  // addresses of members; not empty
     Duration patience = std::chrono::seconds(60);
+    // For a member, which only asks whether it is one: how long after a first no to ask again.
+    // Longer than a leader goes on without a majority.
+    std::optional<Duration> doubt = std::nullopt;
 };
 
 class Joiner {
@@ -77,6 +86,7 @@ private:
     Action answer(TimePoint now, const wire::Response& response);
     Action leader_is(TimePoint now, const wire::ServerResponse& server);
     Action members_are(TimePoint now, const wire::ServersResponse& members);
+    Action is_member(const wire::ServersResponse& members);
     Action refused(TimePoint now, const wire::FailureResponse& failure);
     Action try_again(TimePoint now, std::string reason);
     void learn(std::string_view address);
@@ -92,6 +102,7 @@ private:
     Question question_ = Question::kLeader;
     wire::Role role_ = wire::Role::kVoter;  // to be asked for
     bool added_ = false;
+    bool doubted_ = false;  // a member was told that it is none
     bool reached_ = false;  // somebody answered
     std::string last_reason_;
     wire::MessageReader reader_;

@@ -4,6 +4,7 @@
 
 #include "engine/base/check.h"
 #include "engine/base/mutants.h"
+#include "engine/database/base_file.h"
 
 namespace quorlite::database {
 namespace {
@@ -98,7 +99,7 @@ Status flush_file(Disk& disk, FlushItem& item, bool& created) {
     const std::string name = base_file_name(item.number);
     if (!item.file && item.before.file) item.file = item.before.file;
     if (!item.file) {
-        auto file = disk.open(name, OpenMode::kCreateEmpty, false);
+        auto file = create_base_file(disk, item.number);
         if (!file) return full_or_fatal(file.error(), name);
         item.file = std::move(*file);
     }

@@ -53,35 +53,46 @@ void instr(sqlite3_context* context, int, sqlite3_value** arguments) {
     sqlite3_result_int64(context, skipped + 1);
 }
 
-// replace(text, needle, other)
+// What is before, between and behind the needles.
+template <class Function>
+void for_each_part(ByteView text, ByteView needle, Function function) {
+    for (;;) {
+        const std::size_t at = find(text, needle);
+        function(text.first(at));
+        if (at == text.size()) return;
+        text = text.subspan(at + needle.size());
+    }
+}
+
+// replace(text, needle, other). Its size is known before it is made: no limit is passed on the way,
+// and nothing is moved.
 void replace(sqlite3_context* context, int, sqlite3_value** arguments) {
     if (is_null(arguments[0]) || is_null(arguments[1])) return;
-    ByteView text = bytes_of(arguments[0], false);
+    const ByteView text = bytes_of(arguments[0], false);
     const ByteView needle = bytes_of(arguments[1], false);
     if (text.data() == nullptr || needle.data() == nullptr) return;
     if (needle.empty() || needle[0] == 0) return sqlite3_result_value(context, arguments[0]);
     const ByteView other = bytes_of(arguments[2], false);
     if (other.data() == nullptr) return;
-    sqlite3_str* const result = sqlite3_str_new(sqlite3_context_db_handle(context));
-    const auto append = [&](ByteView part) {
-        sqlite3_str_append(result, reinterpret_cast<const char*>(part.data()),
-                           static_cast<int>(part.size()));
-    };
-    for (;;) {
-        const std::size_t at = find(text, needle);
-        append(text.first(at));
-        if (at == text.size() || sqlite3_str_errcode(result) != SQLITE_OK) break;
-        append(other);
-        text = text.subspan(at + needle.size());
-    }
-    const int error = sqlite3_str_errcode(result);
-    const int size = sqlite3_str_length(result);
-    char* const bytes = sqlite3_str_finish(result);
-    if (error == SQLITE_TOOBIG) return sqlite3_result_error_toobig(context);
-    if (error != SQLITE_OK) return sqlite3_result_error_nomem(context);
-    if (bytes == nullptr) return sqlite3_result_text(context, "", 0, SQLITE_STATIC);
-    sqlite3_result_text64(context, bytes, static_cast<sqlite3_uint64>(size), sqlite3_free,
-                          SQLITE_UTF8);
+
+    std::size_t parts = 0;
+    for_each_part(text, needle, [&](ByteView) { ++parts; });
+    const std::size_t needles = parts - 1;
+    const std::size_t size = text.size() - needles * needle.size() + needles * other.size();
+    const int limit = sqlite3_limit(sqlite3_context_db_handle(context), SQLITE_LIMIT_LENGTH, -1);
+    if (size > static_cast<std::size_t>(limit)) return sqlite3_result_error_toobig(context);
+    auto* const bytes = static_cast<std::uint8_t*>(sqlite3_malloc64(size + 1));
+    if (bytes == nullptr) return sqlite3_result_error_nomem(context);
+    std::uint8_t* to = bytes;
+    for_each_part(text, needle, [&, left = needles](ByteView part) mutable {
+        to = std::copy(part.begin(), part.end(), to);
+        if (left > 0) {
+            to = std::copy(other.begin(), other.end(), to);
+            --left;
+        }
+    });
+    *to = 0;
+    sqlite3_result_text64(context, reinterpret_cast<char*>(bytes), size, sqlite3_free, SQLITE_UTF8);
 }
 
 }  // namespace

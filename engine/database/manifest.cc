@@ -52,13 +52,6 @@ bool is_full(const Status& status) {
 
 }  // namespace
 
-std::string base_file_name(std::uint64_t number) {
-    std::array<char, 32> digits;
-    std::snprintf(digits.data(), digits.size(), "%06llu.db",
-                  static_cast<unsigned long long>(number));
-    return std::string(kDatabasesDirectory) + "/" + digits.data();
-}
-
 ManifestEntry* Manifest::find(std::string_view name) {
     const auto found = std::find_if(entries.begin(), entries.end(),
                                     [&](const ManifestEntry& entry) { return entry.name == name; });

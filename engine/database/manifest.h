@@ -27,8 +27,6 @@ namespace quorlite::database {
 
 inline constexpr std::string_view kDatabasesDirectory = "databases";
 
-std::string base_file_name(std::uint64_t number);
-
 struct ManifestEntry {
     std::uint64_t number = 0;  // of the base file
     std::string name;          // of the database

@@ -4,6 +4,7 @@
 
 #include "engine/base/check.h"
 #include "engine/base/mutants.h"
+#include "engine/database/base_file.h"
 
 namespace quorlite::database {
 namespace {
@@ -103,8 +104,7 @@ std::uint64_t Staging::file_bytes(std::size_t file) const {
 Status Staging::open(std::size_t file) {
     Status present = live_->ensure();  // or the next open would take our files for all that is left
     if (!present) return present;
-    auto opened =
-        disk_.open(base_file_name(manifest_.entries[file].number), OpenMode::kCreateEmpty, false);
+    auto opened = create_base_file(disk_, manifest_.entries[file].number);
     if (!opened) return std::move(opened).error();
     files_[file].file = std::move(*opened);
     return {};
@@ -115,7 +115,8 @@ Status Staging::write(std::size_t file, std::uint64_t offset, ByteView bytes) {
     const std::lock_guard lock(writing_);
     Incoming& incoming = files_[file];
     const std::uint64_t received = incoming.received.load();
-    if (offset != received || bytes.size() > file_bytes(file) - received) {
+    if (offset != received || bytes.size() > file_bytes(file) - received ||
+        bytes.size() % kPageSize != 0) {
         return Error{code::kProtocol, "a piece of the snapshot is out of order"};
     }
     if (!incoming.file) {

@@ -6,6 +6,7 @@
 
 #include "engine/base/check.h"
 #include "engine/base/limits.h"
+#include "engine/database/base_file.h"
 #include "engine/database/command.h"
 #include "engine/database/flush.h"
 #include "engine/database/manifest.h"
@@ -31,12 +32,20 @@ std::string_view unusable_name(std::string_view name) {
     return {};
 }
 
+void add_files(std::vector<std::string>& names, std::uint64_t number) {
+    names.push_back(base_file_name(number));
+    names.push_back(sums_file_name(number));
+}
+
 std::vector<std::string> base_files(const Manifest& manifest) {
     std::vector<std::string> names;
-    names.reserve(manifest.entries.size());
-    for (const ManifestEntry& entry : manifest.entries)
-        names.push_back(base_file_name(entry.number));
+    for (const ManifestEntry& entry : manifest.entries) add_files(names, entry.number);
     return names;
+}
+
+Error unusable(const ManifestEntry& entry, const std::string& reason) {
+    return Error{code::kCorrupt, "the database " + entry.name + " cannot be used: " + reason +
+                                     ": let this node join anew with an empty directory"};
 }
 
 class DiskStore final : public Store, private DatabaseHost {
@@ -159,7 +168,7 @@ Status DiskStore::remove_strays(const Manifest& manifest) {
     const std::vector<std::string> known = base_files(manifest);
     for (const std::string& name : *names) {
         const std::string path = directory + "/" + name;
-        if (!name.ends_with(".db")) continue;
+        if (!name.ends_with(".db") && !name.ends_with(".sums")) continue;
         if (std::find(known.begin(), known.end(), path) != known.end()) continue;
         Status removed = disk_.remove(path);
         if (!removed) return removed;
@@ -171,16 +180,14 @@ Status DiskStore::open_base(const ManifestEntry& entry) {
     Base base;
     if (entry.page_count > 0) {
         const std::string path = base_file_name(entry.number);
-        auto file = disk_.open(path, OpenMode::kExisting, false);
-        if (!file) return std::move(file).error();
+        auto file = open_base_file(disk_, entry.number, !entry.flushing_to);
+        if (!file) return unusable(entry, std::move(file).error().message);
         base = Base{std::move(*file), entry.page_count};
         const auto size = base.file->size();
         if (!size) return size.error();
         if (!entry.flushing_to && *size != std::uint64_t{entry.page_count} * kPageSize) {
-            return Error{code::kCorrupt,
-                         path + " (database " + entry.name + ") has " + std::to_string(*size) +
-                             " bytes, not " + std::to_string(entry.page_count) +
-                             " pages: let this node join anew with an empty directory"};
+            return unusable(entry, path + " has " + std::to_string(*size) + " bytes, not " +
+                                       std::to_string(entry.page_count) + " pages");
         }
     }
     make_database(entry.name).restart(std::move(base), entry.number, entry.at, entry.flushing_to);
@@ -471,7 +478,7 @@ Status DiskStore::finish_install(SnapshotInstaller& installer) {
     flush_running_ = false;
     set_disk_full(false);
     for (const auto& [name, database] : databases_) {
-        if (database->number() != 0) strays.push_back(base_file_name(database->number()));
+        if (database->number() != 0) add_files(strays, database->number());
         database->restart(Base{}, 0, Index(), Index());
     }
     mark_ = manifest.mark;

@@ -93,6 +93,7 @@ struct Replica::State {
     bool hold(NodeId from, raft::AppendRequest& append);
     void take_held();
     bool learn_cluster(const PeerMessage& message);
+    void learn_address(const PeerMessage& message);
     bool is_leading() const;
     void change(Result<Index> proposed, Done done);
 
@@ -139,8 +140,8 @@ struct Replica::State {
     std::optional<Promotion> promotion;
     Done transfer_done;
 
-    std::map<NodeId, std::string>
-        learnt_addresses;  // of nodes that are not in the configuration yet
+    std::map<NodeId, std::string> learnt_addresses;  // where nodes say they are: not all are in the
+                                                     // configuration, yet or still
     std::uint64_t weight = 0;
     bool disk_has_space = true;
     bool saving_mark = false;
@@ -206,7 +207,8 @@ Status Replica::State::open_storage() {
 
     const raft::Options raft_options{.self = identity.id,
                                      .election_timeout = options.election_timeout,
-                                     .heartbeat = options.heartbeat};
+                                     .heartbeat = options.heartbeat,
+                                     .append_bytes_max = options.append_bytes_max};
     raft::Restored restored = restore(std::move(recovered));
     if (Status whole = check_term(restored); !whole.ok()) return whole;
     core = std::make_unique<raft::Core>(raft_options, std::move(restored), seams.random, now());
@@ -628,14 +630,18 @@ bool Replica::State::learn_cluster(const PeerMessage& message) {
     return true;
 }
 
+void Replica::State::learn_address(const PeerMessage& message) {
+    const auto known = learnt_addresses.find(message.from);
+    if (known != learnt_addresses.end() && known->second == message.from_address) return;
+    if (learnt_addresses.size() >= limits::kPeersMax) learnt_addresses.clear();
+    learnt_addresses[message.from] = message.from_address;
+}
+
 bool Replica::State::receive(PeerMessage message) {
     if (message.to != identity.id || message.from == identity.id || !learn_cluster(message)) {
         return false;
     }
-    if (core->configuration().find(message.from) == nullptr) {
-        if (learnt_addresses.size() >= limits::kPeersMax) learnt_addresses.clear();
-        learnt_addresses[message.from] = message.from_address;
-    }
+    learn_address(message);
     if (auto* request = std::get_if<ChunkRequest>(&message.body)) {
         if (!sender->answer(message.from, *request, now())) {
             core->snapshot_unavailable(now(), message.from);

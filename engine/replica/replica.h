@@ -40,8 +40,9 @@ struct Options {
     Duration election_timeout = std::chrono::milliseconds(600);
     Duration heartbeat = std::chrono::milliseconds(60);
     Duration write_timeout = std::chrono::seconds(10);
-    std::size_t log_tail_bytes = 64u << 20;  // kept for slow followers when the log is trimmed
-    bool quorum_reads = false;               // never by lease
+    std::size_t log_tail_bytes = 64u << 20;   // kept for slow followers when the log is trimmed
+    std::size_t append_bytes_max = 1u << 20;  // entries in one message to a peer
+    bool quorum_reads = false;                // never by lease
     disk::LogOptions log;
     database::Options database;
 };

@@ -74,11 +74,14 @@ struct Front::State {
     std::set<std::shared_ptr<Connection>> clients;
     FrontCounters counters;
     bool warned_of_descriptors = false;
+    std::size_t buffer_bytes = 0;  // of all clients
+    bool warned_of_buffers = false;
 
     Result<tcp::endpoint> resolve(const HostPort& parts);
     void accept(const std::shared_ptr<State>& self);
     void welcome(const std::shared_ptr<State>& self, tcp::socket socket);
     void sweep(const std::shared_ptr<State>& self);
+    void make_room();
 };
 
 // One accepted connection. What Asio reports is noted and worked on in turn(), a task of the loop.
@@ -90,6 +93,8 @@ public:
     void start() { update_waits(); }
     TimePoint since() const { return since_; }
     bool is_stranger() const { return phase_ == Phase::kStranger; }
+    TimePoint active() const { return active_; }
+    bool is_large() const { return buffer_bytes_ > limits::kLargeBuffersBytes; }
     session::Session* session() { return session_.get(); }
     void finish();
     void close();
@@ -110,6 +115,7 @@ private:
     bool send();
     void pump();
     void end_input();
+    void count_buffers();
     void update_waits();
     void wait_readable();
     void wait_writable();
@@ -119,6 +125,8 @@ private:
     std::shared_ptr<Front::State> front_;
     tcp::socket socket_;
     const TimePoint since_;
+    TimePoint active_ = since_;     // when bytes last moved
+    std::size_t buffer_bytes_ = 0;  // its share of the front's
     Phase phase_ = Phase::kStranger;
     std::shared_ptr<session::Session> session_;
     Bytes held_;  // received and not wanted yet
@@ -150,7 +158,15 @@ void Front::Connection::turn() {
     if ((events & kWritable) != 0) blocked_ = false;
     if ((events & kReadable) != 0) read();
     if (phase_ == Phase::kClient) pump();
+    if (phase_ == Phase::kClient) count_buffers();
     update_waits();
+}
+
+void Front::Connection::count_buffers() {
+    const std::size_t before =
+        std::exchange(buffer_bytes_, held_.capacity() + session_->buffer_bytes());
+    front_->buffer_bytes += buffer_bytes_ - before;
+    if (front_->buffer_bytes > front_->options.buffers_bytes_max) front_->make_room();
 }
 
 void Front::Connection::read() {
@@ -160,6 +176,7 @@ void Front::Connection::read() {
     if (room == 0) return;
     const ssize_t got = ::recv(socket_.native_handle(), front_->buffer.data(), room, MSG_DONTWAIT);
     if (got > 0) {
+        active_ = front_->clock.now();
         update_waits();
         return take({front_->buffer.data(), static_cast<std::size_t>(got)});
     }
@@ -243,6 +260,7 @@ bool Front::Connection::send() {
             if (!blocked_) close();
             return false;
         }
+        active_ = front_->clock.now();
         sent_in_turn += static_cast<std::size_t>(sent);
         session_->consumed(static_cast<std::size_t>(sent));
     }
@@ -270,6 +288,7 @@ void Front::Connection::close() {
     const std::shared_ptr<Connection> self = shared_from_this();
     if (phase_ == Phase::kStranger) front_->strangers.erase(place);
     front_->clients.erase(self);
+    front_->buffer_bytes -= std::exchange(buffer_bytes_, 0u);
     phase_ = Phase::kClosed;
     asio::error_code ignored;
     socket_.close(ignored);
@@ -433,6 +452,24 @@ void Front::State::sweep(const std::shared_ptr<State>& self) {
         const auto still_there = weak.lock();
         if (still_there && still_there->acceptor.is_open()) still_there->sweep(still_there);
     });
+}
+
+void Front::State::make_room() {
+    while (buffer_bytes > options.buffers_bytes_max) {
+        std::shared_ptr<Connection> idlest;
+        for (const auto& client : clients) {
+            if (client->is_large() && (!idlest || client->active() < idlest->active())) {
+                idlest = client;
+            }
+        }
+        if (!idlest) return;
+        ++counters.gave_way;
+        if (!std::exchange(warned_of_buffers, true)) {
+            log.warning("clients hold too much, and those that rest lose their connections",
+                        {{"remedy", "raise --buffers-max, or let clients read what they ask for"}});
+        }
+        idlest->close();
+    }
 }
 
 void Front::stop_listening() {

@@ -11,6 +11,10 @@
 // accepted, because a peer or an administrator may be behind them; those that turn out to be
 // ordinary clients are closed.
 //
+// Requests and answers that all clients together have in memory are limited to `buffers_bytes_max`:
+// when there are more, clients that hold much lose their connections, first the one that has
+// neither sent nor read anything for the longest time.
+//
 // A client that is gone stops its running statement: the end of the connection is looked for at all
 // times, whether or not the session wants input.
 #pragma once
@@ -19,6 +23,7 @@
 #include <memory>
 #include <string>
 
+#include "engine/base/limits.h"
 #include "engine/replica/replica.h"
 #include "engine/server/log.h"
 #include "engine/server/loop.h"
@@ -28,6 +33,7 @@ namespace quorlite::server {
 
 struct FrontOptions {
     std::size_t connections_max = 0;  // 0: limits::kConnectionsMax
+    std::size_t buffers_bytes_max = limits::kBuffersBytesMax;
     Duration handshake_timeout = std::chrono::seconds(10);
     session::Options session;
 };
@@ -36,6 +42,7 @@ struct FrontCounters {
     std::uint64_t accepted = 0;
     std::uint64_t refused = 0;    // above the limit
     std::uint64_t timed_out = 0;  // no first word
+    std::uint64_t gave_way = 0;   // closed because all together held too much
     std::uint64_t out_of_descriptors = 0;
 };
 

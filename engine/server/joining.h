@@ -12,7 +12,8 @@ namespace quorlite::server {
 
 class Joining {
 public:
-    // Runs on the loop, once, when the node has its role or cannot have it.
+    // Runs on the loop, once, when the node has its role or cannot have it. It may destroy the
+    // Joining.
     using Done = std::function<void(Result<wire::Role>)>;
 
     Joining(Loop& loop, Clock& clock, Log& log, cluster::JoinerOptions options, Done done);

@@ -4,7 +4,7 @@
 //   0   stopped as asked                     64  an option makes no sense
 //   70  broken: a disk write failed          71  the directory cannot be used
 //   72  the port cannot be had               73  the cluster does not take the node in
-//   74  the cluster has removed the node
+//   74  the node is no member: the cluster has removed it, or --join names another cluster
 #include <signal.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -112,6 +112,8 @@ void add_tuning(CLI::App& app, NodeOptions& options) {
              "Memory for pages, of all clients together");
     add_size(app, "--memory-max", options.memory_bytes_max,
              "Memory of SQLite: pages, and values at work");
+    add_size(app, "--buffers-max", options.buffers_bytes_max,
+             "Memory for requests and answers, of all clients together");
     add_size(app, "--temporary-max", options.temporary_bytes_max,
              "Size of all temporary files, in TMPDIR");
     add_size(app, "--transaction-max", options.transaction_bytes_max, "Size of one transaction");
@@ -197,7 +199,8 @@ int main(int argc, char** argv) {
     app.footer(
         "Exit status: 0 stopped as asked; 64 an option makes no sense; 70 broken (a disk write\n"
         "failed); 71 the directory cannot be used; 72 the port cannot be had; 73 the cluster does\n"
-        "not take the node in; 74 the cluster has removed the node.");
+        "not take the node in; 74 the node is no member: the cluster has removed it, or --join\n"
+        "names another cluster.");
     app.allow_config_extras(CLI::config_extras_mode::error);
     app.set_config("--config", "", "A file with the same options, one `name = value` per line");
     add_identity(app, options);

@@ -22,6 +22,9 @@ namespace quorlite {
 namespace {
 
 constexpr std::uint64_t kFirstNodeId = 1;
+// A node that hears of no leader for so many election timeouts asks the others whether it is still
+// a member, and, told that it is not, asks again half of that later.
+constexpr int kLonelyTimeouts = 10;
 constexpr Duration kReadyInterval = std::chrono::milliseconds(5);
 constexpr std::chrono::milliseconds kPollInterval{2};
 constexpr std::chrono::milliseconds kFinishMax{1'500};
@@ -107,6 +110,7 @@ std::optional<NodeError> check_sizes(const NodeOptions& options) {
     for (const Size& size : {
              Size{"--page-cache", options.page_cache_bytes, 32u << 10},
              Size{"--memory-max", options.memory_bytes_max, 16u << 20},
+             Size{"--buffers-max", options.buffers_bytes_max, 1u << 20},
              Size{"--temporary-max", options.temporary_bytes_max, 1u << 20},
              Size{"--transaction-max", options.transaction_bytes_max, 64u << 10},
              Size{"--flush-size", options.flush_bytes, 64u << 10},
@@ -152,6 +156,8 @@ struct Node::Impl {
     std::unique_ptr<replica::Replica> replica;
     std::unique_ptr<server::Front> front;
     std::unique_ptr<server::Joining> joining;
+    std::unique_ptr<server::Joining> verification;  // asks whether this member is still one
+    TimePoint last_led{};  // when a leader was last known, or the members last answered
     bool has_role = true;  // false while the node joins: a voter begins as a spare and a standby
     bool stopped = false;
 
@@ -171,6 +177,8 @@ struct Node::Impl {
     void forget_seeds_beyond(Index known);
     void forget_seeds();
     void join(std::vector<std::string> seeds);
+    void verify_membership(std::vector<std::string> seeds);
+    void watch_loneliness();
     void watch_readiness();
     bool is_ready() const;
     void report_ready();
@@ -190,6 +198,7 @@ std::optional<NodeError> Node::Impl::open() {
     if (auto error = serve()) return error;
     if (auto error = join_if_needed()) return error;
     watch_readiness();
+    watch_loneliness();
     return std::nullopt;
 }
 
@@ -207,12 +216,13 @@ std::optional<NodeError> Node::Impl::join_if_needed() {
                                           " is not a member of a cluster: give the addresses of "
                                           "members with --join"};
     }
-    if (seeds->empty()) return std::nullopt;
-    if (self == nullptr || self->role == raft::Role::kSpare) {
+    const bool has_role_already = self != nullptr && self->role != raft::Role::kSpare;
+    if (!seeds->empty() && !has_role_already) {
         join(*seeds);
-    } else {
-        forget_seeds();
+        return std::nullopt;
     }
+    if (!seeds->empty()) forget_seeds();
+    if (!options.join.empty()) verify_membership(options.join);
     return std::nullopt;
 }
 
@@ -322,6 +332,7 @@ std::optional<NodeError> Node::Impl::open_replica() {
 std::optional<NodeError> Node::Impl::serve() {
     server::FrontOptions wanted;
     wanted.connections_max = options.connections_max;
+    wanted.buffers_bytes_max = options.buffers_bytes_max;
     wanted.session.busy_timeout = options.busy_timeout;
     wanted.session.failure_domain = options.failure_domain;
     wanted.session.legacy_null_types = options.legacy_null_types;
@@ -359,6 +370,34 @@ void Node::Impl::join(std::vector<std::string> seeds) {
             log.info("joined", {{"role", *role == wire::Role::kVoter ? "voter" : "standby"}});
         });
     joining->start();
+}
+
+void Node::Impl::verify_membership(std::vector<std::string> seeds) {
+    cluster::JoinerOptions wanted{.id = replica->id(),
+                                  .address = replica->address(),
+                                  .seeds = std::move(seeds),
+                                  .doubt = options.election_timeout * kLonelyTimeouts / 2};
+    verification = std::make_unique<server::Joining>(
+        loop, clock, log, std::move(wanted), [this](const Result<wire::Role>& role) {
+            verification = nullptr;
+            last_led = clock.now();
+            if (!role) report_failure({Kind::kRemoved, role.error().message});
+        });
+    verification->start();
+}
+
+// A node that was removed while it was down, or cut off, has nobody who tells it.
+void Node::Impl::watch_loneliness() {
+    const TimePoint now = clock.now();
+    if (replica->leader().id || last_led == TimePoint{}) last_led = now;
+    if (has_role && !verification && now - last_led > options.election_timeout * kLonelyTimeouts) {
+        std::vector<std::string> others;
+        for (const raft::Server& server : replica->configuration().servers) {
+            if (server.id != replica->id()) others.push_back(server.address);
+        }
+        if (!others.empty()) verify_membership(std::move(others));
+    }
+    loop.after(options.election_timeout, [this] { watch_loneliness(); });
 }
 
 bool Node::Impl::is_ready() const {
@@ -458,6 +497,7 @@ void Node::Impl::stop() {
     if (replica && front) say_farewell();
     loop.run([this] {
         if (joining) joining->stop();
+        if (verification) verification->stop();
         if (front) front->close();
         peers.stop();
         if (!replica) return;
@@ -468,6 +508,7 @@ void Node::Impl::stop() {
     loop.stop();
     if (replica) log.info("stopped");
     joining.reset();
+    verification.reset();
     front.reset();
     replica.reset();
     disk.reset();

@@ -82,6 +82,8 @@ public:
     void leadership_changed();
 
     void shrink_idle() { shrink(batch_); }
+    // Of rows that were read and not sent; not known while SQLite is at work on them.
+    std::size_t buffer_bytes() const { return stepping_ ? 0 : batch_.capacity(); }
 
 private:
     enum class Phase {

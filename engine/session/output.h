@@ -35,6 +35,7 @@ public:
     }
 
     std::size_t size() const { return front_.size() - sent_ + back_.size(); }
+    std::size_t memory_bytes() const { return front_.capacity() + back_.capacity(); }
     bool has_room() const { return size() < limits::kSessionOutputBytesMax; }
 
     // Where the next bytes go. Valid until any other call.

@@ -15,6 +15,12 @@ wire::FailureResponse failure(int code, std::string_view message) {
     return {static_cast<std::uint64_t>(code), message};
 }
 
+wire::ElectionState election_state(raft::RoleName role) {
+    if (role == raft::RoleName::kLeader) return wire::ElectionState::kLeader;
+    return role == raft::RoleName::kFollower ? wire::ElectionState::kFollower
+                                             : wire::ElectionState::kCandidate;
+}
+
 // Moves are made in pump(), one after the other, until there is nothing to do or something to wait
 // for. Whatever ends a wait calls pump() again; a call from inside a move only leaves its trace,
 // which the loop that is already running then sees. So nothing here is ever entered twice, even
@@ -30,6 +36,9 @@ public:
     bool wants_input() const override;
     ByteView output() const override { return output_.view(); }
     void consumed(std::size_t bytes) override;
+    std::size_t buffer_bytes() const override {
+        return reader_.memory_bytes() + output_.memory_bytes() + execution_.buffer_bytes();
+    }
     bool finished() const override { return finished_; }
     void leadership_changed() override;
     void close() override;
@@ -81,6 +90,7 @@ private:
     void on(const wire::TransferRequest&);
     void on(const wire::DescribeRequest&);
     void on(const wire::WeightRequest&);
+    void on(const wire::StatusRequest&);
 
     replica::Replica& replica_;
     Executor& executor_;
@@ -283,6 +293,8 @@ bool Conversation::take_request() {
         if (input_ended_) end();
         return false;
     }
+    // What is ready need not wait for a request that may take long.
+    if (output_.size() > 0 && changed_) changed_();
     if (interrupt_answered_) {
         interrupt_answered_ = false;
     } else {
@@ -545,6 +557,27 @@ void Conversation::on(const wire::DescribeRequest& request) {
 void Conversation::on(const wire::WeightRequest& request) {
     replica_.set_weight(request.weight);
     answer(wire::EmptyResponse{});
+}
+
+void Conversation::on(const wire::StatusRequest& request) {
+    if (request.format != 0) return answer(failure(code::kProtocol, "bad format version"));
+    const replica::ReplicaStatus status = replica_.status();
+    const std::vector<std::string> names = replica_.store().names();
+    wire::StatusResponse response;
+    response.id = replica_.id();
+    response.state = election_state(status.role);
+    response.term = status.term.value();
+    response.leader = status.leader.id;
+    response.first = status.first.value();
+    response.last = status.last.value();
+    response.durable = status.durable.value();
+    response.committed = status.committed.value();
+    response.applied = status.applied.value();
+    response.flushed = status.flushed.value();
+    response.log_bytes = status.log_bytes;
+    response.memory_bytes = status.memory_bytes;
+    response.databases.assign(names.begin(), names.end());
+    answer(response);
 }
 
 }  // namespace

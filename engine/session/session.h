@@ -35,7 +35,8 @@ struct Options {
 class Session : public std::enable_shared_from_this<Session> {
 public:
     // `changed` runs on the loop when output(), wants_input() or finished() may have changed
-    // without a call of the owner's. `peer` names the client in messages of others ("database is
+    // without a call of the owner's, or in the middle of one that may be long in coming back. It
+    // must not call the session. `peer` names the client in messages of others ("database is
     // locked by ...").
     static std::shared_ptr<Session> open(replica::Replica& replica, Executor& executor,
                                          Clock& clock, Options options, std::string peer,
@@ -49,6 +50,9 @@ public:
     // Stays where it is until consumed() took all of it, whatever is answered meanwhile.
     virtual ByteView output() const = 0;
     virtual void consumed(std::size_t bytes) = 0;
+
+    // Held for requests that have come, in whole or in part, and for answers that have not left.
+    virtual std::size_t buffer_bytes() const = 0;
 
     // The session is over: send what output() still holds, then close the connection.
     virtual bool finished() const = 0;

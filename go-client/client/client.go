@@ -36,7 +36,7 @@ func (c *Client) Close() error { return c.conn.Close() }
 // Address is that of the node, as it was dialled.
 func (c *Client) Address() string { return c.conn.Address() }
 
-// Judge says what an error of Conn, or of encoding a request, means.
+// Judge says what an error of Conn, or of encoding a request, means. For package driver.
 func Judge(err error, s rules.Situation, node string) rules.Judgement {
 	var judgement rules.Judgement
 	var broken *BrokenError
@@ -165,21 +165,4 @@ func (c *Client) Remove(ctx context.Context, id uint64) error {
 func (c *Client) Transfer(ctx context.Context, id uint64) error {
 	_, err := call[wire.Empty](ctx, c, wire.Transfer{ID: id}, true)
 	return err
-}
-
-// File is one file of a dump.
-type File struct {
-	Name string
-	Data []byte
-}
-
-// Dump gives a database as files which, side by side, SQLite opens: the database and its WAL, which
-// may be empty. The node gives what it has, whether it leads or not.
-func (c *Client) Dump(ctx context.Context, name string) ([]File, error) {
-	answer, err := call[wire.Files](ctx, c, wire.Dump{Name: name}, false)
-	files := make([]File, 0, len(answer.Files))
-	for _, file := range answer.Files {
-		files = append(files, File{Name: file.Name, Data: append([]byte(nil), file.Data...)})
-	}
-	return files, err
 }

@@ -2,11 +2,14 @@ package client
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"testing"
 	"time"
 
@@ -167,22 +170,153 @@ func TestNoLeader(t *testing.T) {
 	}
 }
 
-// Whatever a server sends ends as an error, not as a panic.
+// dumped is a Client whose node answers a dump with what `write` writes, and then hangs up.
+func dumped(t *testing.T, write func(io.Writer)) *Client {
+	near, far := net.Pipe()
+	t.Cleanup(func() { near.Close() })
+	go func() {
+		defer far.Close()
+		var request [1 << 10]byte
+		if _, err := far.Read(request[:]); err == nil {
+			write(far)
+		}
+	}()
+	conn, err := Dial(context.Background(), func(context.Context, string) (net.Conn, error) {
+		return near, nil
+	}, "a:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Client{conn: conn, config: Config{}.withDefaults()}
+}
+
+// A dump that is larger than what may be in memory.
+func TestDumpIsStreamed(t *testing.T) {
+	const size, memoryMax = 256 << 20, 4 << 20
+	client := dumped(t, func(node io.Writer) {
+		files, err := wire.AppendResponse(nil, wire.Files{Files: []wire.File{{Name: "a-wal"}, {Name: "a"}}})
+		if err != nil {
+			t.Error(err)
+		}
+		binary.LittleEndian.PutUint32(files, uint32((len(files)-wire.HeaderBytes+size)/8))
+		binary.LittleEndian.PutUint64(files[len(files)-8:], size)
+		_, _ = node.Write(files) // the client finds out if less arrives
+		part := make([]byte, 64<<10)
+		for sent := 0; sent < size; sent += len(part) {
+			part[0] = byte(sent / len(part))
+			_, _ = node.Write(part)
+		}
+	})
+	sizes := map[string]int64{}
+	part := make([]byte, 64<<10)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	err := client.Dump(context.Background(), "a", func(file string, announced int64, data io.Reader) error {
+		for n := 0; ; n++ {
+			if _, err := io.ReadFull(data, part); err != nil {
+				break
+			}
+			if sizes[file] += int64(len(part)); part[0] != byte(n) {
+				t.Errorf("part %d begins with %d", n, part[0])
+			}
+		}
+		if announced != sizes[file] {
+			t.Errorf("%s has %d bytes instead of %d", file, sizes[file], announced)
+		}
+		return nil
+	})
+	if err != nil || sizes["a"] != size {
+		t.Errorf("%v, %v", sizes, err)
+	}
+	runtime.ReadMemStats(&after)
+	if used := after.TotalAlloc - before.TotalAlloc; used > memoryMax {
+		t.Errorf("%d bytes were allocated for a dump in pieces", used)
+	}
+}
+
+func TestDumpThatFails(t *testing.T) {
+	files := wire.Files{Files: []wire.File{{Name: "a", Data: make([]byte, 800)}, {Name: "b"}}}
+	whole, err := wire.AppendResponse(nil, files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	skip := func(string, int64, io.Reader) error { return nil }
+	all := func(_ string, _ int64, data io.Reader) error {
+		_, err := io.ReadAll(data)
+		return err
+	}
+	send := func(message []byte) *Client {
+		return dumped(t, func(node io.Writer) { _, _ = node.Write(message) })
+	}
+	for cut := 0; cut <= len(whole); cut++ {
+		for _, each := range []func(string, int64, io.Reader) error{skip, all} {
+			err := send(whole[:cut]).Dump(context.Background(), "a", each)
+			var failure *quorlite.Error
+			if errors.As(err, &failure) != (cut < len(whole)) || err != nil && failure == nil {
+				t.Fatalf("%d of %d bytes: %v", cut, len(whole), err)
+			}
+		}
+	}
+	mine := errors.New("mine")
+	client := send(whole)
+	err = client.Dump(context.Background(), "a", func(string, int64, io.Reader) error { return mine })
+	if err != mine {
+		t.Errorf("an error of its own became %v", err)
+	}
+	if _, err := client.Leader(context.Background()); err == nil {
+		t.Error("the connection was used with a part of a dump on its way")
+	}
+	longer := append([]byte(nil), whole...)
+	longer[0]++
+	var failure *quorlite.Error
+	err = send(append(longer, make([]byte, 8)...)).Dump(context.Background(), "a", skip)
+	if !errors.As(err, &failure) || failure.Kind != quorlite.Protocol {
+		t.Errorf("a dump with a word too many: %v", err)
+	}
+	missing, _ := wire.AppendResponse(nil, wire.Failure{Code: 1002, Message: "not found"})
+	if err := send(missing).Dump(context.Background(), "a", skip); !errors.As(err, &failure) ||
+		failure.ExtendedCode != 1002 {
+		t.Errorf("a database that is not there: %v", err)
+	}
+}
+
+// A node that stops sending in the middle is not waited for once the context ends.
+func TestDumpIsCancelled(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	client := dumped(t, func(node io.Writer) {
+		whole, _ := wire.AppendResponse(nil, wire.Files{Files: []wire.File{{Name: "a", Data: make([]byte, 800)}}})
+		_, _ = node.Write(whole[:400])
+		cancel()
+		<-ctx.Done()
+		_, _ = node.(net.Conn).Read(make([]byte, 1)) // until the client closes
+	})
+	err := client.Dump(ctx, "a", func(_ string, _ int64, data io.Reader) error {
+		_, err := io.ReadAll(data)
+		return err
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Whatever a server sends ends as an error, not as a panic, to whatever it is the answer.
 func FuzzServer(f *testing.F) {
 	f.Add([]byte{1, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0})
 	f.Add([]byte{255, 255, 255, 255, 7, 0, 0, 0})
+	f.Add([]byte{4, 0, 0, 0, 9, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 'a', 0, 0, 0, 0, 0, 0, 0,
+		1, 0, 0, 0, 0, 0, 0, 0, 'x', 0, 0, 0, 0, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, sent []byte) {
-		client, server := net.Pipe()
-		conn := &Conn{nc: client, in: make([]byte, bufferBytes)}
-		go func() {
-			_, _ = server.Write(sent) // the client may have closed
-			server.Close()
-		}()
-		for {
-			if _, err := conn.ReceiveResponse(wire.Asked{ClusterFormat: 1}); err != nil {
-				break
-			}
+		answer := func(node io.Writer) { _, _ = node.Write(sent) } // the client may have closed
+		conn := dumped(t, answer).conn
+		err := conn.Flush() // the greeting
+		for err == nil {
+			_, err = conn.ReceiveResponse(wire.Asked{ClusterFormat: 1})
 		}
-		client.Close()
+		_ = dumped(t, answer).Dump(context.Background(), "a", func(_ string, size int64, data io.Reader) error {
+			if n, err := io.Copy(io.Discard, data); err == nil && n != size {
+				t.Errorf("a file of %d bytes has %d", size, n)
+			}
+			return nil
+		})
 	})
 }

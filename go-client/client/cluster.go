@@ -102,17 +102,23 @@ func (c *Cluster) Connect(ctx context.Context, deadline time.Time) (*Conn, error
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	backoff := c.Backoff()
-	story := "the list of nodes is empty"
+	const nothing = "the list of nodes is empty"
+	story := nothing
 	if c.directory.empty() {
 		c.loadStore(ctx)
 	}
 	for {
 		conn, said := c.search(ctx)
 		if conn != nil {
-			c.Refresh(ctx, conn)
-			return conn, nil
+			err := c.Refresh(ctx, conn)
+			if err == nil {
+				return conn, nil
+			}
+			_ = conn.Close() // it is broken
+			said = conn.Address() + ": " + err.Error()
 		}
-		if said != "" {
+		// What the nodes say once the time is over is no reason for anything.
+		if said != "" && (story == nothing || ctx.Err() == nil) {
 			story = said
 		}
 		if err := Sleep(ctx, backoff.Next(rand.Int63())); err != nil {
@@ -139,12 +145,12 @@ func (c *Cluster) loadStore(ctx context.Context) {
 	c.directory.merge(nodes)
 }
 
-// Backoff gives the pauses between attempts.
+// Backoff gives the pauses between attempts. For package driver.
 func (c *Cluster) Backoff() rules.Backoff {
 	return rules.Backoff{Min: c.config.PauseMin, Max: c.config.PauseMax}
 }
 
-// Sleep waits, unless the context ends before.
+// Sleep waits, unless the context ends before. For package driver.
 func Sleep(ctx context.Context, pause time.Duration) error {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
@@ -165,24 +171,26 @@ func (c *Cluster) Leads(address string) bool {
 // Lost says that the node at the address turned out not to lead.
 func (c *Cluster) Lost(address string) { c.directory.lostLeader(address) }
 
-// Refresh reads the list of nodes from the cluster, if that is due.
-func (c *Cluster) Refresh(ctx context.Context, conn *Conn) {
+// Refresh reads the list of nodes from the cluster, if that is due. After an error the connection is
+// of no use any more.
+func (c *Cluster) Refresh(ctx context.Context, conn *Conn) error {
 	if !c.directory.refreshDue(time.Now(), c.config.RefreshInterval) {
-		return
+		return nil
 	}
 	deadline := time.Now().Add(c.config.ConnectTimeout)
 	response, err := conn.Call(ctx, deadline, wire.Cluster{Format: 1}, wire.Asked{ClusterFormat: 1})
 	servers, ok := response.(wire.Servers)
 	if err != nil || !ok {
-		return // whoever uses the connection next finds out what it is worth
+		return err // a node that only refuses may still be asked for other things
 	}
 	nodes := nodesOf(servers)
 	if !c.directory.update(nodes) {
-		return
+		return nil
 	}
 	if err := c.store.Set(ctx, nodes); err != nil {
 		c.config.Log(err.Error())
 	}
+	return nil
 }
 
 func nodesOf(servers wire.Servers) []NodeInfo {

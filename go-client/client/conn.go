@@ -46,6 +46,7 @@ func (e *BrokenError) Unwrap() error { return e.Err }
 // A Conn is not safe for use by several goroutines at a time.
 type Conn struct {
 	nc      net.Conn
+	socket  *socket
 	address string
 	out     []byte
 	in      []byte // read and not taken: in[from:to]
@@ -53,9 +54,10 @@ type Conn struct {
 	to      int
 	sent    bool // everything appended since Begin has left
 
-	mu       sync.Mutex // of `exchange`, which the context's watcher compares
-	exchange uint64
 	unwatch  func()
+	mu       sync.Mutex // of what follows, which the context's watcher shares
+	exchange uint64
+	ended    bool // the context of this exchange has ended
 }
 
 // Dial connects to a node and greets it.
@@ -64,7 +66,7 @@ func Dial(ctx context.Context, dial DialFunc, address string) (*Conn, error) {
 	if err != nil {
 		return nil, &BrokenError{Err: err, TimedOut: isTimeout(err)}
 	}
-	c := &Conn{nc: nc, address: address, in: make([]byte, bufferBytes)}
+	c := &Conn{nc: nc, socket: socketOf(nc), address: address, in: make([]byte, bufferBytes)}
 	c.out = wire.AppendHandshake(make([]byte, 0, bufferBytes), wire.Version)
 	return c, nil
 }
@@ -74,6 +76,10 @@ func (c *Conn) Address() string { return c.address }
 
 // Close closes the connection. An open transaction is rolled back by the server.
 func (c *Conn) Close() error { return c.nc.Close() }
+
+// Healthy looks, without waiting, whether a request may be sent: whether nothing is left of the last
+// exchange, and the node has not closed the connection meanwhile.
+func (c *Conn) Healthy() bool { return c.from == c.to && !c.socket.closed() }
 
 // Begin starts an exchange that is to be over by the deadline, and that ends early, with a
 // BrokenError that TimedOut, if the context does.
@@ -90,9 +96,19 @@ func (c *Conn) Begin(ctx context.Context, deadline time.Time) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if c.exchange == mine {
+			c.ended = true
 			_ = c.nc.SetDeadline(time.Unix(1, 0))
 		}
 	})
+}
+
+// extend gives the exchange more time, unless its context has ended.
+func (c *Conn) extend(deadline time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.ended {
+		_ = c.nc.SetDeadline(deadline) // as in Begin
+	}
 }
 
 // Resume is Begin for an answer of which a part was received in an exchange before.
@@ -110,6 +126,7 @@ func (c *Conn) End() {
 	c.unwatch = nil
 	c.mu.Lock()
 	c.exchange++
+	c.ended = false
 	c.mu.Unlock()
 }
 
@@ -179,13 +196,18 @@ func (c *Conn) fill(size int) error {
 		n, err := c.nc.Read(c.in[c.to:])
 		c.to += n
 		if err != nil && c.to-c.from < size {
-			if errors.Is(err, io.EOF) {
-				err = fmt.Errorf("the node closed the connection: %w", io.ErrUnexpectedEOF)
-			}
-			return &BrokenError{Sent: c.sent, TimedOut: isTimeout(err), Err: err}
+			return c.broken(err)
 		}
 	}
 	return nil
+}
+
+// broken is what reading failed with.
+func (c *Conn) broken(err error) error {
+	if errors.Is(err, io.EOF) {
+		err = fmt.Errorf("the node closed the connection: %w", io.ErrUnexpectedEOF)
+	}
+	return &BrokenError{Sent: c.sent, TimedOut: isTimeout(err), Err: err}
 }
 
 // makeRoom leaves room behind what was read, for some or all of the `size` bytes that are wanted.

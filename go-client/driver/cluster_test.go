@@ -3,9 +3,13 @@ package driver_test
 import (
 	"context"
 	"database/sql"
+	sqldriver "database/sql/driver"
 	"errors"
 	"fmt"
+	"os"
 	"reflect"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -68,7 +72,7 @@ func TestAgainstThreeNodes(t *testing.T) {
 		"streaming": testStreaming, "cancel": testCancel, "transactions": testTransactions,
 		"read only": testReadOnly, "errors": testErrors, "rows held": testRowsHeld,
 		"column types": testColumnTypes, "lost transaction": testLostTransaction,
-		"run": testRunTx, "left open": testLeftOpen,
+		"run": testRunTx, "left open": testLeftOpen, "immediate": testImmediate, "memory": testMemory,
 	} {
 		run := run
 		t.Run(name, func(t *testing.T) {
@@ -100,11 +104,29 @@ func testValues(t *testing.T, db *sql.DB) {
 			t.Errorf("got %#v, want %#v", got, want)
 		}
 	}
-	var null sql.NullString
-	if err := db.QueryRow("SELECT ?", []byte(nil)).Scan(&null); err != nil || null.Valid {
-		t.Errorf("a nil slice: %v, %v", null, err)
+	for _, bound := range []any{[]byte(nil), sql.NullInt64{}, sql.NullTime{}, (*int)(nil)} {
+		var null sql.NullString
+		if err := db.QueryRow("SELECT ?", bound).Scan(&null); err != nil || null.Valid {
+			t.Errorf("%#v: %v, %v", bound, null, err)
+		}
+	}
+	for bound, want := range map[any]string{sql.NullInt64{Int64: 5, Valid: true}: "integer 5",
+		sql.NullBool{Bool: true, Valid: true}: "integer 1", color(7): "text #7", float32(0.5): "real 0.5"} {
+		var got string
+		err := db.QueryRow("SELECT typeof(:v) || ' ' || :v", sql.Named("v", bound)).Scan(&got)
+		if err != nil || got != want {
+			t.Errorf("%#v became %q, %v", bound, got, err)
+		}
+	}
+	if _, err := db.Exec("SELECT ?", struct{}{}); err == nil {
+		t.Error("a struct was bound")
 	}
 }
+
+// color is a type of a program that says how it is stored.
+type color int
+
+func (c color) Value() (sqldriver.Value, error) { return fmt.Sprintf("#%d", int(c)), nil }
 
 func testParameters(t *testing.T, db *sql.DB) {
 	sum := "SELECT 0" + strings.Repeat(" + ?", 300)
@@ -199,21 +221,30 @@ func testCancel(t *testing.T, db *sql.DB) {
 	const endless = "WITH RECURSIVE g(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM g) "
 	for _, query := range []string{endless + "SELECT count(*) FROM g",
 		"INSERT INTO t(v) " + endless + "SELECT count(*) FROM g", endless + "SELECT n FROM g"} {
-		ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
-		found, err := conn.QueryContext(ctx, query)
-		for err == nil && found.Next() {
+		for _, want := range []error{context.DeadlineExceeded, context.Canceled} {
+			ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+			if want == context.Canceled {
+				ctx, cancel = context.WithCancel(context.Background())
+				time.AfterFunc(100*time.Millisecond, cancel)
+			}
+			began := time.Now()
+			found, err := conn.QueryContext(ctx, query)
+			for err == nil && found.Next() {
+			}
+			if err == nil {
+				err = found.Err()
+				found.Close()
+			}
+			cancel()
+			inDoubt := quorlite.VerdictOf(err) == quorlite.InDoubt
+			if !errors.Is(err, want) || inDoubt && !strings.HasSuffix(query, "SELECT n FROM g") {
+				t.Errorf("%.40s: %v instead of %v", query, err, want)
+			}
+			if took := time.Since(began); took > nodes.Patience/3 { // before the timeout of the client
+				t.Errorf("%.40s: waited for for %v", query, took)
+			}
+			mustExec(t, conn, "INSERT INTO mine VALUES (1)")
 		}
-		if err == nil {
-			err = found.Err()
-			found.Close()
-		}
-		cancel()
-		if !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("%.40s: %v", query, err)
-		} else if quorlite.VerdictOf(err) == quorlite.InDoubt && !strings.HasSuffix(query, "SELECT n FROM g") {
-			t.Errorf("%.40s: %v", query, err)
-		}
-		mustExec(t, conn, "INSERT INTO mine VALUES (1)")
 	}
 	found, err := conn.QueryContext(within(t), numbers, 1000000)
 	if err != nil || !found.Next() || found.Close() != nil {
@@ -240,6 +271,57 @@ func testTransactions(t *testing.T, db *sql.DB) {
 	}
 	if _, err := db.BeginTx(within(t), &sql.TxOptions{Isolation: 99}); err == nil {
 		t.Error("isolation level 99 was accepted")
+	}
+}
+
+// Serializable takes the write lock at the begin, the default with the first write.
+func testImmediate(t *testing.T, db *sql.DB) {
+	for level, locked := range map[sql.IsolationLevel]bool{sql.LevelDefault: false,
+		sql.LevelSnapshot: false, sql.LevelSerializable: true, sql.LevelLinearizable: true} {
+		tx, err := db.BeginTx(within(t), &sql.TxOptions{Isolation: level})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
+		_, err = db.ExecContext(ctx, "INSERT INTO t(v) VALUES (1)")
+		cancel()
+		if (err != nil) != locked {
+			t.Errorf("beside a transaction of isolation %v: %v", level, err)
+		}
+		if err := tx.Rollback(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// A result far larger than what the client holds of it.
+func testMemory(t *testing.T, db *sql.DB) {
+	const rows, rowBytes, heldMax = 100000, 1000, 16 << 20
+	heap := func() int64 {
+		var memory runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&memory)
+		return int64(memory.HeapAlloc)
+	}
+	before := heap()
+	found, err := db.Query("WITH RECURSIVE g(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM g WHERE n < ?) "+
+		"SELECT zeroblob(?) FROM g", rows, rowBytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer found.Close()
+	count := 0
+	for ; found.Next(); count++ {
+		var value sql.RawBytes
+		if err := found.Scan(&value); err != nil || len(value) != rowBytes {
+			t.Fatalf("row %d: %d bytes, %v", count, len(value), err)
+		}
+		if count%(rows/10) == 0 && heap() > before+heldMax {
+			t.Fatalf("after %d rows %d bytes are held", count, heap()-before)
+		}
+	}
+	if found.Err() != nil || count != rows {
+		t.Errorf("%d rows, %v", count, found.Err())
 	}
 }
 
@@ -282,6 +364,13 @@ func testErrors(t *testing.T, db *sql.DB) {
 	err = db.QueryRow("INSERT INTO t(v) VALUES (7) RETURNING n").Scan(&id)
 	if n := mustInt(t, db, "SELECT v FROM t WHERE n = ?", id); err != nil || n != 7 {
 		t.Errorf("RETURNING: %v, %d", err, n)
+	}
+	for query, want := range map[string]int64{"SELECT n FROM t": 0, "UPDATE t SET v = 8 RETURNING n": 3} {
+		result := mustExec(t, db, query)
+		affected, _ := result.RowsAffected()
+		if _, err := result.LastInsertId(); affected != want || err == nil {
+			t.Errorf("%s by Exec: %d rows affected, %v", query, affected, err)
+		}
 	}
 }
 
@@ -437,7 +526,8 @@ func TestKillTheLeader(t *testing.T) {
 			load.run(t, w)
 		}(w)
 	}
-	for kills := 0; kills < 3; kills++ {
+	kills := 0
+	for end := failoverEnd(t); kills < 3 || time.Now().Before(end); kills++ {
 		load.progress(t)
 		leader := cluster.Leader(t)
 		leader.Kill(t)
@@ -447,6 +537,20 @@ func TestKillTheLeader(t *testing.T) {
 	load.stop.Store(true)
 	done.Wait()
 	load.check(t)
+	t.Logf("%d leaders were killed", kills)
+}
+
+// failoverEnd: three kills are not enough if $QUORLITE_FAILOVER_SECONDS asks for more.
+func failoverEnd(t *testing.T) time.Time {
+	text := os.Getenv("QUORLITE_FAILOVER_SECONDS")
+	if text == "" {
+		return time.Time{}
+	}
+	seconds, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal("QUORLITE_FAILOVER_SECONDS:", err)
+	}
+	return time.Now().Add(time.Duration(seconds) * time.Second)
 }
 
 type load struct {

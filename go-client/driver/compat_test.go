@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,20 +18,7 @@ import (
 
 // Three nodes of Debian's dqlite 1.11, joined by our client, used by our driver.
 func TestAgainstDqlite(t *testing.T) {
-	program := nodes.Program(t, "DQLITE_NODE")
-	cluster := &nodes.Cluster{}
-	for id := uint64(1); id <= 3; id++ {
-		node := nodes.New(t, program, id)
-		cluster.Nodes = append(cluster.Nodes, node)
-		node.Start(t)
-	}
-	known := client.NewCluster(client.NewListStore(cluster.Nodes[0].Address), client.Config{})
-	for _, node := range cluster.Nodes[1:] {
-		info := client.NodeInfo{ID: node.ID, Address: node.Address, Role: client.Voter}
-		nodes.Eventually(t, "a node is added", func() error {
-			return known.Add(within(t), info)
-		})
-	}
+	cluster := nodes.StartDqlite(t)
 	administer(t, cluster)
 	db := open(t, cluster, "compat.db")
 	mustExec(t, db, "CREATE TABLE t (n INTEGER PRIMARY KEY, v)")
@@ -138,14 +126,15 @@ func dump(t *testing.T, node *nodes.Node, name, table string) {
 	defer direct.Close()
 	dir := t.TempDir()
 	nodes.Eventually(t, "a sound dump", func() error {
-		files, err := direct.Dump(context.Background(), name)
-		if err != nil {
-			return err
-		}
-		for _, file := range files {
-			if err := os.WriteFile(filepath.Join(dir, file.Name), file.Data, 0o600); err != nil {
+		err := direct.Dump(context.Background(), name, func(file string, _ int64, data io.Reader) error {
+			content, err := io.ReadAll(data)
+			if err != nil {
 				return err
 			}
+			return os.WriteFile(filepath.Join(dir, file), content, 0o600)
+		})
+		if err != nil {
+			return err
 		}
 		check := exec.Command("sqlite3", filepath.Join(dir, name),
 			"PRAGMA integrity_check; SELECT count(*) >= 0 FROM "+table)

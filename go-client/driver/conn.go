@@ -15,6 +15,10 @@ import (
 	"github.com/quorlite/quorlite/go-client/wire"
 )
 
+// Whoever is in the way of a statement is so for one transaction, not for an election: to wait longer
+// for its end would leave the database idle.
+const busyPauseMax = 20 * time.Millisecond
+
 // conn is a connection of database/sql: always to the leader, which may be one node now and another
 // one later. database/sql uses it from one goroutine at a time.
 type conn struct {
@@ -102,6 +106,7 @@ func (c *conn) attempt(ctx context.Context, t *text, once func(deadline time.Tim
 		deadline = start.Add(c.cluster().Config().Timeout)
 	}
 	backoff := c.cluster().Backoff()
+	busy := rules.Backoff{Min: backoff.Min, Max: busyPauseMax}
 	doubt := false
 	for {
 		err := c.once(ctx, deadline, once)
@@ -113,12 +118,12 @@ func (c *conn) attempt(ctx context.Context, t *text, once func(deadline time.Tim
 		if doubt {
 			judgement.Error.Outcome = quorlite.InDoubt
 		}
-		until := deadline
+		c.apply(t, judgement)
+		until, pause := deadline, backoff.Next(rand.Int63())
 		if judgement.Remedy == rules.Pause {
 			until = earlier(deadline, start.Add(c.connector.config.BusyTimeout))
+			pause = busy.Next(rand.Int63())
 		}
-		c.apply(t, judgement)
-		pause := backoff.Next(rand.Int63())
 		over := time.Now().Add(pause).After(until)
 		if judgement.Remedy == rules.Report || over || client.Sleep(ctx, pause) != nil {
 			return judgement.Error
@@ -297,22 +302,34 @@ func (c *conn) prepare(ctx context.Context, deadline time.Time, t *text, atOnce 
 	return nil
 }
 
-type result struct{ lastInsertID, rowsAffected int64 }
+type result struct {
+	lastInsertID, rowsAffected int64
+	yieldedRows                bool // the node answered with rows, which do not say the id
+}
 
-func (r *result) LastInsertId() (int64, error) { return r.lastInsertID, nil }
+func resultOf(answer wire.Result) result {
+	return result{lastInsertID: int64(answer.LastInsertID), rowsAffected: int64(answer.RowsAffected)}
+}
+
+func (r *result) LastInsertId() (int64, error) {
+	if r.yieldedRows {
+		return 0, usage("the id is not known of a statement that was executed for its rows: " +
+			"query it with RETURNING")
+	}
+	return r.lastInsertID, nil
+}
+
 func (r *result) RowsAffected() (int64, error) { return r.rowsAffected, nil }
 
 func (c *conn) exec(ctx context.Context, t *text, arguments []driver.NamedValue) (*result, error) {
 	if c.tx.lost != nil && (t.effect == sqltext.Commit || t.effect == sqltext.Rollback) {
 		return c.endLost(t)
 	}
-	values, err := bind(c.values[:0], t, arguments)
+	values, err := c.bind(t, arguments)
 	if err != nil {
 		return nil, err
 	}
-	if values != nil {
-		c.values = values
-	}
+	defer c.unbind()
 	if t.yieldsRows() && !t.statements[0].Sets {
 		return c.execRows(ctx, t, values)
 	}
@@ -321,11 +338,11 @@ func (c *conn) exec(ctx context.Context, t *text, arguments []driver.NamedValue)
 		answer, err = c.execOnce(ctx, deadline, t, values)
 		return err
 	})
-	var failure *quorlite.Error
-	if errors.As(err, &failure) && failure.Kind == quorlite.SQL && t.yieldsRows() {
-		return c.execRows(ctx, t, values) // a PRAGMA that answers with what it was set to
-	}
 	if err != nil {
+		var failure *quorlite.Error
+		if errors.As(err, &failure) && failure.Kind == quorlite.SQL && t.yieldsRows() {
+			return c.execRows(ctx, t, values) // a PRAGMA that answers with what it was set to
+		}
 		return nil, err
 	}
 	c.tx.follow(t)
@@ -364,14 +381,13 @@ func (c *conn) execOnce(ctx context.Context, deadline time.Time, t *text, values
 		if err != nil {
 			return result{}, err
 		}
-		answer := late.(wire.Result)
-		return result{int64(answer.LastInsertID), int64(answer.RowsAffected)}, nil
+		return resultOf(late.(wire.Result)), nil
 	}
 	answer, err := wire.DecodeResult(body)
 	if err != nil {
 		return result{}, c.garbage(err)
 	}
-	return result{int64(answer.LastInsertID), int64(answer.RowsAffected)}, nil
+	return resultOf(answer), nil
 }
 
 func (c *conn) endExchange() {

@@ -145,6 +145,8 @@ func ParseDSN(dsn string) (client.NodeStore, string, Config, error) {
 		if config.Dial, err = security.dial(); err != nil {
 			return fail("%v", err)
 		}
+	} else if security != (tlsOptions{}) {
+		return fail("tls_... without tls=true would be ignored")
 	}
 	return store, name, config, nil
 }
@@ -167,6 +169,9 @@ func storeOf(hosts string, options url.Values) (client.NodeStore, error) {
 	}
 	if options.Get("dns") != "true" {
 		return client.NewListStore(addresses...), nil
+	}
+	if len(addresses) > 1 {
+		return nil, usage("dns=true takes one HOST:PORT, which stands for all nodes")
 	}
 	host, port, err := net.SplitHostPort(addresses[0])
 	if err != nil {

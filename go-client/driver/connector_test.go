@@ -9,14 +9,14 @@ import (
 	"crypto/x509"
 	"database/sql"
 	"encoding/pem"
-	"io"
 	"math/big"
-	"net"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
+	quorlite "github.com/quorlite/quorlite/go-client"
+	"github.com/quorlite/quorlite/go-client/client"
 	"github.com/quorlite/quorlite/go-client/driver"
 	"github.com/quorlite/quorlite/go-client/internal/fake"
 )
@@ -37,7 +37,7 @@ func TestDSN(t *testing.T) {
 	}
 	for _, bad := range []string{"", "a:1", "quorlite://a:1", "quorlite:///db", "a:1/db?timeout=x",
 		"a:1/db?what=1", "a:1/db?txlock=x", "a:1/db?store=f", "a:x/db?dns=true", "a:1/%zz",
-		"a:1/db?tls=true&tls_ca=/does/not/exist"} {
+		"a:1/db?tls=true&tls_ca=/does/not/exist", "a:1/db?tls_ca=f", "a:1,b:1/db?dns=true"} {
 		if _, _, _, err := driver.ParseDSN(bad); err == nil {
 			t.Errorf("%q was accepted", bad)
 		}
@@ -65,48 +65,69 @@ func certificate(t *testing.T) (tls.Certificate, string) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, file
 }
 
-// A proxy that ends TLS stands in front of a node.
-func TestTLSByDSN(t *testing.T) {
+// tlsServer is a fake server behind TLS, and the file with the certificate to be trusted.
+func tlsServer(t *testing.T) (*fake.Server, string) {
+	t.Helper()
 	pair, trusted := certificate(t)
 	config := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
 	listener, err := tls.Listen("tcp", "127.0.0.1:0", config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
+	t.Cleanup(func() { listener.Close() })
 	server := fake.New(0, 0)
 	server.Name = listener.Addr().String()
-	go proxy(listener, server)
-	dsn := "quorlite://" + server.Name + "/db?tls=true&tls_server_name=quorlite.test&tls_ca=" + trusted
-	db, err := sql.Open("quorlite", dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
+	go func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go server.Serve(client)
+		}
+	}()
+	return server, trusted
+}
+
+func insertRows(t *testing.T, db *sql.DB, server *fake.Server) {
+	t.Helper()
 	defer db.Close()
 	for i := 0; i < 3; i++ {
-		if _, err := db.ExecContext(within(t), "INSERT row"); err != nil {
-			t.Fatal(err)
-		}
+		mustExec(t, db, "INSERT row")
 	}
 	if n := server.Applied("row"); n != 3 {
 		t.Errorf("%d rows", n)
 	}
 }
 
-func proxy(listener net.Listener, server *fake.Server) {
-	for {
-		outside, err := listener.Accept()
-		if err != nil {
-			return
-		}
-		inside, _ := server.Dial(context.Background(), "") // no step of it fails
-		go func() {
-			_, _ = io.Copy(inside, outside)
-			inside.Close()
-		}()
-		go func() {
-			_, _ = io.Copy(outside, inside)
-			outside.Close()
-		}()
+func TestTLSByDSN(t *testing.T) {
+	server, trusted := tlsServer(t)
+	dsn := "quorlite://" + server.Name + "/db?tls=true&tls_server_name=quorlite.test"
+	db, err := sql.Open("quorlite", dsn+"&tls_ca="+trusted)
+	if err != nil {
+		t.Fatal(err)
 	}
+	insertRows(t, db, server)
+	untrusting, err := sql.Open("quorlite", dsn+"&timeout=1s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer untrusting.Close()
+	_, err = untrusting.Exec("INSERT row")
+	if f := failure(t, err); f.Kind != quorlite.Unavailable {
+		t.Errorf("a certificate of nobody knows whom: %v", err)
+	}
+}
+
+func TestTLSByDialFunction(t *testing.T) {
+	server, trusted := tlsServer(t)
+	pem, err := os.ReadFile(trusted)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(pem)
+	dial := driver.DialTLS(&tls.Config{RootCAs: roots, ServerName: "quorlite.test", MinVersion: tls.VersionTLS12})
+	config := driver.Config{Config: client.Config{Dial: dial}}
+	insertRows(t, sql.OpenDB(driver.NewConnector(client.NewListStore(server.Name), "db", config)), server)
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/quorlite/quorlite/go-client/internal/rules"
+	"github.com/quorlite/quorlite/go-client/internal/sqltext"
 	"github.com/quorlite/quorlite/go-client/wire"
 )
 
@@ -27,11 +28,13 @@ type rows struct {
 	more      bool     // messages that have not been received follow
 	held      [][]byte // messages that have been
 	types     []wire.Type
+	few       [8]wire.Type // where `types` are if they fit
 	boxes     boxes
 	err       error
 }
 
-// execRows executes a statement that yields rows which nobody wants.
+// execRows executes a statement that yields rows which nobody wants. Those of a RETURNING clause are
+// the ones that it changed.
 func (c *conn) execRows(ctx context.Context, t *text, values []wire.Value) (*result, error) {
 	all, err := c.start(ctx, t, values)
 	if err != nil {
@@ -48,7 +51,14 @@ func (c *conn) execRows(ctx context.Context, t *text, values []wire.Value) (*res
 	if closing := all.Close(); err == nil {
 		err = closing
 	}
-	return &result{rowsAffected: count - 1}, err
+	if err != nil {
+		return nil, err
+	}
+	answer := &result{yieldedRows: true}
+	if t.effect == sqltext.Write {
+		answer.rowsAffected = count - 1
+	}
+	return answer, nil
 }
 
 func (c *conn) query(ctx context.Context, t *text, arguments []driver.NamedValue) (driver.Rows, error) {
@@ -61,13 +71,11 @@ func (c *conn) query(ctx context.Context, t *text, arguments []driver.NamedValue
 	if t.several() {
 		return nil, usage("a query is one statement; this text has %d", len(t.statements))
 	}
-	values, err := bind(c.values[:0], t, arguments)
+	values, err := c.bind(t, arguments)
 	if err != nil {
 		return nil, err
 	}
-	if values != nil {
-		c.values = values
-	}
+	defer c.unbind()
 	return c.start(ctx, t, values)
 }
 
@@ -86,9 +94,9 @@ func (c *conn) start(ctx context.Context, t *text, values []wire.Value) (*rows, 
 	if err := all.advance(); err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
-	all.types = make([]wire.Type, len(all.row))
+	all.types = all.few[:0]
 	for i := range all.row {
-		all.types[i] = all.row[i].Type
+		all.types = append(all.types, all.row[i].Type)
 	}
 	return all, nil
 }
@@ -112,12 +120,21 @@ func (c *conn) queryOnce(ctx context.Context, deadline time.Time, t *text, value
 	return all.receive()
 }
 
+// receiveRows gives the next message of rows. If it is late the query is stopped.
+func (c *conn) receiveRows() ([]byte, error) {
+	_, body, err := c.receive(wire.TypeRows)
+	if err == nil {
+		return body, nil
+	}
+	if _, err = c.interrupt(err); err == nil {
+		err = &stoppedError{confirmed: true}
+	}
+	return nil, err
+}
+
 func (r *rows) receive() error {
-	_, body, err := r.c.receive(wire.TypeRows)
+	body, err := r.c.receiveRows()
 	if err != nil {
-		if _, err = r.c.interrupt(err); err == nil {
-			err = &stoppedError{confirmed: true}
-		}
 		return err
 	}
 	r.more = wire.MoreFollows(body)
@@ -186,12 +203,7 @@ func (c *conn) holdRows() error {
 	size := 0
 	for r.more {
 		c.link.Resume(r.ctx, c.cluster().DeadlineOf(r.ctx))
-		_, body, err := c.receive(wire.TypeRows)
-		if err != nil {
-			if _, err = c.interrupt(err); err == nil {
-				err = &stoppedError{confirmed: true}
-			}
-		}
+		body, err := c.receiveRows()
 		c.endExchange()
 		if err != nil {
 			r.fail(err)

@@ -92,11 +92,9 @@ func (c *conn) ResetSession(ctx context.Context) error {
 	if c.link == nil {
 		return nil
 	}
-	if !c.link.Healthy() || !c.cluster().Leads(c.link.Address()) {
+	if !c.link.Healthy() || !c.cluster().Leads(c.link.Address()) || c.cluster().Refresh(ctx, c.link) != nil {
 		c.drop()
-		return nil
 	}
-	c.cluster().Refresh(ctx, c.link)
 	return nil
 }
 

@@ -138,3 +138,35 @@ func checkStep(t *testing.T, name string, err error, applied, rows int, safe boo
 		t.Errorf("%s: %v, which is none of the verdicts here", name, err)
 	}
 }
+
+// A transaction that was run again after an attempt in doubt is in doubt for good: the first attempt
+// may have been committed, whatever happens to the second.
+func TestDoubtRemains(t *testing.T) {
+	refused := &quorlite.Error{Kind: quorlite.SQL, Outcome: quorlite.NotCommitted}
+	committed := 0
+	for step := 1; ; step++ {
+		server := fake.New(step, fake.After)
+		db := openFake(server)
+		runs := 0
+		err := driver.RunTx(quorlite.Idempotent(context.Background()), db, func(tx *sql.Tx) error {
+			if runs++; runs > 1 {
+				failed := *refused
+				return &failed
+			}
+			return insertInTx(tx)
+		})
+		db.Close()
+		if !server.Failed() {
+			break
+		}
+		if applied := server.Applied("row"); applied > 0 && runs > 1 {
+			committed++
+			if quorlite.VerdictOf(err) != quorlite.InDoubt {
+				t.Errorf("step %d: %v after a commit", step, err)
+			}
+		}
+	}
+	if committed == 0 {
+		t.Error("no commit was in doubt")
+	}
+}

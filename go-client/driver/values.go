@@ -86,6 +86,22 @@ func parseTime(text string) driver.Value {
 	return text
 }
 
+// bind gives the arguments in the order of the parameters, until unbind. The memory is used again.
+func (c *conn) bind(t *text, arguments []driver.NamedValue) ([]wire.Value, error) {
+	values, err := bind(c.values[:0], t, arguments)
+	if err == nil && values != nil {
+		c.values = values
+	}
+	return values, err
+}
+
+// unbind lets go of what the caller's values hold: a connection may be idle for long.
+func (c *conn) unbind() {
+	for i := range c.values {
+		c.values[i] = wire.Value{}
+	}
+}
+
 // bind puts the arguments into the order of the parameters, and appends them to `into`. No parameter
 // at all gives nil.
 func bind(into []wire.Value, t *text, arguments []driver.NamedValue) ([]wire.Value, error) {

@@ -29,7 +29,8 @@ __all__ = [
 ]
 
 # Of the repository: what the extension is built from.
-_SOURCES = ["CMakeLists.txt", "LICENSE", "wire", "engine", "drivers", "spec/peer.capnp"]
+_SOURCES = ["CMakeLists.txt", "LICENSE", "wire", "engine", "drivers",
+            "spec/peer.capnp"]
 
 
 def build_sdist(sdist_directory: str, config_settings: dict[str, Any] | None = None) -> str:

@@ -3,6 +3,7 @@
 
 #include <fstream>
 
+#include "core/async.h"
 #include "core/errors.h"
 #include "core/session.h"
 #include "core/signals.h"
@@ -30,6 +31,12 @@ options make_options(double timeout, double connect_timeout, double busy_timeout
     return made;
 }
 
+void check_database(const std::string& name) {
+    if (!name.empty() && name.size() <= wire::kDatabaseNameBytesMax) return;
+    throw_misuse("a database's name has 1 to " + std::to_string(wire::kDatabaseNameBytesMax) +
+                 " bytes");
+}
+
 // A cluster object may be used from every thread by itself.
 class Cluster {
 public:
@@ -44,10 +51,7 @@ public:
 
     // Connects at once: what is wrong with the name or the nodes should be known here.
     std::shared_ptr<Session> connect(const std::string& database) {
-        if (database.empty() || database.size() > wire::kDatabaseNameBytesMax) {
-            throw_misuse("a database's name has 1 to " +
-                         std::to_string(wire::kDatabaseNameBytesMax) + " bytes");
-        }
+        check_database(database);
         auto made = std::make_shared<Session>(nodes().connect_lazily(database));
         made->ping();
         return made;

@@ -48,13 +48,7 @@ void translate(std::exception_ptr thrown) {
     try {
         std::rethrow_exception(thrown);
     } catch (const error& failed) {
-        const error_info& info = failed.info();
-        raise(make("from_core",
-                   py::make_tuple(quorlite::to_string(info.kind), info.code(), info.extended_code,
-                                  py::reinterpret_steal<py::object>(PyUnicode_DecodeUTF8(
-                                      info.message.data(),
-                                      static_cast<Py_ssize_t>(info.message.size()), "replace")),
-                                  info.node, quorlite::to_string(info.verdict), info.may_retry)));
+        raise(exception_of(failed.info()));
     } catch (const NodeFailure& failed) {
         raise(
             make("from_node", py::make_tuple(to_string(failed.error.kind), failed.error.message)));
@@ -62,6 +56,14 @@ void translate(std::exception_ptr thrown) {
 }
 
 }  // namespace
+
+py::object exception_of(const error_info& info) {
+    const py::object message = py::reinterpret_steal<py::object>(PyUnicode_DecodeUTF8(
+        info.message.data(), static_cast<Py_ssize_t>(info.message.size()), "replace"));
+    return make("from_core", py::make_tuple(quorlite::to_string(info.kind), info.code(),
+                                            info.extended_code, message, info.node,
+                                            quorlite::to_string(info.verdict), info.may_retry));
+}
 
 void throw_misuse(std::string message) {
     throw_info(error_kind::usage, kMisuse, std::move(message));

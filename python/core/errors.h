@@ -25,6 +25,9 @@ struct NodeFailure : std::exception {
     NodeError error;
 };
 
+// The exception for a failure.
+pybind11::object exception_of(const error_info& info);
+
 void define_errors();
 
 }  // namespace quorlite::python

@@ -22,7 +22,7 @@
 #include <memory>
 #include <string>
 
-#include "tests/benchmark/histogram.h"
+#include "drivers/shell/bench/histogram.h"
 
 namespace quorlite::benchmark {
 namespace {

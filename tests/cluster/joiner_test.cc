@@ -229,6 +229,43 @@ TEST(Joiner, NeverGivesUpItsRoleOnceAdded) {
     EXPECT_TRUE(joiner.added());
 }
 
+Joiner member_that_asks() {
+    return Joiner({.id = kSelf, .address = kSelfAddress, .seeds = {"a:1"}, .doubt = 3s},
+                  TimePoint{});
+}
+
+TEST(Joiner, AMemberIsToldThatItIsOneAndChangesNothing) {
+    World world;
+    world.members.push_back({kSelf, kSelfAddress, Role::kStandby});
+    Joiner joiner = member_that_asks();
+    expect_joined(world.run(joiner), Role::kStandby);
+    EXPECT_EQ(world.members.back().role, Role::kStandby);
+    EXPECT_EQ(world.connections, 1);
+}
+
+TEST(Joiner, AMemberBelievesOnlyTheSecondNo) {
+    World world;
+    Joiner joiner = member_that_asks();
+    expect_refused(world.run(joiner), "is not a member of the cluster led by a:1");
+    EXPECT_EQ(world.now, TimePoint(3s));
+    EXPECT_EQ(world.members.size(), 1u);
+}
+
+TEST(Joiner, AMemberIsNotTakenForItsNamesake) {
+    World world;
+    world.members.push_back({kSelf, "elsewhere:1", Role::kVoter});
+    Joiner joiner = member_that_asks();
+    expect_refused(world.run(joiner), "another cluster");
+}
+
+TEST(Joiner, AMemberAsksUntilSomebodyKnows) {
+    World world;
+    world.leader = "";
+    Joiner joiner = member_that_asks();
+    world.run(joiner, 500);
+    EXPECT_GT(world.now, TimePoint(60s));
+}
+
 TEST(Joiner, RefusesTheIdOrAddressOfAnother) {
     World world;
     world.members.push_back({kSelf, "b:1", Role::kVoter});

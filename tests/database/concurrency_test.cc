@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "engine/database/base_file.h"
 #include "engine/disk/log.h"
 #include "tests/database/support.h"
 
@@ -207,6 +208,25 @@ TEST(Concurrency, ReadsAtThePrefixBesideTheLoop) {
     EXPECT_GT(at_the_prefix, 0);
 }
 
+TEST(Concurrency, ABaseFileIsReadWhileItIsWritten) {
+    RealNode real;
+    auto file = create_base_file(*(*real).real_disk, 99);
+    ASSERT_OK(file);
+    constexpr std::size_t kBytes = 64 * kPageSize;
+    ASSERT_OK((*file)->write(0, Bytes(kBytes)));
+    std::atomic<bool> done = false;
+    std::thread reader([&] {
+        Bytes bytes(kBytes);
+        while (!done) EXPECT_OK((*file)->read(0, bytes));
+    });
+    for (int i = 1; i < 2000; ++i) {
+        ASSERT_OK((*file)->write(0, Bytes(kBytes, static_cast<std::uint8_t>(i))));
+        if (i % 100 == 0) ASSERT_OK((*file)->sync());
+    }
+    done = true;
+    reader.join();
+}
+
 TEST(Concurrency, LeadershipIsLostUnderRunningStatements) {
     RealNode real;
     Node& node = *real;
@@ -219,6 +239,7 @@ TEST(Concurrency, LeadershipIsLostUnderRunningStatements) {
     for (int round = 0; round < 30; ++round) {
         const auto writer = node.connect();
         const auto reader = node.connect();
+        const auto loop = node.connect();  // which takes what the writer, still away, has committed
         writing.give([&] {
             while (execute(*writer, "INSERT INTO t(x) VALUES(randomblob(3000))")) {
             }
@@ -228,7 +249,7 @@ TEST(Concurrency, LeadershipIsLostUnderRunningStatements) {
             }
         });
         for (int i = 0; i < 20; ++i) {
-            if (const auto capture = writer->take_capture()) {
+            if (const auto capture = loop->take_capture()) {
                 log.insert(log.end(), capture->commands.begin(), capture->commands.end());
                 setup.database().proposed(Index(log.size()));
             }

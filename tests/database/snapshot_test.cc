@@ -277,7 +277,7 @@ TEST(Install, CrashAtEveryOperation) {
             EXPECT_EQ(rows, "new\n");
             EXPECT_EQ(node.checksum(), leader.checksum());
         }
-        EXPECT_LE(node.disk->files().size(), 3u);
+        EXPECT_LE(node.disk->files().size(), 4u);
     }
     EXPECT_GT(old_states, 4);
     EXPECT_GT(new_states, 1);

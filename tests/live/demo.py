@@ -6,90 +6,44 @@ Behind `make run`. KEEP=1 leaves the nodes running and says how to connect. Data
 
 import fcntl
 import os
-import signal
 import sys
-import threading
 import time
 
-from cluster import ROOT, Cluster, Failure, InDoubt, Unreachable, find_leader
+from cluster import ROOT, Cluster, find_leader
+from load import Load
 
 WRITERS = 4
 SECONDS_BEFORE = 2.0
 SECONDS_AFTER = 2.0
 
 
-class Writer(threading.Thread):
-    """Inserts rows one after the other and remembers which ones were acknowledged, and when."""
-
-    def __init__(self, cluster, number):
-        super().__init__(daemon=True)
-        self.client = cluster.client()
-        self.number = number
-        self.acknowledged = {}
-        self.in_doubt = set()
-        self.refused = 0
-        self.stopping = False
-
-    def run(self):
-        count = 0
-        while not self.stopping:
-            count += 1
-            name = f"{self.number}-{count}"
-            try:
-                self.client.execute("INSERT INTO notes(name) VALUES (?)", name)
-                self.acknowledged[name] = time.monotonic()
-            except InDoubt:
-                self.in_doubt.add(name)
-            except (Failure, Unreachable):
-                self.refused += 1
-
-
 def say(line):
     print(line, flush=True)
-
-
-def longest_silence(writers, since):
-    """The longest time without an acknowledged write after `since`, in milliseconds."""
-    times = sorted(t for writer in writers for t in writer.acknowledged.values() if t >= since)
-    return 1000 * max(later - earlier for earlier, later in zip([since] + times, times))
 
 
 def demonstrate(cluster):
     say("three nodes: " + ", ".join(cluster.addresses))
     client = cluster.client()
-    client.execute("CREATE TABLE notes(id INTEGER PRIMARY KEY, name TEXT UNIQUE)")
-    client.execute("INSERT INTO notes(name) VALUES ('hello')")
-    say(f"SELECT name FROM notes: {client.query('SELECT name FROM notes')}")
+    client.execute("CREATE TABLE notes(id INTEGER PRIMARY KEY, text)")
+    client.execute("INSERT INTO notes(text) VALUES ('hello')")
+    say(f"SELECT text FROM notes: {client.query('SELECT text FROM notes')}")
 
-    writers = [Writer(cluster, number) for number in range(WRITERS)]
-    for writer in writers:
-        writer.start()
+    load = Load(cluster, WRITERS)
     time.sleep(SECONDS_BEFORE)
     leader = cluster.leader()
-    count = sum(len(writer.acknowledged) for writer in writers)
-    say(f"{count} writes acknowledged; the leader is {leader.address}: kill -9")
+    say(f"{load.acknowledged} writes acknowledged; the leader is {leader.address}: kill -9")
     killed = time.monotonic()
-    leader.signal(signal.SIGKILL)
-    leader.process.wait()
+    leader.kill()
     time.sleep(SECONDS_AFTER)
-    for writer in writers:
-        writer.stopping = True
-    for writer in writers:
-        writer.join()
-
-    silence = longest_silence(writers, killed)
+    outcome = load.stop()
+    silence = load.longest_silence_ms(killed)
     say(f"the leader is now {cluster.leader().address}; writes were away for {silence:.0f} ms")
-    present = {name for (name,) in client.query("SELECT name FROM notes")}
-    acknowledged = {name for writer in writers for name in writer.acknowledged}
-    in_doubt = {name for writer in writers for name in writer.in_doubt}
-    lost = acknowledged - present
-    phantom = present - acknowledged - in_doubt - {"hello"}
-    say(f"{len(acknowledged)} writes acknowledged, {len(in_doubt)} in doubt, {len(lost)} lost, "
-        f"{len(phantom)} uncalled for")
+    say(f"{len(outcome.acknowledged)} writes acknowledged, {len(outcome.in_doubt)} in doubt, "
+        f"{len(outcome.lost)} lost, {len(outcome.uncalled_for)} uncalled for")
     leader.start()
     cluster.until(lambda: find_leader([leader.address], 1).close() is None, 15, "the killed node is back")
     say(f"{leader.address} is back")
-    return not lost and not phantom
+    return not outcome.lost and not outcome.uncalled_for
 
 
 def still_running(directory):

@@ -20,85 +20,8 @@ import time
 import traceback
 
 import client
-from cluster import (ROOT, Cluster, Connection, Failure, InDoubt, Node, Unreachable, default_binary, find_leader,
-                     free_ports)
-
-
-class Writer(threading.Thread):
-    """Inserts numbered rows until told to stop. Knows what was acknowledged, when, and what is in doubt."""
-
-    def __init__(self, cluster, number=0, pause=0.0, **options):
-        super().__init__(daemon=True)
-        self.client = cluster.client(**options)
-        self.number = number
-        self.pause = pause
-        self.acknowledged = {}
-        self.in_doubt = set()
-        self.errors = []
-        self.stopping = False
-
-    def run(self):
-        count = 0
-        while not self.stopping:
-            count += 1
-            name = f"{self.number}-{count}"
-            try:
-                self.client.execute("INSERT INTO rows(name) VALUES (?)", name)
-                self.acknowledged[name] = time.monotonic()
-            except InDoubt:
-                self.in_doubt.add(name)
-            except (Failure, Unreachable) as error:
-                self.errors.append(error)
-            time.sleep(self.pause)
-
-    def stop(self):
-        self.stopping = True
-        self.join(40)
-        assert not self.is_alive(), "a writer hangs"
-        self.client.close()
-        return self
-
-
-class Load:
-    """Several writers, and the check that what they were told is true."""
-
-    def __init__(self, cluster, writers=4, **options):
-        self.cluster = cluster
-        cluster.client().execute("CREATE TABLE IF NOT EXISTS rows(id INTEGER PRIMARY KEY, name TEXT UNIQUE)")
-        self.writers = [Writer(cluster, number, **options) for number in range(writers)]
-        cluster.at_close.append(self.let_go)
-        for writer in self.writers:
-            writer.start()
-
-    def let_go(self):
-        for writer in self.writers:
-            writer.stopping = True
-
-    @property
-    def acknowledged(self):
-        return sum(len(writer.acknowledged) for writer in self.writers)
-
-    def wait_for(self, more, timeout=20):
-        goal = self.acknowledged + more
-        self.cluster.until(lambda: self.acknowledged >= goal, timeout, f"{more} more writes")
-
-    def longest_silence_ms(self, since):
-        times = sorted(t for writer in self.writers for t in list(writer.acknowledged.values()) if t >= since)
-        return 1000 * max((b - a for a, b in zip([since] + times, times)), default=1e6)
-
-    def stop_and_check(self, errors_allowed=False, doubts_allowed=True):
-        for writer in self.writers:
-            writer.stop()
-        acknowledged = {name for writer in self.writers for name in writer.acknowledged}
-        in_doubt = {name for writer in self.writers for name in writer.in_doubt}
-        present = {name for (name,) in self.cluster.client().query("SELECT name FROM rows")}
-        errors = [error for writer in self.writers for error in writer.errors]
-        assert acknowledged <= present, f"lost: {sorted(acknowledged - present)[:5]}"
-        assert present <= acknowledged | in_doubt, f"uncalled for: {sorted(present - acknowledged - in_doubt)[:5]}"
-        assert errors_allowed or not errors, f"{len(errors)} failed requests: {errors[:3]}"
-        assert doubts_allowed or not in_doubt, f"{len(in_doubt)} requests in doubt"
-        assert self.cluster.client().query("PRAGMA integrity_check") == [("ok",)]
-        return f"{len(acknowledged)} acknowledged, {len(in_doubt)} in doubt"
+from cluster import ROOT, Cluster, Connection, Node, default_binary, find_leader, free_ports
+from load import Load
 
 
 # --- scenarios: each gets a fresh cluster and returns a line for the report ---
@@ -370,6 +293,29 @@ def garbage_peers(cluster):
     return report
 
 
+REMOVED = 74  # the status with which a node ends that is no member any more
+
+
+def members_removed(cluster):
+    """Nodes learn that they were removed: while they run, also as one of two, and when they were away meanwhile."""
+    leader = cluster.leader()
+    absent, present = [node for node in cluster.nodes if node is not leader]
+    numbers = {address: number for number, address, _ in cluster.connect().members()}
+    absent.kill()
+    for node in (absent, present):
+        cluster.connect().remove(numbers[node.address])
+        cluster.nodes.remove(node)
+    absent.start()
+    try:
+        assert present.process.wait(10) == REMOVED, present.process.returncode
+        assert absent.process.wait(20) == REMOVED, absent.process.returncode
+    finally:
+        present.close()
+        absent.close()
+    cluster.connect().execute("CREATE TABLE alone(a)")
+    return "both ended by themselves, the last goes on"
+
+
 def short_life(cluster):
     """A little of everything, with no limit of time: for builds that are slow but see every fault of memory and
     threads, and report what they saw when a node ends."""
@@ -463,9 +409,12 @@ def large_snapshot(cluster):
 
 
 SCENARIOS = [leader_killed, leader_stopped_gracefully, rolling_restart, leader_paused, all_killed, connection_flood,
-             limit_reached, half_messages, slow_writers, never_reading, vanished_clients, garbage_peers]
+             limit_reached, half_messages, slow_writers, never_reading, vanished_clients, garbage_peers, members_removed]
 ON_REQUEST = [short_life, large_snapshot]
-OPTIONS = {limit_reached: ["--connections", "50"]}
+OPTIONS = {
+    limit_reached: ["--connections", "50"],
+    members_removed: ["--election-timeout", "200ms", "--heartbeat", "50ms"],
+}
 
 
 def run(scenario, binary, directory):

@@ -1,9 +1,7 @@
 // What an operator sees when a node cannot start: one line that says what is wrong and what to do,
 // and the exit status that quorlited's documentation gives.
 #include <gtest/gtest.h>
-#include <netinet/in.h>
 #include <sys/mount.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,8 +14,12 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/ports.h"
+
 namespace quorlite {
 namespace {
+
+using test::free_address;
 
 namespace fs = std::filesystem;
 using Arguments = std::vector<std::string>;
@@ -80,19 +82,6 @@ private:
     int output_ = -1;
     std::string seen_;
 };
-
-// A port that is free for now.
-std::string free_address() {
-    const int probe = ::socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in name{};
-    name.sin_family = AF_INET;
-    name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof name;
-    if (::bind(probe, reinterpret_cast<sockaddr*>(&name), size) != 0) std::abort();
-    ::getsockname(probe, reinterpret_cast<sockaddr*>(&name), &size);
-    ::close(probe);
-    return "127.0.0.1:" + std::to_string(ntohs(name.sin_port));
-}
 
 class ErrorsTest : public testing::Test {
 protected:
@@ -232,6 +221,24 @@ TEST_F(ErrorsTest, ADirectoryOfAnotherNode) {
     const std::string dir = made_directory("node", free_address());
     expect(71, {"belongs to node 5", "another directory"}, {"--dir", dir, "--id", "6"});
     expect(71, {"belongs to the node at"}, {"--dir", dir, "--address", "127.0.0.1:1"});
+}
+
+TEST_F(ErrorsTest, ADirectoryOfAnotherCluster) {
+    const std::string address = free_address();
+    Process first({"--dir", path("first"), "--address", address});
+    first.read_until("ready");
+    const std::string dir = made_directory("node", free_address());
+    expect(74, {"node 5", "led by " + address, "another cluster", "--join"},
+           {"--dir", dir, "--join", address, "--election-timeout", "200ms", "--heartbeat", "50ms"});
+}
+
+TEST_F(ErrorsTest, AVoteOlderThanTheLog) {
+    const std::string address = free_address();
+    const std::string dir = made_directory("node", address);
+    fs::copy_file(dir + "/vote", path("vote"));
+    made_directory("node", address);  // a later term
+    fs::copy_file(path("vote"), dir + "/vote", fs::copy_options::overwrite_existing);
+    expect(71, {"\"vote\"", "older than its log", "join again"}, {"--dir", dir});
 }
 
 TEST_F(ErrorsTest, ADirectoryThatCannotBeWritten) {

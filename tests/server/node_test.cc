@@ -5,18 +5,24 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <list>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "tests/support/ports.h"
 #include "wire/client.h"
 
 namespace quorlite {
 namespace {
+
+using test::free_address;
 
 namespace fs = std::filesystem;
 using namespace std::chrono_literals;
@@ -61,6 +67,23 @@ public:
         }
     }
 
+    // Sends the beginning of a request that is never finished.
+    void begin_request(std::size_t bytes) {
+        ByteWriter out(output_);
+        out.u32(1u << 20);  // words of the body
+        out.u32(static_cast<std::uint32_t>(wire::RequestType::kExecSql));
+        output_.resize(output_.size() + bytes);
+        EXPECT_EQ(::send(socket_, output_.data(), output_.size(), MSG_NOSIGNAL),
+                  static_cast<ssize_t>(output_.size()));
+    }
+    // Whether the node closes the connection within that time.
+    bool is_closed(std::chrono::milliseconds time) {
+        pollfd one{.fd = socket_, .events = POLLIN, .revents = 0};
+        std::uint8_t byte = 0;
+        return ::poll(&one, 1, static_cast<int>(time.count())) == 1 &&
+               ::recv(socket_, &byte, 1, 0) <= 0;
+    }
+
     bool open(std::string_view name) {
         return std::holds_alternative<wire::DbResponse>(ask(wire::OpenRequest{.name = name}));
     }
@@ -86,18 +109,6 @@ private:
     Bytes output_;
     wire::MessageReader reader_{64u << 20};
 };
-
-std::string free_address() {
-    const int probe = ::socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in name{};
-    name.sin_family = AF_INET;
-    name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof name;
-    if (::bind(probe, reinterpret_cast<sockaddr*>(&name), size) != 0) std::abort();
-    ::getsockname(probe, reinterpret_cast<sockaddr*>(&name), &size);
-    ::close(probe);
-    return "127.0.0.1:" + std::to_string(ntohs(name.sin_port));
-}
 
 class NodeTest : public testing::Test {
 protected:
@@ -231,6 +242,28 @@ TEST_F(NodeTest, ALongStatementDelaysNobodyElse) {
     slow.join();
     EXPECT_LT(worst, 100ms);
     EXPECT_GE(started.node().status().statements_overstayed, 1u);
+}
+
+TEST_F(NodeTest, ClientsThatHoldMuchAndDoNothingGiveWay) {
+    NodeOptions wanted = options("node");
+    wanted.address = free_address();
+    wanted.buffers_bytes_max = 4u << 20;
+    wanted.log_level = NodeLogLevel::kOff;
+    auto started = Node::start(wanted);
+    ASSERT_TRUE(started) << started.error().message;
+    ASSERT_FALSE(started.node().wait_ready(10s));
+    SqlClient idle(wanted.address);  // holds little
+    ASSERT_TRUE(idle.open("db"));
+    ASSERT_TRUE(idle.execute("CREATE TABLE t(x)"));
+    SqlClient first(wanted.address);
+    first.begin_request(1u << 20);
+    EXPECT_FALSE(first.is_closed(20ms));
+    std::list<SqlClient> others;
+    for (int i = 0; i < 4; ++i) others.emplace_back(wanted.address).begin_request(1u << 20);
+    EXPECT_TRUE(first.is_closed(10s));
+    EXPECT_TRUE(std::any_of(others.begin(), others.end(),
+                            [](SqlClient& other) { return !other.is_closed(20ms); }));
+    EXPECT_TRUE(idle.execute("INSERT INTO t VALUES (1)"));
 }
 
 TEST_F(NodeTest, AnErrorSaysWhatToDo) {

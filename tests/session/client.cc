@@ -101,6 +101,11 @@ struct ResponseWriter {
     void operator()(const wire::MetadataResponse& r) const {
         out << "METADATA " << r.failure_domain << ' ' << r.weight;
     }
+    void operator()(const wire::StatusResponse& r) const {
+        out << "STATUS " << r.id.value() << " state " << static_cast<std::uint64_t>(r.state)
+            << " leader " << r.leader.value() << " behind " << r.last - r.applied << " databases";
+        for (const std::string_view each : r.databases) out << ' ' << each;
+    }
 };
 
 template <class Writer>

@@ -288,6 +288,7 @@ Bytes conversation() {
     add(wire::ClusterRequest{});
     add(wire::DescribeRequest{});
     add(wire::WeightRequest{3});
+    add(wire::StatusRequest{});
     add(wire::AddRequest{NodeId(1), "127.0.0.1:1"});
     add(wire::AssignRequest{NodeId(1)});
     add(wire::RemoveRequest{NodeId(99)});

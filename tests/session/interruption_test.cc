@@ -105,6 +105,21 @@ TEST_F(Interruption, StopsAStreamThatNobodyReads) {
     EXPECT_EQ(a.answers().back(), "EMPTY");
 }
 
+TEST_F(Interruption, WhatIsReadyDoesNotWaitForALongStatement) {
+    Bytes bytes;
+    ASSERT_TRUE(wire::encode(wire::QuerySqlRequest{.sql = "SELECT 1"}, bytes).ok());
+    ASSERT_TRUE(wire::encode(wire::QuerySqlRequest{.sql = kEndless}, bytes).ok());
+    const int changes = a.changes;
+    cluster.executor.post([&] {
+        EXPECT_GT(a.changes, changes);
+        EXPECT_EQ(a.next_answer(), "ROWS 1 (1)");
+        a.send(wire::InterruptRequest{});
+    });
+    a.send_bytes(bytes);
+    cluster.executor.run();
+    EXPECT_THAT(a.answers(), ElementsAre("EMPTY"));
+}
+
 TEST_F(Interruption, ArrivingWithItsQueryIsAnsweredOnce) {
     cluster.executor.yields = false;
     Bytes bytes;

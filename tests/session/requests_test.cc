@@ -453,6 +453,13 @@ TEST_F(Requests, DescribeAndWeight) {
     EXPECT_EQ(other.ask(wire::LeaderRequest{}), "SERVER 1 127.0.0.1:9001");
 }
 
+TEST_F(Requests, StatusTellsHowFarTheNodeIs) {
+    EXPECT_EQ(client.ask(wire::StatusRequest{}), "STATUS 1 state 2 leader 1 behind 0 databases");
+    EXPECT_EQ(exec("CREATE TABLE t(a)", {}), "RESULT 0 0");
+    EXPECT_THAT(client.ask(wire::StatusRequest{}), HasSubstr("behind 0 databases test"));
+    EXPECT_EQ(client.ask(wire::StatusRequest{1}), "FAILURE 15 bad format version");
+}
+
 TEST_F(Requests, ClusterHasTwoFormats) {
     EXPECT_EQ(client.ask(wire::ClusterRequest{wire::ServersFormat::kAddresses}),
               "SERVERS 1 127.0.0.1:9001");

@@ -33,6 +33,8 @@ LAYERS = [
     "drivers/core",
     "drivers/sync",
     "drivers/asio",
+    "drivers/shell/bench",
+    "drivers/shell",
     "drivers/examples",
 ]
 
@@ -43,27 +45,28 @@ STRANGERS = {
     "drivers/include": {"wire", "wire/base"},
     **{layer: {"engine/base", "engine/raft", "engine/disk", "engine/database", "engine/replica",
                "engine/session", "engine/cluster", "engine/include", "engine/server"}
-       for layer in ("drivers/core", "drivers/sync", "drivers/asio")},
+       for layer in ("drivers/core", "drivers/sync", "drivers/asio", "drivers/shell/bench",
+                     "drivers/shell")},
 }
 
 # A header or call, the only places that may have it, and what to use instead.
 FENCES = [
-    (r"#include <asio", r"(engine/server|drivers/(asio|examples)|tests)/|drivers/include/quorlite/asio\.h",
+    (r"#include <asio", r"(engine/server|drivers/(asio|examples)|python|tests)/|drivers/include/quorlite/asio\.h",
      "the seams"),
-    (r"#include <sqlite3\.h>", r"(engine/database|drivers/c|tests)/", "engine/database"),
+    (r"#include <sqlite3\.h>", r"(engine/database|python|tests)/", "engine/database"),
     (r"#include <libaio\.h>", r"engine/disk/libaio\.cc", "the Disk seam"),
     (r"#include <(capnp|kj)/", r"(wire|engine/replica)/peer", "engine/replica/peer_codec.h"),
-    (r"std::(thread|jthread|async)\b(?!::id)", r"(engine/server|tests)/|drivers/sync/resolver\.cc", "Executor"),
+    (r"std::(thread|jthread|async)\b(?!::id)", r"(engine/server|python|tests)/|drivers/sync/resolver\.cc", "Executor"),
     (r"std::chrono::(system|steady|high_resolution)_clock", r"(engine/server|drivers|python|tests)/",
      "Clock"),
-    (r"_clock::now\(", r"(engine/server|drivers/(sync|asio|examples)|python|tests)/",
+    (r"_clock::now\(", r"(engine/server|drivers/(sync|asio|shell|examples)|python|tests)/",
      "a time handed in"),
     (r"\bstd::random_device|\brand\(\)|\bgetrandom\(",
      r"(engine/server|drivers/(sync|asio)|tests)/", "Random, or a seed handed in"),
     (r"(?<![\w>:])::(open|openat|pwrite|pread|fsync|fdatasync|unlink|rename)\(",
      r"(engine/disk|engine/server|drivers|tests)/", "Disk"),
     (r"(?<![\w>:])::(socket|connect|accept|bind|listen|send|recv)\(",
-     r"(engine/server|drivers/sync|tests)/", "Network"),
+     r"(engine/server|drivers/(sync|shell/bench)|tests)/", "Network"),
     (r"(?<![\w_])assert\(", r"tests/", "QUORLITE_CHECK, which stays on"),
     (r"(?<![\w_])throw ", r"(drivers|python|tests|engine/server|engine/include)/", "Result"),
 ]

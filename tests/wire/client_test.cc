@@ -86,6 +86,7 @@ TEST(Requests, FieldsSurviveARoundTrip) {
     EXPECT_EQ(round_trip(TransferRequest{.id = NodeId(5)}).id, NodeId(5));
     EXPECT_EQ(round_trip(DescribeRequest{.format = 1}).format, 1u);
     EXPECT_EQ(round_trip(WeightRequest{.weight = 12}).weight, 12u);
+    EXPECT_EQ(round_trip(StatusRequest{.format = 2}).format, 2u);
     EXPECT_EQ(round_trip(ClusterRequest{.format = ServersFormat(77)}).format, ServersFormat(77));
     EXPECT_EQ(round_trip(ConnectRequest{.id = NodeId(2), .address = "h:1"}).id, NodeId(2));
     EXPECT_EQ(round_trip(AddRequest{.id = NodeId(3), .address = ""}).id, NodeId(3));
@@ -235,6 +236,35 @@ TEST(Responses, FieldsSurviveARoundTrip) {
         std::get<MetadataResponse>(*answer(MetadataResponse{.failure_domain = 1, .weight = 2}));
     EXPECT_EQ(metadata.failure_domain, 1u);
     EXPECT_EQ(metadata.weight, 2u);
+}
+
+TEST(Responses, StatusSurvivesARoundTrip) {
+    const StatusResponse sent{.id = NodeId(3),
+                              .state = ElectionState::kLeader,
+                              .term = 4,
+                              .leader = NodeId(5),
+                              .first = 6,
+                              .last = 7,
+                              .durable = 8,
+                              .committed = 9,
+                              .applied = 10,
+                              .flushed = 11,
+                              .log_bytes = 12,
+                              .memory_bytes = 13,
+                              .databases = {"a", "accounts.db"}};
+    const Bytes message = encoded(Response(sent));
+    EXPECT_EQ(header_of(message).type, 128);
+    EXPECT_EQ(header_of(message).words, 4u + 8 + 1 + 1 + 2);
+    const auto got = std::get<StatusResponse>(*answer(sent));
+    EXPECT_EQ(got.id, sent.id);
+    EXPECT_EQ(got.state, sent.state);
+    EXPECT_EQ(got.term, 4u);
+    EXPECT_EQ(got.leader, sent.leader);
+    std::vector<std::uint64_t> numbers;
+    std::apply([&](auto... member) { (numbers.push_back(got.*member), ...); },
+               StatusResponse::numbers());
+    EXPECT_EQ(numbers, (std::vector<std::uint64_t>{6, 7, 8, 9, 10, 11, 12, 13}));
+    EXPECT_EQ(got.databases, sent.databases);
 }
 
 TEST(Responses, TheTailOffsetBelongsToSchema1) {

@@ -85,6 +85,14 @@ bool same_message(const ServersResponse& left, const ServersResponse& right) {
     });
 }
 
+bool same_message(const StatusResponse& left, const StatusResponse& right) {
+    const bool numbers =
+        std::apply([&](auto... member) { return ((left.*member == right.*member) && ...); },
+                   StatusResponse::numbers());
+    return numbers && left.id == right.id && left.state == right.state && left.term == right.term &&
+           left.leader == right.leader && left.databases == right.databases;
+}
+
 bool same_message(const FilesResponse& left, const FilesResponse& right) {
     return std::ranges::equal(left.files, right.files, [](const File& a, const File& b) {
         return a.name == b.name && std::ranges::equal(a.content, b.content);

@@ -163,6 +163,10 @@ json describe_message(const WeightRequest& request) {
     return {{"weight", request.weight}};
 }
 
+json describe_message(const StatusRequest& request) {
+    return {{"format", request.format}};
+}
+
 json describe_message(const FailureResponse& response) {
     return {{"code", response.code}, {"message", describe(response.message)}};
 }
@@ -203,6 +207,11 @@ json describe_message(const ServersResponse& response) {
         servers.push_back(std::move(entry));
     }
     return {{"format", describe(response.format)}, {"servers", servers}};
+}
+
+// dqlite has none, so no capture holds one.
+json describe_message(const StatusResponse& response) {
+    return {{"id", describe(response.id)}, {"term", response.term}};
 }
 
 json describe_message(const FilesResponse& response) {

@@ -15,8 +15,12 @@
 //
 // Exception safety: strong. Handlers are never called from within the call that starts them.
 //
+// The first operation loads the node store, on the executor: where that may take long (the DNS),
+// call cluster::try_nodes() before.
+//
 // Lifetimes: texts and values are copied. Destroying the last copy of a connection cancels what is
-// outstanding and closes it; handlers are still called. The executor's context must outlive it.
+// outstanding, its streams too, and closes it; handlers are still called. The executor's context
+// must outlive it.
 //
 // Thread safety: every function may be called from any thread. While a transaction is open, only
 // who began it should use the connection.
@@ -30,6 +34,7 @@
 #include <asio/associated_executor.hpp>
 #include <asio/async_result.hpp>
 #include <asio/awaitable.hpp>
+#include <asio/detached.hpp>
 #include <asio/executor_work_guard.hpp>
 #include <asio/post.hpp>
 #include <asio/use_awaitable.hpp>
@@ -95,7 +100,11 @@ enum class question {
     begin_read,
     commit,
     rollback,
-    pause
+    conclude,  // commit if a transaction is open
+    tidy,      // roll back if one is
+    ping,
+    pause,
+    acquire,
 };
 
 struct request {
@@ -112,7 +121,7 @@ struct answer {
     outcome done = {};
     rows found = {};
     bool more = false;
-    std::shared_ptr<void> stream = {};
+    std::shared_ptr<void> lent = {};  // by a pool
 };
 
 class completion {
@@ -121,9 +130,10 @@ public:
     virtual void complete(answer given) = 0;
 };
 
-// Starts an operation; what is returned names it to cancel().
-std::shared_ptr<void> start(const std::shared_ptr<session>& session, request asked,
-                            std::unique_ptr<completion> waiting);
+// An operation is named before it is started, so that it can be cancelled from then on.
+std::shared_ptr<void> name(const std::shared_ptr<session>& session, const request& asked);
+void start(const std::shared_ptr<session>& session, const std::shared_ptr<void>& operation,
+           request asked, std::unique_ptr<completion> waiting);
 void cancel(const std::shared_ptr<session>& session, const std::shared_ptr<void>& operation);
 
 // How an answer is told to handlers of void(std::exception_ptr, T) and of void(result<T>).
@@ -183,22 +193,26 @@ private:
 
 asio::any_io_executor executor_of(const session& session);
 
-template <class Manner, class Token>
-auto ask(const std::shared_ptr<session>& to, request asked, Token&& token) {
+// Asks a session, or a pool.
+template <class Manner, class To, class Token>
+auto ask(const std::shared_ptr<To>& to, request asked, Token&& token) {
     return asio::async_initiate<Token, typename Manner::signature>(
         [to](auto handler, request question) {
             using Handler = decltype(handler);
+            const std::shared_ptr<void> operation = name(to, question);
+            // Once it is started the handler may run, on another thread, and the slot be gone.
             auto slot = asio::get_associated_cancellation_slot(handler);
-            auto operation = start(
-                to, std::move(question),
-                std::make_unique<waiting<Manner, Handler>>(std::move(handler), executor_of(*to)));
-            if (!slot.is_connected()) return;
-            slot.assign([session = std::weak_ptr(to),
-                         operation = std::weak_ptr(operation)](asio::cancellation_type) {
-                const auto held = session.lock();
-                const auto stopped = operation.lock();
-                if (held && stopped) cancel(held, stopped);
-            });
+            if (slot.is_connected()) {
+                slot.assign([to = std::weak_ptr(to),
+                             operation = std::weak_ptr(operation)](asio::cancellation_type) {
+                    const auto asked_of = to.lock();
+                    const auto stopped = operation.lock();
+                    if (asked_of && stopped) cancel(asked_of, stopped);
+                });
+            }
+            auto executor = executor_of(*to);
+            start(to, operation, std::move(question),
+                  std::make_unique<waiting<Manner, Handler>>(std::move(handler), executor));
         },
         token, std::move(asked));
 }
@@ -258,15 +272,27 @@ public:
 
     template <class Token>
     auto connect(Token&& token, const call_options& chosen = {}) {
-        return ask<void, detail::read_nothing>(
-            {.kind = detail::question::connect, .chosen = chosen}, std::forward<Token>(token));
+        return ask<detail::throwing>(plain(detail::question::connect, chosen), token);
+    }
+    template <class Token>
+    auto try_connect(Token&& token, const call_options& chosen = {}) {
+        return ask<detail::quiet>(plain(detail::question::connect, chosen), token);
+    }
+    // Connects if need be and asks the node whether it is well.
+    template <class Token>
+    auto ping(Token&& token, const call_options& chosen = {}) {
+        return ask<detail::throwing>(plain(detail::question::ping, chosen), token);
+    }
+    template <class Token>
+    auto try_ping(Token&& token, const call_options& chosen = {}) {
+        return ask<detail::quiet>(plain(detail::question::ping, chosen), token);
     }
 
     template <class Token>
     auto execute(std::string sql, parameters bound, Token&& token,
                  const call_options& chosen = {}) {
-        return ask<outcome, detail::read_outcome>(
-            {detail::question::execute, std::move(sql), std::move(bound), chosen},
+        return detail::ask<detail::throwing<outcome, detail::read_outcome>>(
+            session_, {detail::question::execute, std::move(sql), std::move(bound), chosen},
             std::forward<Token>(token));
     }
     template <class Token>
@@ -280,8 +306,8 @@ public:
     // All rows, held in memory up to options::rows_held_bytes_max.
     template <class Token>
     auto query(std::string sql, parameters bound, Token&& token, const call_options& chosen = {}) {
-        return ask<rows, detail::read_rows>(
-            {detail::question::query, std::move(sql), std::move(bound), chosen},
+        return detail::ask<detail::throwing<rows, detail::read_rows>>(
+            session_, {detail::question::query, std::move(sql), std::move(bound), chosen},
             std::forward<Token>(token));
     }
     template <class Token>
@@ -300,38 +326,76 @@ public:
 
     template <class Token>
     auto begin(transaction_kind kind, Token&& token, const call_options& chosen = {}) {
-        const auto asked = kind == transaction_kind::write ? detail::question::begin
-                                                           : detail::question::begin_read;
-        return ask<void, detail::read_nothing>({.kind = asked, .chosen = chosen},
-                                               std::forward<Token>(token));
+        return ask<detail::throwing>(plain(beginning(kind), chosen), token);
+    }
+    template <class Token>
+    auto try_begin(transaction_kind kind, Token&& token, const call_options& chosen = {}) {
+        return ask<detail::quiet>(plain(beginning(kind), chosen), token);
     }
     template <class Token>
     auto commit(Token&& token, const call_options& chosen = {}) {
-        return ask<void, detail::read_nothing>({.kind = detail::question::commit, .chosen = chosen},
-                                               std::forward<Token>(token));
+        return ask<detail::throwing>(plain(detail::question::commit, chosen), token);
+    }
+    template <class Token>
+    auto try_commit(Token&& token, const call_options& chosen = {}) {
+        return ask<detail::quiet>(plain(detail::question::commit, chosen), token);
     }
     template <class Token>
     auto rollback(Token&& token, const call_options& chosen = {}) {
-        return ask<void, detail::read_nothing>(
-            {.kind = detail::question::rollback, .chosen = chosen}, std::forward<Token>(token));
+        return ask<detail::throwing>(plain(detail::question::rollback, chosen), token);
+    }
+    template <class Token>
+    auto try_rollback(Token&& token, const call_options& chosen = {}) {
+        return ask<detail::quiet>(plain(detail::question::rollback, chosen), token);
+    }
+    // Commits if a transaction is open when its turn comes; otherwise nothing is done.
+    template <class Token>
+    auto conclude(Token&& token, const call_options& chosen = {}) {
+        return ask<detail::throwing>(plain(detail::question::conclude, chosen), token);
+    }
+    template <class Token>
+    auto try_conclude(Token&& token, const call_options& chosen = {}) {
+        return ask<detail::quiet>(plain(detail::question::conclude, chosen), token);
+    }
+    // Rolls back if a transaction is open when its turn comes; otherwise nothing is done. Takes no
+    // longer than options::interrupt_timeout.
+    template <class Token>
+    auto tidy(Token&& token) {
+        return ask<detail::throwing>(plain(detail::question::tidy, patience()), token);
+    }
+    template <class Token>
+    auto try_tidy(Token&& token) {
+        return ask<detail::quiet>(plain(detail::question::tidy, patience()), token);
     }
 
-    // Completes after so long: what a retry waits for.
+    // Completes after so long: what a retry waits for. Cannot fail but by being cancelled.
     template <class Token>
     auto pause(std::chrono::milliseconds length, Token&& token) {
-        return ask<void, detail::read_nothing>({.kind = detail::question::pause, .pause = length},
-                                               std::forward<Token>(token));
+        return ask<detail::throwing>({.kind = detail::question::pause, .pause = length}, token);
+    }
+    template <class Token>
+    auto try_pause(std::chrono::milliseconds length, Token&& token) {
+        return ask<detail::quiet>({.kind = detail::question::pause, .pause = length}, token);
     }
 
     // What is left of options::timeout or of the given one, for run_transaction().
     quorlite::detail::attempts attempts(const call_options& chosen) const;
 
 private:
-    template <class T, class Read, class Token>
+    // An operation that answers nothing.
+    template <template <class, class> class Manner, class Token>
     auto ask(detail::request asked, Token&& token) {
-        return detail::ask<detail::throwing<T, Read>>(session_, std::move(asked),
-                                                      std::forward<Token>(token));
+        return detail::ask<Manner<void, detail::read_nothing>>(session_, std::move(asked),
+                                                               std::forward<Token>(token));
     }
+    static detail::request plain(detail::question kind, const call_options& chosen) {
+        return {.kind = kind, .chosen = chosen};
+    }
+    static detail::question beginning(transaction_kind kind) {
+        return kind == transaction_kind::write ? detail::question::begin
+                                               : detail::question::begin_read;
+    }
+    call_options patience() const;
     std::shared_ptr<void> open_stream(detail::request asked) const;
 
     std::shared_ptr<detail::session> session_;
@@ -339,9 +403,43 @@ private:
 };
 
 #ifdef ASIO_HAS_CO_AWAIT
+namespace detail {
+
+// Drops the transaction of an attempt that does not get to its end, for whatever reason.
+class unfinished {
+public:
+    explicit unfinished(connection& db) : db_(&db) {}
+    unfinished(const unfinished&) = delete;
+    unfinished& operator=(const unfinished&) = delete;
+    ~unfinished() {
+        if (db_) db_->try_tidy(asio::detached);
+    }
+    void dismiss() { db_ = nullptr; }
+
+private:
+    connection* db_;
+};
+
+template <class Value, class Function>
+asio::awaitable<Value> attempt(connection& db, Function& function, transaction_kind kind,
+                               const quorlite::detail::attempts& attempts) {
+    unfinished guard(db);
+    result<void> begun = co_await db.try_begin(kind, asio::use_awaitable, attempts.left());
+    if (!begun) co_return std::move(begun).error();
+    Value value = co_await function(db);
+    if (!value) co_return value;
+    result<void> committed = co_await db.try_conclude(asio::use_awaitable, attempts.left());
+    if (!committed) co_return std::move(committed).error();
+    guard.dismiss();
+    co_return value;
+}
+
+}  // namespace detail
+
 // co_await run_transaction(db, function): calls function(connection&), a coroutine that returns
-// asio::awaitable<T>, in a transaction and commits; returns what it returned. If that ends as
-// not_committed for a reason that may pass, everything is done again.
+// asio::awaitable<T>, in a transaction and commits, unless the function has ended the transaction
+// itself; returns what it returned. If that ends as not_committed for a reason that may pass,
+// everything is done again. Whatever else ends it, a cancellation too, rolls back.
 template <class Function>
 auto run_transaction(connection db, Function function, call_options chosen = {},
                      transaction_kind kind = transaction_kind::write)
@@ -349,32 +447,46 @@ auto run_transaction(connection db, Function function, call_options chosen = {},
     using Value = typename std::invoke_result_t<Function&, connection&>::value_type;
     auto attempts = db.attempts(chosen);
     while (true) {
-        std::exception_ptr failure;
         std::optional<std::chrono::milliseconds> pause;
         try {
+            detail::unfinished guard(db);
             co_await db.begin(kind, asio::use_awaitable, attempts.left());
             if constexpr (std::is_void_v<Value>) {
                 co_await function(db);
-                co_await db.commit(asio::use_awaitable, attempts.left());
+                co_await db.conclude(asio::use_awaitable, attempts.left());
+                guard.dismiss();
                 co_return;
             } else {
                 Value value = co_await function(db);
-                co_await db.commit(asio::use_awaitable, attempts.left());
+                co_await db.conclude(asio::use_awaitable, attempts.left());
+                guard.dismiss();
                 co_return value;
             }
         } catch (const error& failed) {
-            failure = std::current_exception();
             pause = attempts.pause(failed.info());
-        } catch (...) {
-            failure = std::current_exception();
+            if (!pause) throw;
         }
-        // Nothing to roll back is not an error here.
-        static_cast<void>(co_await db.try_execute("ROLLBACK", {}, asio::use_awaitable));
-        if (!pause) std::rethrow_exception(failure);
         co_await db.pause(*pause, asio::use_awaitable);
     }
 }
 
+// The same for a function that returns asio::awaitable<result<T>>, without exceptions.
+template <class Function>
+auto try_run_transaction(connection db, Function function, call_options chosen = {},
+                         transaction_kind kind = transaction_kind::write)
+    -> std::invoke_result_t<Function&, connection&> {
+    using Value = typename std::invoke_result_t<Function&, connection&>::value_type;
+    static_assert(quorlite::detail::is_result<Value>, "it must return a quorlite::result");
+    auto attempts = db.attempts(chosen);
+    while (true) {
+        Value value = co_await detail::attempt<Value>(db, function, kind, attempts);
+        if (value) co_return value;
+        const auto pause = attempts.pause(value.error());
+        if (!pause) co_return value;
+        const result<void> paused = co_await db.try_pause(*pause, asio::use_awaitable);
+        if (!paused) co_return paused.error();
+    }
+}
 #endif  // ASIO_HAS_CO_AWAIT
 
 }  // namespace quorlite::async

@@ -42,7 +42,8 @@ struct node_status {
     bool leader = false;
     std::chrono::microseconds latency{0};  // of one round trip, if it is reachable
     node_description description;
-    std::string trouble;  // why it is not reachable
+    std::optional<node_progress> progress;  // dqlite's servers cannot tell
+    std::string trouble;                    // why it is not reachable
 };
 
 // A part of a file of a dump. Every file begins with an empty part.
@@ -81,7 +82,8 @@ public:
     node_info leader() { return try_leader().value(); }
     result<node_info> try_leader();
 
-    // Makes a node, which must be running, a member of the given role.
+    // Makes a node, which must be running, a member of the given role. In doubt also if it became
+    // a member but did not get its role.
     void add(const node_info& node) { try_add(node).value(); }
     result<void> try_add(const node_info& node);
     void assign(std::uint64_t id, node_role role) { try_assign(id, role).value(); }

@@ -180,6 +180,8 @@ public:
     std::string node() const;
     // Whether a transaction is open, begun in whichever way.
     bool in_transaction() const;
+    // Whether that transaction is gone, and everything will fail until it is rolled back.
+    bool transaction_lost() const;
 
     queries(const queries& other);
     queries(queries&& other) noexcept;
@@ -282,6 +284,8 @@ public:
 
     // Rows into one table, in few round trips.
     quorlite::bulk_insert bulk_insert(std::string_view table, std::vector<std::string> columns);
+    result<quorlite::bulk_insert> try_bulk_insert(std::string_view table,
+                                                  std::vector<std::string> columns);
 
 private:
     friend class connection;
@@ -301,9 +305,14 @@ public:
 
     template <class... Argument>
     void add(const Argument&... bound) {
-        const std::array<argument, sizeof...(Argument)> list{argument(bound)...};
-        try_add_list(list).value();
+        try_add(bound...).value();
     }
+    template <class... Argument>
+    result<void> try_add(const Argument&... bound) {
+        const std::array<argument, sizeof...(Argument)> list{argument(bound)...};
+        return try_add_list(list);
+    }
+    void add_list(arguments row) { try_add_list(row).value(); }
     result<void> try_add_list(arguments row);
     // Waits for everything; returns how many rows were inserted.
     std::uint64_t finish() { return try_finish().value(); }

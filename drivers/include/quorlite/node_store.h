@@ -37,6 +37,22 @@ struct node_info {
     friend bool operator==(const node_info&, const node_info&) = default;
 };
 
+// How far a node is, by its own account. Indices are those of the replicated log.
+struct node_progress {
+    bool leads = false;
+    std::uint64_t term = 0;
+    std::uint64_t leader = 0;     // id; 0: it knows none
+    std::uint64_t first = 0;      // of what its log still holds
+    std::uint64_t last = 0;       // of its log
+    std::uint64_t durable = 0;    // on its disk
+    std::uint64_t committed = 0;  // by a majority, as far as it knows
+    std::uint64_t applied = 0;    // to its databases
+    std::uint64_t flushed = 0;    // of that, in their files
+    std::uint64_t log_bytes = 0;
+    std::uint64_t memory_bytes = 0;
+    std::vector<std::string> databases;  // that hold something
+};
+
 class QUORLITE_EXPORT node_store {
 public:
     virtual ~node_store();

@@ -78,6 +78,14 @@ public:
         lease borrowed = acquire();
         return borrowed->run_transaction(std::forward<Function>(function), changed, kind);
     }
+    template <class Function>
+    auto try_run_transaction(Function&& function, const call_options& changed = {},
+                             transaction_kind kind = transaction_kind::write)
+        -> std::invoke_result_t<Function&, transaction&> {
+        result<lease> borrowed = try_acquire();
+        if (!borrowed) return std::move(borrowed).error();
+        return (*borrowed)->try_run_transaction(std::forward<Function>(function), changed, kind);
+    }
 
     pool_usage usage() const;
 

@@ -53,7 +53,7 @@ struct NodeError {
         kDirectory,  // in use, of another node, unwritable, full, damaged
         kListen,     // the port cannot be had
         kJoin,       // the cluster does not take the node in
-        kRemoved,    // the cluster has removed the node
+        kRemoved,    // the cluster has removed the node, or `join` names another cluster
         kTimeout,
         kOther,
     };
@@ -79,6 +79,7 @@ struct NodeOptions {
     std::size_t page_cache_bytes = 2u << 20;     // per client's database, at most
     std::size_t page_caches_bytes = 256u << 20;  // of all clients; each has 64 KiB in any case
     std::size_t memory_bytes_max = 1u << 30;     // of SQLite: page caches, and values at work
+    std::size_t buffers_bytes_max = 512u << 20;  // requests and answers of all clients
     std::size_t temporary_bytes_max = 1u << 30;  // of all temporary files, in TMPDIR
     std::size_t transaction_bytes_max = 256u << 20;
     std::size_t flush_bytes = 16u << 20;     // changed pages that start a flush to the files
@@ -113,7 +114,8 @@ struct NodeStatus {
     std::uint64_t statements_overstayed = 0;  // went on beside the loop
 };
 
-class Node {
+// All that the shared library shows.
+class [[gnu::visibility("default")]] Node {
 public:
     class Started;
 
@@ -139,7 +141,7 @@ public:
     void stop();
 
 private:
-    struct Impl;
+    struct [[gnu::visibility("hidden")]] Impl;
     explicit Node(std::unique_ptr<Impl> impl);
     std::unique_ptr<Impl> impl_;
 };

@@ -3,6 +3,7 @@
 //
 // The statements: "INSERT n" remembers n for good, or once its transaction is committed; "SELECT n"
 // yields rows in several messages, and "SELECT 1" in one; everything else succeeds without doing anything.
+// A statement can be made one that is never answered.
 package fake
 
 import (
@@ -30,6 +31,11 @@ type Server struct {
 	steps   int
 	failAt  int // 0: none
 	failure int
+	silence string // the statement that is never answered, nor anything after it
+	reached func() // called when it is asked for
+	held    chan struct{}
+	asked   []wire.Request
+	open    []net.Conn
 }
 
 // How a step may fail.
@@ -59,13 +65,49 @@ func (s *Server) Applied(row string) int {
 	return s.applied[row]
 }
 
+// Silence makes the node deaf for good to a connection that asks for the statement, and calls `asked`
+// when one does.
+func (s *Server) Silence(sql string, asked func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.silence, s.reached = sql, asked
+}
+
+// HoldMembers lets whoever asks for the members wait for the answer until it is released.
+func (s *Server) HoldMembers() (release func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	held := make(chan struct{})
+	s.held = held
+	return func() { close(held) }
+}
+
+// Asked is what all clients have asked since the last call.
+func (s *Server) Asked() []wire.Request {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	asked := s.asked
+	s.asked = nil
+	return asked
+}
+
+// HangUp closes all connections.
+func (s *Server) HangUp() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, conn := range s.open {
+		conn.Close()
+	}
+	s.open = nil
+}
+
 // Dial connects a client.
 func (s *Server) Dial(context.Context, string) (net.Conn, error) {
 	if s.step() {
 		return nil, ErrInjected
 	}
 	client, server := net.Pipe()
-	go s.serve(server)
+	go s.Serve(server)
 	return &conn{client, s}, nil
 }
 
@@ -111,10 +153,29 @@ type session struct {
 	prepared []string
 	inTx     bool
 	pending  []string
+	deaf     bool
 }
 
-func (s *Server) serve(nc net.Conn) {
+// note tells whether the request is the one that is not answered.
+func (s *Server) note(request wire.Request) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked = append(s.asked, request)
+	asked, ok := request.(wire.ExecSQL)
+	silent := ok && s.silence != "" && asked.SQL == s.silence
+	if silent {
+		s.reached()
+	}
+	return silent
+}
+
+// Serve serves one client, of whom no step fails if the connection is not of Dial, until either hangs
+// up.
+func (s *Server) Serve(nc net.Conn) {
 	defer nc.Close()
+	s.mu.Lock()
+	s.open = append(s.open, nc)
+	s.mu.Unlock()
 	own := &session{server: s, conn: nc}
 	var hello [wire.HeaderBytes]byte
 	if _, err := io.ReadFull(nc, hello[:]); err != nil {
@@ -134,6 +195,9 @@ func (s *Server) serve(nc net.Conn) {
 		if err != nil {
 			return
 		}
+		if own.deaf = own.deaf || s.note(request); own.deaf {
+			continue
+		}
 		for _, response := range own.answer(request) {
 			message, err := wire.AppendResponse(nil, response)
 			if err != nil {
@@ -151,6 +215,12 @@ func (s *session) answer(request wire.Request) []wire.Response {
 	case wire.Leader:
 		return []wire.Response{wire.Server{ID: 1, Address: s.server.Name}}
 	case wire.Cluster:
+		s.server.mu.Lock()
+		held := s.server.held
+		s.server.mu.Unlock()
+		if held != nil {
+			<-held
+		}
 		return []wire.Response{wire.Servers{Format: 1, Nodes: []wire.Node{{ID: 1, Address: s.server.Name}}}}
 	case wire.Open:
 		return []wire.Response{wire.DB{}}

@@ -1,4 +1,4 @@
-// Package nodes runs real servers for tests: the program that $QUORLITED names.
+// Package nodes runs real servers for tests: the programs that $QUORLITED and $DQLITE_NODE name.
 package nodes
 
 import (
@@ -67,6 +67,26 @@ func Start(t testing.TB) *Cluster {
 		}
 	}
 	Eventually(t, "three voters", func() error { return cluster.expectVoters(3) })
+	return cluster
+}
+
+// StartDqlite runs three nodes of Debian's dqlite, through the program that $DQLITE_NODE names.
+func StartDqlite(t testing.TB) *Cluster {
+	t.Helper()
+	program := Program(t, "DQLITE_NODE")
+	cluster := &Cluster{}
+	for id := uint64(1); id <= 3; id++ {
+		node := New(t, program, id)
+		cluster.Nodes = append(cluster.Nodes, node)
+		node.Start(t)
+	}
+	known := client.NewCluster(client.NewListStore(cluster.Nodes[0].Address), client.Config{})
+	ctx, cancel := context.WithTimeout(context.Background(), Patience)
+	defer cancel()
+	for _, node := range cluster.Nodes[1:] {
+		info := client.NodeInfo{ID: node.ID, Address: node.Address, Role: client.Voter}
+		Eventually(t, "a node is added", func() error { return known.Add(ctx, info) })
+	}
 	return cluster
 }
 

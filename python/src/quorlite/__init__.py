@@ -9,6 +9,7 @@
         print(name, age)
 """
 
+from quorlite import _core
 from quorlite._adapt import (
     BINARY,
     DATETIME,
@@ -55,6 +56,10 @@ apilevel = "2.0"
 threadsafety = 2
 paramstyle = "qmark"
 
+#: Of SQLite in embedded nodes; that of others answers ``SELECT sqlite_version()``.
+sqlite_version = _core.sqlite_version
+sqlite_version_info = tuple(int(part) for part in sqlite_version.split("."))
+
 __all__ = [
     "BINARY",
     "DATETIME",
@@ -100,5 +105,7 @@ __all__ = [
     "register_adapter",
     "register_converter",
     "run",
+    "sqlite_version",
+    "sqlite_version_info",
     "threadsafety",
 ]

@@ -209,7 +209,7 @@ class Cursor:
 
     def close(self) -> None:
         """Drops the rows that were not read; the cursor is of no use afterwards."""
-        self._forget()
+        self._drop_rows()
         self._closed = True
 
     def setinputsizes(self, sizes: Sequence[Any]) -> None:
@@ -229,10 +229,13 @@ class Cursor:
             raise ProgrammingError("the cursor is closed")
         return self.connection
 
-    def _forget(self) -> None:
+    def _drop_rows(self) -> None:
         result, self._result = self._result, None
         if result is not None:
             result.close()
+
+    def _forget(self) -> None:
+        self._drop_rows()
         self.description = None
         self.rowcount = -1
 

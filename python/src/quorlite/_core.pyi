@@ -2,6 +2,8 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Optional, Union
 
+sqlite_version: str
+
 class Decoding:
     def __init__(
         self,

@@ -17,8 +17,8 @@ T = TypeVar("T")
 
 # A thread that waits for a connection looks for signals this often.
 POOL_STEP_S = 0.2
-_PAUSE_MIN_S = 0.005
-_PAUSE_MAX_S = 0.5
+PAUSE_MIN_S = 0.005
+PAUSE_MAX_S = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,7 +112,7 @@ def run(
     if target.in_transaction:
         raise ProgrammingError("run() begins a transaction, and one is open: commit it before")
     until = time.monotonic() + timeout
-    pause = _PAUSE_MIN_S
+    pause = PAUSE_MIN_S
     while True:
         left = max(until - time.monotonic(), 0.001)
         try:
@@ -122,7 +122,7 @@ def run(
             if not again or time.monotonic() + pause >= until:
                 raise
         time.sleep(pause * random.uniform(0.5, 1.0))
-        pause = min(pause * 2, _PAUSE_MAX_S)
+        pause = min(pause * 2, PAUSE_MAX_S)
 
 
 def _attempt(db: Connection, function: Callable[[Connection], T], left: float, begin: str) -> T:

@@ -1,20 +1,26 @@
 // Our database/sql driver beside go-dqlite's, against the same three nodes in one run.
 //
 //	QUORLITED=build/release/engine/server/quorlited go run .
+//	DQLITE_NODE=build/release/tests/benchmark/dqlite_node go run . -server dqlite
 //
-// The drivers take turns, round by round, so that a slow minute of the machine hurts both; the medians
-// of the rounds are compared. It prints one line for each kind of work, with the ratio of their rates,
-// and allocations for each row that is read.
+// or both by tests/run go-bench.
+//
+// The drivers take short turns, so that a slow minute of the machine hurts both. It prints one line for
+// each kind of work: the medians of the turns, and the median of the ratios of neighbouring turns.
 package main
 
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"runtime"
 	"sort"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,61 +31,121 @@ import (
 	"github.com/quorlite/quorlite/go-client/internal/nodes"
 )
 
-// longText is what a statement of a real program looks like; to parse it takes longer than to run it.
-const longText = "UPDATE t SET v = CASE WHEN ? > 10 THEN 'x' WHEN ? > 20 THEN 'y' ELSE v END, w = coalesce(?, w) " +
-	"WHERE n IN (SELECT a.n FROM t AS a LEFT JOIN t AS b ON a.n = b.n AND b.v LIKE ? WHERE a.n = ? AND b.n < 0)"
+const (
+	insert = "INSERT INTO log(v) VALUES (?)"
+	// What a statement of a real program looks like; to parse it takes longer than to run it. It
+	// changes nothing, so no disk is waited for. (SQLite parses a prepared LIKE ? each time anyway.)
+	update = "UPDATE t SET v = CASE WHEN ? > 10 THEN 'x' WHEN ? > 20 THEN 'y' ELSE v END, " +
+		"w = coalesce(?, w) WHERE n IN (SELECT a.n FROM t AS a LEFT JOIN t AS b ON a.n = b.n " +
+		"AND b.v LIKE '%a%' WHERE a.n = ? AND b.n < 0)"
+	// Statements that a program uses in turn: more than a Quorlite node remembers by their texts for
+	// one connection (16), fewer than this client keeps prepared (64). dqlite remembers none.
+	texts = 32
+	// Executions in one transaction.
+	batch = 100
+	// Of the result that is read to count allocations.
+	resultRows = 20000
+)
 
+var updates = func() (all [texts]string) {
+	for i := range all {
+		all[i] = fmt.Sprintf("%s AND %d > 0", update, i)
+	}
+	return all
+}()
+
+// work is what one goroutine does once; it gives the number of operations that this was.
 var work = []struct {
-	name string
-	run  func(db *sql.DB, i int) error
+	name       string
+	goroutines []int
+	run        func(db *sql.DB, i int) (int, error)
 }{
-	{"point read", func(db *sql.DB, i int) error {
+	{"point read", []int{1, 16}, func(db *sql.DB, i int) (int, error) {
 		var v string
-		return db.QueryRow("SELECT v FROM t WHERE n = ?", i%1000+1).Scan(&v)
+		return 1, db.QueryRow("SELECT v FROM t WHERE n = ?", i%1000+1).Scan(&v)
 	}},
-	{"single insert", func(db *sql.DB, i int) error {
-		_, err := db.Exec("INSERT INTO log(v) VALUES (?)", i)
-		return err
+	{"insert", []int{1, 16}, func(db *sql.DB, i int) (int, error) {
+		_, err := db.Exec(insert, i)
+		return 1, err
 	}},
-	{"repeated Exec", func(db *sql.DB, i int) error {
-		_, err := db.Exec(longText, i, i, i, "%a%", i%1000+1)
-		return err
+	{"insert in a transaction", []int{1}, func(db *sql.DB, i int) (int, error) {
+		tx, err := db.Begin()
+		if err != nil {
+			return 0, err
+		}
+		defer tx.Rollback() // does nothing after a commit
+		for n := 0; n < batch; n++ {
+			if _, err := tx.Exec(insert, n); err != nil {
+				return 0, err
+			}
+		}
+		return batch, tx.Commit()
+	}},
+	{"update of nothing", []int{1, 16}, func(db *sql.DB, i int) (int, error) {
+		_, err := db.Exec(update, i, i, i, i%1000+1)
+		return 1, err
+	}},
+	{fmt.Sprintf("%d such updates in turn", texts), []int{1, 16}, func(db *sql.DB, i int) (int, error) {
+		_, err := db.Exec(updates[i%texts], i, i, i, i%1000+1)
+		return 1, err
 	}},
 }
 
 func main() {
-	rounds := flag.Int("rounds", 7, "how often each driver has its turn")
-	span := flag.Duration("time", time.Second, "how long a turn is")
+	server := flag.String("server", "quorlite", "quorlite or dqlite")
+	rounds := flag.Int("rounds", 25, "how often each driver has its turn")
+	turn := flag.Duration("turn", 100*time.Millisecond, "how long a turn is")
+	only := flag.String("only", "", "only the work whose name contains this")
 	testing.Init()
 	flag.Parse()
 	failed := true
 	testing.Main(func(_, _ string) (bool, error) { return true, nil }, []testing.InternalTest{{
-		Name: "benchmark", F: func(t *testing.T) { compare(t, *rounds, *span); failed = t.Failed() }}},
-		nil, nil)
+		Name: "benchmark", F: func(t *testing.T) {
+			cluster := startCluster(t, *server)
+			compare(t, cluster, *only, *rounds, *turn)
+			failed = t.Failed()
+		}}}, nil, nil)
 	if failed {
 		os.Exit(1)
 	}
 }
 
-func compare(t *testing.T, rounds int, span time.Duration) {
-	cluster := nodes.Start(t)
+func startCluster(t *testing.T, server string) *nodes.Cluster {
+	switch server {
+	case "quorlite":
+		return nodes.Start(t)
+	case "dqlite":
+		return nodes.StartDqlite(t)
+	}
+	t.Fatalf("-server is quorlite or dqlite, not %q", server)
+	return nil
+}
+
+func compare(t *testing.T, cluster *nodes.Cluster, only string, rounds int, turn time.Duration) {
 	ours := sql.OpenDB(driver.NewConnector(cluster.Store(), "bench.db", driver.Config{}))
 	defer ours.Close()
 	theirs := openDqlite(t, cluster)
 	defer theirs.Close()
 	fill(t, ours)
 	for _, kind := range work {
-		var rates [2][]float64
-		for round := 0; round < rounds; round++ {
-			for i, db := range []*sql.DB{ours, theirs} {
-				rates[i] = append(rates[i], rate(t, db, span, kind.run))
-			}
+		if !strings.Contains(kind.name, only) {
+			continue
 		}
-		a, b := median(rates[0]), median(rates[1])
-		fmt.Printf("%-16s %9.0f/s   go-dqlite %9.0f/s   ratio %.2f\n", kind.name, a, b, a/b)
+		for _, goroutines := range kind.goroutines {
+			var a, b, ratios []float64
+			for round := 0; round <= rounds; round++ {
+				x := rate(t, ours, goroutines, turn, kind.run)
+				y := rate(t, theirs, goroutines, turn, kind.run)
+				if round > 0 { // the first connects
+					a, b, ratios = append(a, x), append(b, y), append(ratios, x/y)
+				}
+			}
+			fmt.Printf("%-24s %2d goroutines %9.0f/s   go-dqlite %9.0f/s   ratio %.2f\n", kind.name,
+				goroutines, median(a), median(b), median(ratios))
+		}
 	}
 	a, b := allocations(t, ours), allocations(t, theirs)
-	fmt.Printf("%-16s %9.2f     go-dqlite %9.2f     ratio %.2f\n", "allocations/row", a, b, a/b)
+	fmt.Printf("%-38s %9.2f     go-dqlite %9.2f     ratio %.2f\n", "allocations for each row read", a, b, a/b)
 }
 
 func openDqlite(t *testing.T, cluster *nodes.Cluster) *sql.DB {
@@ -108,8 +174,8 @@ func openDqlite(t *testing.T, cluster *nodes.Cluster) *sql.DB {
 func fill(t *testing.T, db *sql.DB) {
 	for _, text := range []string{"CREATE TABLE t (n INTEGER PRIMARY KEY, v TEXT, w)",
 		"CREATE TABLE log (n INTEGER PRIMARY KEY, v)",
-		"WITH RECURSIVE g(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM g WHERE n < 20000) " +
-			"INSERT INTO t SELECT n + 1000000, 'text of row ' || n, n FROM g",
+		fmt.Sprintf("WITH RECURSIVE g(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM g WHERE n < %d) "+
+			"INSERT INTO t SELECT n + 1000000, 'text of row ' || n, n FROM g", resultRows),
 		"INSERT INTO t SELECT n - 1000000, v, w FROM t WHERE n <= 1001000"} {
 		if _, err := db.Exec(text); err != nil {
 			t.Fatal(err)
@@ -117,15 +183,37 @@ func fill(t *testing.T, db *sql.DB) {
 	}
 }
 
-func rate(t *testing.T, db *sql.DB, span time.Duration, run func(*sql.DB, int) error) float64 {
+// rate is what so many goroutines do in a second, each on a connection of its own.
+func rate(t *testing.T, db *sql.DB, goroutines int, turn time.Duration,
+	run func(*sql.DB, int) (int, error)) float64 {
+	db.SetMaxOpenConns(goroutines)
+	db.SetMaxIdleConns(goroutines)
+	var count atomic.Int64
+	var done sync.WaitGroup
 	begin := time.Now()
-	count := 0
-	for ; time.Since(begin) < span; count++ {
-		if err := run(db, count); err != nil {
-			t.Fatal(err)
-		}
+	for g := 0; g < goroutines; g++ {
+		done.Add(1)
+		go func() {
+			defer done.Done()
+			for i := 0; time.Since(begin) < turn; i++ {
+				n, err := run(db, i)
+				switch {
+				case err == nil:
+					count.Add(int64(n))
+				case !isBusy(err): // go-dqlite leaves it to the program to try again
+					t.Error(err)
+					return
+				}
+			}
+		}()
 	}
-	return float64(count) / time.Since(begin).Seconds()
+	done.Wait()
+	return float64(count.Load()) / time.Since(begin).Seconds()
+}
+
+func isBusy(err error) bool {
+	var refused dqlite.Error
+	return errors.As(err, &refused) && refused.Code == dqlite.ErrBusy
 }
 
 func median(values []float64) float64 {
@@ -135,7 +223,6 @@ func median(values []float64) float64 {
 
 // allocations of reading one row, database/sql's own included.
 func allocations(t *testing.T, db *sql.DB) float64 {
-	const rows = 20000
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	found, err := db.Query("SELECT n, v FROM t WHERE n > 1000000")
@@ -153,8 +240,8 @@ func allocations(t *testing.T, db *sql.DB) float64 {
 		count++
 	}
 	runtime.ReadMemStats(&after)
-	if found.Err() != nil || count != rows {
+	if found.Err() != nil || count != resultRows {
 		t.Fatalf("%d rows, %v", count, found.Err())
 	}
-	return float64(after.Mallocs-before.Mallocs) / rows
+	return float64(after.Mallocs-before.Mallocs) / resultRows
 }

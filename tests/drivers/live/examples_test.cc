@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "tests/drivers/live/processes.h"
+#include "tests/support/ports.h"
 
 namespace quorlite::testing {
 namespace {
@@ -44,7 +45,7 @@ TEST(Examples, EmbeddedCluster) {
     std::filesystem::remove_all(folder);
     std::filesystem::create_directories(folder);
     std::vector<std::string> addresses;
-    for (const int port : free_ports(3)) addresses.push_back("127.0.0.1:" + std::to_string(port));
+    for (int i = 0; i < 3; ++i) addresses.push_back(test::free_address());
     EXPECT_EQ(run(example("embedded") + folder + " " + joined(addresses)), "kept by three\n");
     std::filesystem::remove_all(folder);
 }

@@ -1,10 +1,8 @@
 #include "tests/drivers/live/processes.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,6 +15,7 @@
 #include <utility>
 
 #include "quorlite/cluster.h"
+#include "tests/support/ports.h"
 
 extern char** environ;
 
@@ -30,27 +29,7 @@ const char* variable(const char* name, const char* fallback) {
     return value ? value : fallback;
 }
 
-bool is_free(int port) {
-    const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in address = {};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(static_cast<std::uint16_t>(port));
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    const bool free = ::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
-    ::close(fd);
-    return free;
-}
-
 }  // namespace
-
-std::vector<int> free_ports(int count) {
-    std::vector<int> found;
-    const int start = 12000 + ::getpid() % 700 * 12;
-    for (int port = start; port < start + 10000 && std::ssize(found) < count; ++port) {
-        if (is_free(port)) found.push_back(port);
-    }
-    return found;
-}
 
 Process::~Process() {
     if (pid_ <= 0) return;
@@ -104,9 +83,7 @@ Nodes::Nodes(const std::string& name, Kind kind, int count)
               std::to_string(::getpid())) {
     std::filesystem::remove_all(folder_);
     std::filesystem::create_directories(folder_);
-    for (const int port : free_ports(count)) {
-        addresses_.push_back("127.0.0.1:" + std::to_string(port));
-    }
+    for (int i = 0; i < count; ++i) addresses_.push_back(test::free_address());
     processes_.resize(addresses_.size());
     started_before_.resize(addresses_.size());
     for (std::size_t i = 0; i < addresses_.size(); ++i) {

@@ -11,9 +11,6 @@
 
 namespace quorlite::testing {
 
-// `count` ports that nobody uses, outside of the range that the kernel gives to clients.
-std::vector<int> free_ports(int count);
-
 class Process {
 public:
     Process() = default;

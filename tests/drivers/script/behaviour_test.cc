@@ -41,6 +41,25 @@ TEST_F(Behaviour, FollowsTheLeader) {
     EXPECT_EQ(world_.database, std::vector<std::int64_t>{1});
 }
 
+TEST_F(Behaviour, RowsThatAreLeftEarlyDoNotCostTheTransaction) {
+    options little_ahead;
+    little_ahead.read_ahead_bytes = 1000;
+    cluster c = make(little_ahead);
+    connection db = c.connect("db");
+    world_.database.assign(5000, 7);
+    transaction tx = db.begin();
+    tx.execute("INSERT INTO t VALUES(?)", 1);
+    {
+        rows found = tx.query("SELECT n FROM t");
+        ASSERT_TRUE(found.next());
+    }
+    EXPECT_EQ(count("INTERRUPT"), 1) << "everything had been read already";
+    EXPECT_FALSE(tx.transaction_lost());
+    tx.execute("INSERT INTO t VALUES(?)", 2);
+    tx.commit();
+    EXPECT_EQ(world_.database.size(), 5002u);
+}
+
 TEST_F(Behaviour, WhatOneLearnsAllKnow) {
     cluster c = make();
     connection one = c.connect("db");

@@ -98,8 +98,7 @@ public:
         look(channel);
     }
     void alarm(Time at, std::function<void()> ring) override {
-        alarms_.at = at;
-        alarms_.ring = std::move(ring);
+        alarms_.set(this, at, std::move(ring));
     }
 
 private:
@@ -139,17 +138,33 @@ std::shared_ptr<async::AsyncTransport> make_scripted(World& world, Alarms& alarm
     return std::make_shared<ScriptedAsync>(world, alarms, strand);
 }
 
+void Alarms::set(const void* owner, Time at, std::function<void()> ring) {
+    if (at == core::kNever) {
+        alarms_.erase(owner);
+    } else {
+        alarms_[owner] = {at, std::move(ring)};
+    }
+}
+
 bool Alarms::run(asio::io_context& context, World& world, const std::function<bool()>& done) {
     while (!done()) {
         context.restart();
         if (context.poll() > 0 || done()) continue;
-        if (at == core::kNever) return false;
-        world.wait_until(at);
-        at = core::kNever;
-        const auto rings = std::exchange(ring, nullptr);
-        if (rings) rings();
+        const auto next = std::min_element(
+            alarms_.begin(), alarms_.end(),
+            [](const auto& a, const auto& b) { return a.second.at < b.second.at; });
+        if (next == alarms_.end()) return false;
+        const Alarm alarm = std::move(next->second);
+        alarms_.erase(next);
+        world.wait_until(alarm.at);
+        alarm.ring();
     }
     return true;
+}
+
+void Alarms::settle(asio::io_context& context) {
+    context.restart();
+    while (context.poll() > 0) context.restart();
 }
 
 }  // namespace quorlite::testing

@@ -38,8 +38,10 @@ void Conversation::receive(ByteView bytes) {
         const auto message = in_.next();
         if (!message || !*message) return;
         const auto request = wire::decode_request((*message)->header, (*message)->body);
-        if (world_.silent) continue;
-        if (const auto* const known = std::get_if<wire::Request>(&request)) answer(*known);
+        const auto* const known = std::get_if<wire::Request>(&request);
+        if (world_.silent || known == nullptr) continue;
+        if (slow_ && !std::holds_alternative<wire::InterruptRequest>(*known)) continue;
+        answer(*known);
     }
 }
 
@@ -71,17 +73,20 @@ bool Conversation::refuse() {
 void Conversation::execute(const std::string& sql, const wire::Parameters& parameters) {
     const std::size_t before = out_.size();
     if (refuse()) return;
+    slow_ = sql.find("slow") != std::string::npos;
+    if (slow_) return;
     const bool answered = out_.size() != before;
     const std::vector<std::int64_t> values = numbers(parameters);
-    if (sql.starts_with("BEGIN")) in_transaction_ = true;
+    if (sql.starts_with("BEGIN") || sql.starts_with("SAVEPOINT")) in_transaction_ = true;
     if (sql.starts_with("INSERT")) {
         auto& into = in_transaction_ ? pending_ : world_.database;
         into.insert(into.end(), values.begin(), values.end());
     }
-    if (sql.starts_with("COMMIT")) {
+    const bool commits = sql.starts_with("COMMIT") || sql.starts_with("RELEASE");
+    if (commits) {
         world_.database.insert(world_.database.end(), pending_.begin(), pending_.end());
     }
-    if (sql.starts_with("COMMIT") || sql.starts_with("ROLLBACK")) {
+    if (commits || sql.starts_with("ROLLBACK")) {
         pending_.clear();
         in_transaction_ = false;
     }
@@ -99,6 +104,8 @@ void Conversation::query(const std::string& sql, const wire::Parameters& paramet
     } else if (refuse()) {
         return;
     }
+    slow_ = sql.find("slow") != std::string::npos;
+    if (slow_) return;
     std::vector<std::int64_t> visible = world_.database;
     visible.insert(visible.end(), pending_.begin(), pending_.end());
     wire::RowsWriter writer;
@@ -114,6 +121,11 @@ void Conversation::query(const std::string& sql, const wire::Parameters& paramet
         writer.finish(done ? wire::RowsEnd::kDone : wire::RowsEnd::kPart);
         if (done) return;
     }
+}
+
+void Conversation::stop() {
+    if (std::exchange(slow_, false)) fail(9, "interrupted");
+    wire::encode(wire::EmptyResponse{}, out_);
 }
 
 void Conversation::answer(const wire::Request& request) {
@@ -147,6 +159,17 @@ void Conversation::answer(const wire::Request& request) {
         change(add->id.value());
     } else if (const auto* remove = std::get_if<wire::RemoveRequest>(&request)) {
         change(remove->id.value());
+    } else if (const auto* assign = std::get_if<wire::AssignRequest>(&request)) {
+        change(assign->id.value());
+    } else if (const auto* transfer = std::get_if<wire::TransferRequest>(&request)) {
+        change(transfer->id.value());
+    } else if (const auto* weight = std::get_if<wire::WeightRequest>(&request)) {
+        // Twice the same is no change.
+        const bool same = !world_.changes.empty() && world_.changes.back() == weight->weight;
+        if (!same) world_.changes.push_back(weight->weight);
+        reply(wire::EmptyResponse{});
+    } else if (std::holds_alternative<wire::InterruptRequest>(request)) {
+        stop();
     } else if (std::holds_alternative<wire::ClusterRequest>(request)) {
         wire::ServersResponse servers;
         for (std::size_t i = 0; i < world_.addresses.size(); ++i) {

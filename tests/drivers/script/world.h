@@ -2,8 +2,9 @@
 // moves only when somebody waits, and streams of which any step can be made to fail.
 //
 // The nodes share one list of numbers, the "database": INSERT adds its integer parameters to it,
-// SELECT yields it in batches of two rows, BEGIN, COMMIT and ROLLBACK do what they say. What a
-// client was told can so be compared with what really happened.
+// SELECT yields it in batches of two rows, BEGIN, COMMIT and ROLLBACK do what they say, and a
+// statement with the word "slow" in it lasts until it is interrupted. What a client was told can so
+// be compared with what really happened.
 #pragma once
 
 #include <cstdint>
@@ -42,6 +43,7 @@ private:
     void execute(const std::string& sql, const wire::Parameters& parameters);
     void query(const std::string& sql, const wire::Parameters& parameters);
     bool refuse();
+    void stop();
     void fail(std::uint64_t code, const std::string& message);
     bool leads() const;
     void change(std::uint64_t id);
@@ -51,6 +53,7 @@ private:
     wire::MessageReader in_;
     bool greeted_ = false;
     bool open_ = false;
+    bool slow_ = false;  // a statement runs that does not end by itself
     bool in_transaction_ = false;
     std::vector<std::int64_t> pending_;
     std::map<std::uint32_t, std::string> statements_;

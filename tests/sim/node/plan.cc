@@ -47,6 +47,10 @@ void draw_sizes(Plan& plan, Seeded& random) {
         database.flush_interval = random.between(milliseconds(50), seconds(5));
     }
     if (random.chance(0.5)) database.command_bytes_max = random.between(4u << 10, 64u << 10);
+    // Small ones go in a message each, so that a leader can die in the middle of a transaction.
+    if (database.command_bytes_max <= 32u << 10) {
+        plan.replica.append_bytes_max = database.command_bytes_max;
+    }
     if (random.chance(0.5)) database.page_cache_bytes = 64u << 10;
     disk::LogOptions& log = plan.replica.log;
     if (random.chance(0.5)) log.segment_bytes = random.between(16, 256) * 4096;
@@ -127,6 +131,7 @@ std::string Plan::describe() const {
     value("flush_interval_ms",
           std::chrono::duration_cast<milliseconds>(replica.database.flush_interval).count());
     value("command_bytes_max", replica.database.command_bytes_max);
+    value("append_bytes_max", replica.append_bytes_max);
     value("page_cache_bytes", replica.database.page_cache_bytes);
     value("segment_bytes", replica.log.segment_bytes);
     value("batch_bytes_max", replica.log.batch_bytes_max);

@@ -168,7 +168,7 @@ std::vector<Request> Workload::transfer_by_hand() {
 
 // Not zeros, which the log would hardly feel.
 std::string Workload::some_bytes() {
-    const auto bytes = world_.random.below(20) == 0 ? number(60000) : number(300);
+    const auto bytes = world_.random.below(6) == 0 ? number(60000) : number(300);
     return "replace(hex(zeroblob(" + bytes + ")), '0', '" + number(10) + "')";
 }
 

@@ -1,0 +1,240 @@
+#include "drivers/shell/shell.h"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <fstream>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "drivers/shell/commands.h"
+#include "drivers/shell/interrupt.h"
+#include "drivers/shell/limits.h"
+#include "drivers/shell/text.h"
+
+namespace quorlite::shell {
+namespace {
+
+// Of everything that went wrong the exit status tells the worst: from the left to the right.
+int severity(int status) {
+    static constexpr std::array<int, 5> kOrder = {kFine, kFailed, kUnavailable, kInterrupted,
+                                                  kInDoubt};
+    return static_cast<int>(std::ranges::find(kOrder, status) - kOrder.begin());
+}
+
+// A transaction that lost its leader has failed; what comes after it may find a new one.
+int exit_status_of(const error_info& error, bool in_transaction) {
+    if (error.verdict == verdict::in_doubt) return kInDoubt;
+    if (in_transaction && error.kind != error_kind::cancelled) return kFailed;
+    switch (error.kind) {
+        case error_kind::cancelled:
+            return kInterrupted;
+        case error_kind::unavailable:
+        case error_kind::connection:
+        case error_kind::deadline:
+        case error_kind::store:
+            return kUnavailable;
+        case error_kind::sql:
+        case error_kind::busy:
+        case error_kind::protocol:
+        case error_kind::usage:
+        case error_kind::conversion:
+            break;
+    }
+    return kFailed;
+}
+
+class Stream : public LineSource {
+public:
+    explicit Stream(std::istream& in) : in_(in) {}
+    std::optional<std::string> next(const std::string&) override {
+        std::string line;
+        if (!std::getline(in_, line)) return std::nullopt;
+        return line;
+    }
+
+private:
+    std::istream& in_;
+};
+
+class File : public LineSource {
+public:
+    explicit File(const std::string& path) : in_(path) {
+        if (!in_) fail_by_errno("cannot read " + path);
+    }
+    std::optional<std::string> next(const std::string& prompt) override {
+        return Stream(in_).next(prompt);
+    }
+
+private:
+    std::ifstream in_;
+};
+
+}  // namespace
+
+std::unique_ptr<LineSource> open_stdin() {
+    return std::make_unique<Stream>(std::cin);
+}
+
+std::unique_ptr<LineSource> open_file(const std::string& path) {
+    return std::make_unique<File>(path);
+}
+
+Shell::Shell(const Arguments& arguments, bool interactive, bool terminal)
+    : client_(open_nodes(arguments.cluster), options{.timeout = arguments.timeout}),
+      interactive_(interactive),
+      json_errors_(arguments.json),
+      bail_(arguments.bail) {
+    rendering_.mode = arguments.mode.value_or(terminal ? Mode::kBox : Mode::kList);
+    rendering_.headers = arguments.headers.value_or(false);
+    rendering_.null_text = arguments.null_text;
+    if (!arguments.database.empty()) client_.open(arguments.database);
+}
+
+std::string Shell::prompt(const Splitter& splitter) const {
+    if (splitter.within_statement()) return "   ...> ";
+    const std::string name = client_.database().empty() ? "quorlite" : client_.database();
+    if (client_.transaction_lost()) return name + "!> ";
+    return name + (client_.in_transaction() ? "*> " : "> ");
+}
+
+void Shell::read(LineSource& source, const std::string& name) {
+    Splitter splitter;
+    while (!over_) {
+        while (splitter.empty()) {
+            std::optional<std::string> line = source.next(prompt(splitter));
+            if (interrupt::pending()) {
+                interrupt::clear();
+                if (!interactive_) {
+                    worst_ = kInterrupted;
+                    over_ = true;
+                    return;
+                }
+                splitter.reset();
+                continue;
+            }
+            if (!line) break;
+            splitter.feed(*line);
+        }
+        if (splitter.empty()) {
+            splitter.finish();
+            if (splitter.empty()) return;
+        }
+        const Item item = splitter.take();
+        const std::size_t line = std::visit([](const auto& each) { return each.line; }, item);
+        perform(item, name.empty() ? name : name + ":" + std::to_string(line) + ": ");
+    }
+}
+
+void Shell::run(const std::vector<std::string>& texts) {
+    bail_ = true;
+    for (const std::string& text : texts) {
+        Splitter splitter;
+        std::size_t begin = 0;
+        while (begin <= text.size()) {
+            const std::size_t end = std::min(text.find('\n', begin), text.size());
+            splitter.feed(std::string_view(text).substr(begin, end - begin));
+            begin = end + 1;
+        }
+        splitter.finish();
+        while (!splitter.empty() && !over_) perform(splitter.take(), {});
+    }
+}
+
+void Shell::read_file(const std::string& path) {
+    if (depth_ == limits::kReadDepthMax) fail("too many files that read each other");
+    const std::unique_ptr<LineSource> source = open_file(path);
+    ++depth_;
+    read(*source, path);
+    --depth_;
+}
+
+void Shell::perform(const Item& item, const std::string& where) {
+    status_ = kFine;
+    const bool before = client_.in_transaction();
+    const auto begin = std::chrono::steady_clock::now();
+    try {
+        if (const auto* const command = std::get_if<Command>(&item)) {
+            run_command(*this, command->words);
+        } else {
+            execute(std::get<Statement>(item).sql);
+        }
+        output_.flush();
+    } catch (const error& failed) {
+        report(failed.info(), where, before);
+    }
+    if (const auto news = client_.news()) output_.say(*news);
+    if (before && !was_lost_ && client_.transaction_lost()) {
+        output_.say(
+            "-- The transaction is gone: nothing of it was done. Enter ROLLBACK, then begin anew.");
+    }
+    was_lost_ = client_.transaction_lost();
+    if (timer_ && std::holds_alternative<Statement>(item)) {
+        const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+        output_.say("-- " + seconds_text(took.count()));
+    }
+    // A key that was pressed for this item is not for the next.
+    interrupt::clear();
+    // Nothing that follows in a script would fare better without a leader, or is wanted any more.
+    const bool hopeless = status_ == kUnavailable || status_ == kInterrupted;
+    if (!interactive_ && status_ != kFine && (bail_ || hopeless)) over_ = true;
+}
+
+void Shell::execute(const std::string& sql) {
+    if (sql.size() > limits::kStatementBytesMax) fail("the statement is too long");
+    rows found = client_.db().query_list(sql, {});
+    if (found.column_count() == 0) return;
+    std::vector<std::string> names;
+    for (std::size_t i = 0; i < found.column_count(); ++i) {
+        names.emplace_back(found.column_name(i));
+    }
+    const std::unique_ptr<Renderer> renderer = make_renderer(rendering_, output_.sink());
+    renderer->begin(names);
+    std::vector<value_view> values(names.size());
+    while (found.next()) {
+        interrupt::check();
+        for (std::size_t i = 0; i < values.size(); ++i) values[i] = found[i];
+        renderer->row(values);
+    }
+    renderer->end();
+}
+
+void Shell::show(const Relation& relation) {
+    RenderOptions options = rendering_;
+    options.headers = true;
+    if (options.mode == Mode::kInsert) options.mode = Mode::kList;
+    render(relation, *make_renderer(options, output_.sink()));
+}
+
+void Shell::report(const error_info& error, const std::string& where, bool in_transaction) {
+    status_ = exit_status_of(error, in_transaction);
+    if (severity(status_) > severity(worst_)) worst_ = status_;
+    if (json_errors_) {
+        const nlohmann::json described = {
+            {"message", error.message},
+            {"kind", to_string(error.kind)},
+            {"code", error.code()},
+            {"extended_code", error.extended_code},
+            {"verdict", to_string(error.verdict)},
+            {"may_retry", error.may_retry},
+            {"node", error.node},
+        };
+        using nlohmann::json;
+        output_.say(
+            json{{"error", described}}.dump(-1, ' ', false, json::error_handler_t::replace));
+        return;
+    }
+    if (error.verdict == verdict::in_doubt) {
+        output_.say(where + "In doubt: " + error.message +
+                    ".\n-- It may have been done, or not: look at the data before you try again.");
+        return;
+    }
+    if (error.kind == error_kind::cancelled) return output_.say(where + "Interrupted.");
+    const bool ours = error.kind != error_kind::sql && error.kind != error_kind::busy;
+    const std::string code =
+        ours ? std::string() : " (" + std::to_string(error.extended_code) + ")";
+    output_.say(where + "Error: " + error.message + code);
+    if (error.verdict == verdict::committed) output_.say("-- It was done nevertheless.");
+}
+
+}  // namespace quorlite::shell

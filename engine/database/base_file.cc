@@ -1,0 +1,186 @@
+#include "engine/database/base_file.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <mutex>
+#include <shared_mutex>
+#include <vector>
+
+#include "engine/base/check.h"
+#include "engine/database/database.h"
+#include "wire/base/crc32c.h"
+
+namespace quorlite::database {
+namespace {
+
+constexpr std::size_t kSumBytes = sizeof(std::uint32_t);
+
+std::string file_name(std::uint64_t number, const char* ending) {
+    std::array<char, 48> name;
+    std::snprintf(name.data(), name.size(), "databases/%06llu.%s",
+                  static_cast<unsigned long long>(number), ending);
+    return name.data();
+}
+
+class BaseFile final : public File {
+public:
+    BaseFile(std::string name, std::unique_ptr<File> pages, std::unique_ptr<File> sums, bool exact)
+        : name_(std::move(name)), pages_(std::move(pages)), file_(std::move(sums)), exact_(exact) {}
+
+    Status load();
+
+    Result<std::size_t> read(std::uint64_t offset, std::span<std::uint8_t> into) override;
+    Status write(std::uint64_t offset, ByteView bytes) override;
+    Status sync() override;
+    Status truncate(std::uint64_t size) override;
+    Result<std::uint64_t> size() override { return pages_->size(); }
+    void write_durable(std::uint64_t, BlockBuffer, Completion) override {
+        fatal("a base file is not opened for this");
+    }
+
+private:
+    Result<std::size_t> read_checked(std::uint64_t offset, std::span<std::uint8_t> into);
+    Status check(std::uint64_t offset, ByteView bytes) const;
+    void note(std::size_t first, const std::vector<std::uint32_t>& sums);
+
+    const std::string name_;
+    const std::unique_ptr<File> pages_;
+    const std::unique_ptr<File> file_;  // of the checksums
+
+    std::mutex writing_;               // held while pages and their checksums need not match
+    mutable std::shared_mutex mutex_;  // of what follows; never held for long
+    std::vector<std::uint32_t> sums_;  // of page 1 and so on
+    bool exact_;
+};
+
+Status BaseFile::load() {
+    const auto pages_size = pages_->size();
+    if (!pages_size) return pages_size.error();
+    const auto size = file_->size();
+    if (!size) return size.error();
+    const std::uint64_t pages = *pages_size / kPageSize;
+    if (exact_ && *size != pages * kSumBytes) {
+        return Error{code::kCorrupt, name_ + " has " + std::to_string(pages) +
+                                         " pages, but there are checksums of " +
+                                         std::to_string(*size / kSumBytes)};
+    }
+    Bytes bytes(static_cast<std::size_t>(std::min(*size / kSumBytes, pages) * kSumBytes));
+    const auto got = file_->read(0, bytes);
+    if (!got) return got.error();
+    bytes.resize(*got / kSumBytes * kSumBytes);
+    for (std::size_t at = 0; at < bytes.size(); at += kSumBytes) {
+        sums_.push_back(load_little<std::uint32_t>(bytes.data() + at));
+    }
+    // The rest may be of pages that were cut off, and can come back as zeros.
+    return exact_ ? Status() : file_->truncate(sums_.size() * kSumBytes);
+}
+
+Result<std::size_t> BaseFile::read(std::uint64_t offset, std::span<std::uint8_t> into) {
+    auto got = read_checked(offset, into);
+    if (got || got.error().code != code::kCorrupt) return got;
+    // Perhaps they were being written just now.
+    const std::lock_guard lock(writing_);
+    return read_checked(offset, into);
+}
+
+Result<std::size_t> BaseFile::read_checked(std::uint64_t offset, std::span<std::uint8_t> into) {
+    auto got = pages_->read(offset, into);
+    if (!got) return got;
+    std::fill(into.begin() + static_cast<std::ptrdiff_t>(*got), into.end(), std::uint8_t{0});
+    const Status whole = check(offset, into);
+    if (!whole) return whole.error();
+    return got;
+}
+
+// Pages of which only a part was asked for are not checked.
+Status BaseFile::check(std::uint64_t offset, ByteView bytes) const {
+    const std::shared_lock lock(mutex_);
+    if (!exact_) return {};
+    std::uint64_t page = (offset + kPageSize - 1) / kPageSize;
+    for (; (page + 1) * kPageSize <= offset + bytes.size() && page < sums_.size(); ++page) {
+        const std::uint32_t sum = sums_[page];
+        const auto at = static_cast<std::size_t>(page * kPageSize - offset);
+        if (sum == 0 || sum == crc32c(bytes.subspan(at, kPageSize))) continue;
+        return Error{code::kCorrupt, "page " + std::to_string(page + 1) + " of " + name_ +
+                                         " does not match its checksum"};
+    }
+    return {};
+}
+
+// The checksums are written at once, not with sync(): a disk that is full is an error of a write,
+// and one of sync() the end of the node.
+Status BaseFile::write(std::uint64_t offset, ByteView bytes) {
+    QUORLITE_CHECK(offset % kPageSize == 0 && bytes.size() % kPageSize == 0);
+    const auto first = static_cast<std::size_t>(offset / kPageSize);
+    std::vector<std::uint32_t> sums;
+    Bytes encoded;
+    ByteWriter out(encoded);
+    for (std::size_t at = 0; at < bytes.size(); at += kPageSize) {
+        sums.push_back(crc32c(bytes.subspan(at, kPageSize)));
+        out.u32(sums.back());
+    }
+    const std::lock_guard lock(writing_);
+    note(first, sums);
+    Status status = file_->write(first * kSumBytes, encoded);
+    if (status) status = pages_->write(offset, bytes);
+    if (!status) note(first, std::vector<std::uint32_t>(sums.size()));  // some of it may be there
+    return status;
+}
+
+void BaseFile::note(std::size_t first, const std::vector<std::uint32_t>& sums) {
+    const std::unique_lock lock(mutex_);
+    sums_.resize(std::max(sums_.size(), first + sums.size()));
+    std::copy(sums.begin(), sums.end(), sums_.begin() + static_cast<std::ptrdiff_t>(first));
+}
+
+Status BaseFile::sync() {
+    Status status = file_->sync();
+    if (status) status = pages_->sync();
+    const std::unique_lock lock(mutex_);
+    exact_ = exact_ || status.ok();
+    return status;
+}
+
+Status BaseFile::truncate(std::uint64_t size) {
+    const std::lock_guard writing(writing_);
+    const std::size_t kept = std::min<std::size_t>(size / kPageSize, sums_.size());
+    {
+        const std::unique_lock lock(mutex_);
+        sums_.resize(kept);
+    }
+    Status cut = file_->truncate(kept * kSumBytes);
+    return cut ? pages_->truncate(size) : cut;
+}
+
+Result<std::unique_ptr<File>> open(Disk& disk, std::uint64_t number, OpenMode mode, bool exact) {
+    auto pages = disk.open(base_file_name(number), mode, false);
+    if (!pages) return std::move(pages).error();
+    auto sums = disk.open(sums_file_name(number), mode, false);
+    if (!sums) return std::move(sums).error();
+    auto file = std::make_unique<BaseFile>(base_file_name(number), std::move(*pages),
+                                           std::move(*sums), exact);
+    Status loaded = file->load();
+    if (!loaded) return loaded.error();
+    return std::unique_ptr<File>(std::move(file));
+}
+
+}  // namespace
+
+std::string base_file_name(std::uint64_t number) {
+    return file_name(number, "db");
+}
+
+std::string sums_file_name(std::uint64_t number) {
+    return file_name(number, "sums");
+}
+
+Result<std::unique_ptr<File>> create_base_file(Disk& disk, std::uint64_t number) {
+    return open(disk, number, OpenMode::kCreateEmpty, true);
+}
+
+Result<std::unique_ptr<File>> open_base_file(Disk& disk, std::uint64_t number, bool exact) {
+    return open(disk, number, OpenMode::kExisting, exact);
+}
+
+}  // namespace quorlite::database

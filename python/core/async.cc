@@ -1,0 +1,333 @@
+#include "core/async.h"
+
+#include <pybind11/stl.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <asio/bind_cancellation_slot.hpp>
+#include <asio/executor_work_guard.hpp>
+#include <asio/io_context.hpp>
+#include <asio/post.hpp>
+#include <system_error>
+#include <thread>
+
+#include "core/errors.h"
+#include "drivers/asio/session.h"
+#include "drivers/core/sql.h"
+
+namespace quorlite::python {
+namespace {
+
+// The thread that runs the driver. A child of a fork has no such thread, so it makes one for
+// itself; what it has from its parent is left as it is.
+class Driver {
+public:
+    static Driver& of_this_process() {
+        static Driver* current = nullptr;  // under the GIL
+        static unsigned made_at = 0;
+        if (current == nullptr || made_at != forks()) {
+            current = new Driver();
+            made_at = forks();
+        }
+        return *current;
+    }
+
+    asio::any_io_executor executor() { return context_.get_executor(); }
+
+    // At the end of the interpreter: what is under way stays unanswered.
+    void stop() {
+        const py::gil_scoped_release released;
+        context_.stop();
+        if (thread_.joinable()) thread_.join();
+    }
+
+private:
+    Driver() : thread_([this] { context_.run(); }) {
+        py::module_::import("atexit").attr("register")(py::cpp_function([this, made_at = forks()] {
+            if (made_at == forks()) stop();
+        }));
+    }
+
+    asio::io_context context_{1};
+    const asio::executor_work_guard<asio::io_context::executor_type> work_{context_.get_executor()};
+    std::thread thread_;
+};
+
+using SessionPtr = std::shared_ptr<async::detail::session>;
+
+// A handler that writes the answer into a letter. Runs in the driver's thread.
+template <class Read>
+auto write_letter(std::shared_ptr<Letterbox> box, SessionPtr session, std::uint64_t number,
+                  Read read) {
+    return [box = std::move(box), session = std::move(session), number, read](auto answer) {
+        Letter letter;
+        letter.number = number;
+        if (answer) {
+            read(letter, answer);
+        } else {
+            letter.error = std::move(answer).error();
+        }
+        letter.in_transaction = session->in_transaction();
+        box->put(std::move(letter));
+    };
+}
+
+// The answers of one execute_many(). Used in the driver's thread.
+struct Sum {
+    Letter letter;
+    std::size_t outstanding = 0;
+};
+
+}  // namespace
+
+// ---- Letterbox and Mailbox ----
+
+Letterbox::Letterbox() : descriptor_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+    if (descriptor_ < 0) throw std::system_error(errno, std::system_category(), "eventfd");
+}
+
+Letterbox::~Letterbox() {
+    ::close(descriptor_);
+}
+
+void Letterbox::put(Letter letter) {
+    const std::lock_guard lock(mutex_);
+    letters_.push_back(std::move(letter));
+    // One wake for all that come until the loop looks. It fails only if it is awake already.
+    if (letters_.size() == 1) static_cast<void>(::eventfd_write(descriptor_, 1));
+}
+
+std::vector<Letter> Letterbox::take() {
+    const std::lock_guard lock(mutex_);
+    eventfd_t count = 0;
+    static_cast<void>(::eventfd_read(descriptor_, &count));
+    return std::exchange(letters_, {});
+}
+
+std::pair<std::uint64_t, asio::cancellation_slot> Mailbox::expect(py::object future) {
+    Waiting& waiting = waiting_[++last_];
+    waiting.future = std::move(future);
+    return {last_, waiting.stop.slot()};
+}
+
+void Mailbox::deliver() {
+    for (Letter& letter : box_->take()) {
+        auto found = waiting_.extract(letter.number);
+        if (found.empty()) continue;
+        const py::object future = std::move(found.mapped().future);
+        if (py::cast<bool>(future.attr("done")())) continue;
+        if (letter.error) {
+            future.attr("set_exception")(exception_of(*letter.error));
+        } else {
+            future.attr("set_result")(std::make_shared<Reply>(std::move(letter)));
+        }
+    }
+}
+
+void Mailbox::stop(std::uint64_t number) {
+    const auto found = waiting_.find(number);
+    if (found != waiting_.end()) found->second.stop.emit(asio::cancellation_type::terminal);
+}
+
+// ---- Reply ----
+
+Reply::Reply(Letter letter) : letter_(std::move(letter)), columns_(column_names(letter_.found)) {}
+
+py::list Reply::fetch(const Decoding& decoding, std::optional<std::size_t> limit) {
+    py::list found;
+    if (columns_.empty()) return found;
+    while (!limit || found.size() < *limit) {
+        if (buffer_.size() == 0) {
+            buffer_.fill(letter_.found, limit.value_or(kRowsTaken));
+            if (buffer_.size() == 0) break;
+        }
+        found.append(buffer_.take(decoding));
+    }
+    return found;
+}
+
+// ---- AsyncSession and Stream ----
+
+AsyncSession::AsyncSession(std::shared_ptr<Mailbox> mailbox, const cluster& nodes,
+                           const std::string& database)
+    : mailbox_(std::move(mailbox)),
+      session_(std::make_shared<async::detail::session>(Driver::of_this_process().executor(),
+                                                        detail::state_of(nodes),
+                                                        core::Target{{}, database})),
+      connection_(std::in_place, session_) {}
+
+AsyncSession::~AsyncSession() {
+    if (made_at_ == forks()) return;
+    static_cast<void>(new auto(std::move(connection_)));  // the parent's
+    static_cast<void>(new auto(std::move(session_)));
+}
+
+async::connection& AsyncSession::used() {
+    check_process(made_at_);
+    if (!connection_) throw_misuse("the connection is closed");
+    return *connection_;
+}
+
+std::uint64_t AsyncSession::connect(py::object future, const call_options& options) {
+    async::connection& db = used();
+    const auto [number, slot] = mailbox_->expect(std::move(future));
+    db.connect(asio::bind_cancellation_slot(
+                   slot,
+                   [box = mailbox_->box_, number = number](const std::exception_ptr& failure) {
+                       Letter letter;
+                       letter.number = number;
+                       try {
+                           if (failure) std::rethrow_exception(failure);
+                       } catch (const error& failed) {
+                           letter.error = failed.info();
+                       }
+                       box->put(std::move(letter));
+                   }),
+               options);
+    return number;
+}
+
+bool AsyncSession::yields_rows(std::string_view sql) {
+    return core::analyse(sql).yields_rows;
+}
+
+std::uint64_t AsyncSession::query(std::string_view sql, py::handle bound, py::object future,
+                                  const call_options& options) {
+    async::connection& db = used();
+    const Parameters parameters(sql, bound);
+    const auto [number, slot] = mailbox_->expect(std::move(future));
+    const auto read = [](Letter& letter, result<rows>& answer) {
+        letter.found = *std::move(answer);
+        letter.done = letter.found.outcome();
+    };
+    db.try_query(
+        std::string(sql), async::parameters(parameters.view()),
+        asio::bind_cancellation_slot(slot, write_letter(mailbox_->box_, session_, number, read)),
+        options);
+    return number;
+}
+
+Stream AsyncSession::stream(std::string_view sql, py::handle bound, const call_options& options) {
+    async::connection& db = used();
+    const Parameters parameters(sql, bound);
+    return {shared_from_this(),
+            db.stream(std::string(sql), async::parameters(parameters.view()), options)};
+}
+
+std::uint64_t Stream::next(py::object future) {
+    session_->used();
+    const auto [number, slot] = session_->mailbox_->expect(std::move(future));
+    const auto read = [](Letter& letter, result<std::optional<rows>>& answer) {
+        letter.more = answer->has_value();
+        if (letter.more) letter.found = **std::move(answer);
+    };
+    batches_.try_next(asio::bind_cancellation_slot(
+        slot, write_letter(session_->mailbox_->box_, session_->session_, number, read)));
+    return number;
+}
+
+std::uint64_t AsyncSession::execute_many(std::string_view sql, const py::list& sets,
+                                         py::object future) {
+    async::connection& db = used();
+    std::vector<async::parameters> all;
+    for (const py::handle each : sets) {
+        const Parameters parameters(sql, each);
+        all.emplace_back(parameters.view());
+    }
+    const std::uint64_t number = mailbox_->expect(std::move(future)).first;
+    const auto sum = std::make_shared<Sum>();
+    sum->letter.number = number;
+    sum->outstanding = all.size();
+    for (async::parameters& each : all) {
+        db.try_execute(std::string(sql), std::move(each),
+                       [box = mailbox_->box_, session = session_, sum](result<outcome> answer) {
+                           Letter& letter = sum->letter;
+                           if (answer) {
+                               letter.done.last_insert_id = answer->last_insert_id;
+                               letter.done.rows_affected += answer->rows_affected;
+                           } else if (!letter.error) {
+                               letter.error = answer.error();
+                           }
+                           if (--sum->outstanding > 0) return;
+                           letter.in_transaction = session->in_transaction();
+                           box->put(std::move(letter));
+                       });
+    }
+    return number;
+}
+
+void AsyncSession::close() {
+    check_process(made_at_);
+    connection_.reset();
+}
+
+// ---- What Python sees ----
+
+namespace {
+
+using Timeout = std::optional<double>;
+
+call_options chosen(Timeout timeout, bool idempotent) {
+    call_options options;
+    if (timeout) options.timeout = milliseconds_of(*timeout);
+    options.idempotent = idempotent;
+    return options;
+}
+
+void define_replies(py::module_& module) {
+    py::class_<Reply, std::shared_ptr<Reply>>(module, "Reply")
+        .def_property_readonly("columns", &Reply::columns)
+        .def_property_readonly("more", [](const Reply& self) { return self.letter().more; })
+        .def_property_readonly("in_transaction",
+                               [](const Reply& self) { return self.letter().in_transaction; })
+        .def_property_readonly("rows_affected",
+                               [](const Reply& self) { return self.letter().done.rows_affected; })
+        .def_property_readonly("last_insert_id",
+                               [](const Reply& self) { return self.letter().done.last_insert_id; })
+        .def("fetch", &Reply::fetch, py::arg("decoding"), py::arg("rows_max") = py::none());
+    py::class_<Mailbox, std::shared_ptr<Mailbox>>(module, "Mailbox")
+        .def(py::init<>())
+        .def_property_readonly("descriptor", &Mailbox::descriptor)
+        .def("deliver", &Mailbox::deliver)
+        .def("stop", &Mailbox::stop, py::arg("number"));
+}
+
+}  // namespace
+
+void define_async(py::module_& module) {
+    define_replies(module);
+    py::class_<Stream>(module, "Stream").def("next", &Stream::next, py::arg("future"));
+    py::class_<AsyncSession, std::shared_ptr<AsyncSession>>(module, "AsyncSession")
+        .def(
+            "connect",
+            [](AsyncSession& self, py::object future, Timeout timeout) {
+                return self.connect(std::move(future), chosen(timeout, false));
+            },
+            py::arg("future"), py::arg("timeout") = py::none())
+        .def_static("yields_rows",
+                    [](py::handle sql) { return AsyncSession::yields_rows(text_of(sql)); })
+        .def(
+            "query",
+            [](AsyncSession& self, py::handle sql, py::handle bound, py::object future,
+               Timeout timeout, bool idempotent) {
+                return self.query(text_of(sql), bound, std::move(future),
+                                  chosen(timeout, idempotent));
+            },
+            py::arg("sql"), py::arg("parameters"), py::arg("future"),
+            py::arg("timeout") = py::none(), py::arg("idempotent") = false)
+        .def(
+            "stream",
+            [](AsyncSession& self, py::handle sql, py::handle bound, bool idempotent) {
+                return self.stream(text_of(sql), bound, chosen({}, idempotent));
+            },
+            py::arg("sql"), py::arg("parameters"), py::arg("idempotent") = false)
+        .def(
+            "execute_many",
+            [](AsyncSession& self, py::handle sql, const py::list& sets, py::object future) {
+                return self.execute_many(text_of(sql), sets, std::move(future));
+            },
+            py::arg("sql"), py::arg("sets"), py::arg("future"))
+        .def("close", &AsyncSession::close);
+}
+
+}  // namespace quorlite::python

@@ -1,0 +1,439 @@
+#!/usr/bin/env python3
+"""The program `quorlite` against real nodes: as scripts use it, and as people do, on a terminal.
+
+    shell_live.py --shell PROGRAM --binary QUORLITED --directory DATA [TEST...]
+
+One cluster of three serves all tests; each uses a database of its own.
+"""
+
+import argparse
+import contextlib
+import csv
+import json
+import os
+import pathlib
+import pty
+import re
+import select
+import signal
+import sqlite3
+import struct
+import subprocess
+import sys
+import time
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "live"))
+from cluster import Cluster, Connection  # noqa: E402
+
+FAILED, IN_DOUBT, UNAVAILABLE, USAGE, INTERRUPTED = 1, 2, 3, 64, 130
+PATIENCE = 30
+SLOW = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+
+options = None
+cluster = None
+
+
+def arguments(*words):
+    return [str(options.shell), "-c", ",".join(cluster.addresses), *words]
+
+
+def run(*words, text="", status=0):
+    """What was written to standard output, and to standard error."""
+    done = subprocess.run(arguments(*words), input=text.encode(), capture_output=True, timeout=PATIENCE)
+    output, errors = done.stdout.decode(), done.stderr.decode()
+    if done.returncode != status:
+        raise AssertionError(f"{words}: status {done.returncode}\n{output}\n{errors}")
+    return output, errors
+
+
+def status():
+    return json.loads(run("--json", "", ".status")[0])
+
+
+def nobody_lags():
+    return all(row["lag"] == 0 for row in status())
+
+
+def last_index(node):
+    """Of the node's log, by its own STATUS (spec/wire-protocol.md, 6.19)."""
+    connection = Connection(node.address)
+    reader = connection.ask(128, bytes(8), 128)
+    connection.close()
+    return struct.unpack_from("<Q", reader.body, 8 * 5)[0]
+
+
+class Terminal:
+    """The shell on a terminal of its own."""
+
+    def __init__(self, *words):
+        history = options.directory / f"history.{time.monotonic_ns()}"
+        self.process_id, self.file = pty.fork()
+        if self.process_id == 0:
+            environment = dict(os.environ, TERM="xterm", QUORLITE_HISTORY=str(history), LC_ALL="C.UTF-8")
+            os.execve(arguments()[0], arguments(*words), environment)
+        self.seen = ""
+
+    def type(self, text):
+        os.write(self.file, text.encode())
+
+    def expect(self, pattern):
+        """Waits until what was written since the last call matches; returns the match."""
+        end = time.monotonic() + PATIENCE
+        while True:
+            found = re.search(pattern, self.seen)
+            if found:
+                self.seen = self.seen[found.end():]
+                return found
+            ready, _, _ = select.select([self.file], [], [], max(0, end - time.monotonic()))
+            if not ready:
+                raise AssertionError(f"no {pattern!r} in {self.seen!r}")
+            try:
+                data = os.read(self.file, 1 << 16)
+            except OSError:
+                data = b""
+            if not data:
+                raise AssertionError(f"the shell ended without {pattern!r} in {self.seen!r}")
+            self.seen += data.decode(errors="replace")
+
+    def ask(self, text, pattern):
+        self.type(text + "\r")
+        return self.expect(pattern)
+
+    def leave(self):
+        """Ctrl-D, at a prompt; the exit status."""
+        self.type("\x04")
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            ended, status = os.waitpid(self.process_id, os.WNOHANG)
+            if ended:
+                self.process_id = 0
+                return os.waitstatus_to_exitcode(status)
+            time.sleep(0.01)
+        raise AssertionError(f"the shell does not end: {self.seen!r}")
+
+    def close(self):
+        if self.process_id:
+            os.kill(self.process_id, signal.SIGKILL)
+            os.waitpid(self.process_id, 0)
+        os.close(self.file)
+
+
+class Scripts(unittest.TestCase):
+    def test_statements_of_the_command_line_stop_at_the_first_failure(self):
+        output, errors = run("args", "CREATE TABLE t(a); INSERT INTO t VALUES(1),(2)", "SELECT * FROM t; nonsense",
+                             "SELECT 3", status=FAILED)
+        self.assertEqual(output, "1\n2\n")
+        self.assertIn('syntax error', errors)
+
+    def test_standard_input_goes_on_unless_told(self):
+        text = "SELECT 1;\nSELECT * FROM nowhere;\nSELECT\n 2"
+        output, errors = run("input", text=text, status=FAILED)
+        self.assertEqual(output, "1\n2\n")
+        self.assertIn("standard input:2: Error: no such table: nowhere", errors)
+        self.assertEqual(run("--bail", "input", text=text, status=FAILED)[0], "1\n")
+
+    def test_errors_as_json(self):
+        output, errors = run("--json", "json", "CREATE TABLE t(a UNIQUE); INSERT INTO t VALUES(1);"
+                             "SELECT a, null AS b FROM t; INSERT INTO t VALUES(1)", status=FAILED)
+        self.assertEqual(json.loads(output), [{"a": 1, "b": None}])
+        error = json.loads(errors)["error"]
+        self.assertEqual((error["code"], error["extended_code"], error["verdict"], error["may_retry"]),
+                         (19, 2067, "not committed", False))
+
+    def test_transactions_span_lines(self):
+        run("tx", text="CREATE TABLE t(a);\nBEGIN;\nINSERT INTO t VALUES(1);\nROLLBACK;\nBEGIN;\n"
+                       "INSERT INTO t VALUES(2);\nCOMMIT;\nBEGIN;\nINSERT INTO t VALUES(3);\n")
+        self.assertEqual(run("tx", "SELECT * FROM t")[0], "2\n")
+
+    def test_commands_about_the_schema(self):
+        output, _ = run("schema", "CREATE TABLE b(x); CREATE TABLE a(y); CREATE INDEX i ON a(y)", ".tables", ".schema a",
+                        ".indexes", ".databases")
+        self.assertEqual(output.splitlines()[:5], ["a", "b", "CREATE TABLE a(y);", "CREATE INDEX i ON a(y);", "i"])
+        self.assertIn("schema", output.splitlines()[5:])
+
+    def test_output_read_and_modes(self):
+        script = options.directory / "script.sql"
+        result = options.directory / "result.md"
+        script.write_text(f".output {result}\n.mode markdown\nSELECT 1 AS x;\n.output\n.mode insert t\nSELECT 2 AS y;\n")
+        self.assertEqual(run("modes", f".read {script}")[0], 'INSERT INTO "t"("y") VALUES(2);\n')
+        self.assertEqual(result.read_text(), "| x |\n|---|\n| 1 |\n")
+        self.assertIn("cannot read", run("modes", ".read /nowhere", status=FAILED)[1])
+
+    def test_nobody_there(self):
+        done = subprocess.run([str(options.shell), "-c", "127.0.0.1:1", "--timeout", "0.3", "x"], input=b"SELECT 1;\n" * 50,
+                              capture_output=True, timeout=PATIENCE)
+        self.assertEqual(done.returncode, UNAVAILABLE)
+        self.assertEqual(done.stderr.count(b"no leader"), 1)  # it does not try the other 49
+
+    def test_without_a_database_only_the_cluster_can_be_asked(self):
+        self.assertIn("no database is open", run(text="SELECT 1;\n", status=FAILED)[1])
+        self.assertEqual(run(text=".open other\nSELECT 1;\n")[0], "1\n")
+
+
+class Data(unittest.TestCase):
+    ODD = ["NULL", "1", "-9223372036854775808", "1.0", "0.1", "1e300", "9.0e999", "''", "'17'", "'0123'", "'x''00'''",
+           "'a,\"b\"'", "'line\nline\r\nline'", "' blank '", "'é漢😀'", "x''", "x'00ff2227'", "'it''s; -- no'"]
+
+    def fill(self, database):
+        rows = ",".join(f"({i}, {literal}, {literal}, {i % 2}, NULL)" for i, literal in enumerate(self.ODD))
+        run(database, text="CREATE TABLE odd(id INTEGER PRIMARY KEY AUTOINCREMENT, v, txt TEXT, \"a \"\"b\"\"\" BOOLEAN, "
+                           f"d DATETIME);\nINSERT INTO odd VALUES{rows};\nCREATE VIEW w AS SELECT v FROM odd;\n"
+                           "CREATE TRIGGER g AFTER DELETE ON odd BEGIN SELECT 1; SELECT 2; END;\nCREATE INDEX i ON odd(v);\n"
+                           "INSERT INTO odd(id, d) VALUES(1000, 17), (1001, ''), (1002, '2024-01-01');\n"
+                           "DELETE FROM odd WHERE id = 1000;\n")
+
+    def content(self, database):
+        return run(database, 'SELECT id, typeof(v), quote(v), typeof(txt), quote(txt), quote("a ""b"""), quote(d) FROM odd '
+                             "ORDER BY id")[0]
+
+    def test_csv_reads_back_what_was_written(self):
+        self.fill("csv")
+        path = options.directory / "odd.csv"
+        run("csv", f".export {path} odd")
+        with path.open(newline="", encoding="utf-8") as file:
+            self.assertEqual(len(list(csv.reader(file))), len(self.ODD) + 3)
+        schema = run("csv", ".schema odd")[0].replace("CREATE VIEW", "-- CREATE VIEW")
+        run("csv2", text=schema)
+        run("csv2", f".import {path} odd")
+        self.assertEqual(self.content("csv2"), self.content("csv"))
+
+    def test_import_makes_a_table_and_names_the_line_that_fails(self):
+        path = options.directory / "new.csv"
+        path.write_text("id,name\n1,Ada\n2,\"Alan, T.\"\n")
+        run("import", f".import {path} people")
+        self.assertEqual(run("import", "SELECT * FROM people")[0], "1|Ada\n2|Alan, T.\n")
+        path.write_text("name,id\nEve,3\nMallory\n")
+        self.assertIn("new.csv:3: there are 1 fields for 2 columns", run("import", f".import {path} people", status=FAILED)[1])
+        path.write_text("5,five\n5,again\n")
+        run("import", "CREATE TABLE one(id PRIMARY KEY, b)")
+        _, errors = run("import", f".import {path} one", status=FAILED)
+        self.assertIn("new.csv:2: UNIQUE constraint failed", errors)
+        self.assertEqual(run("import", "SELECT count(*) FROM one")[0], "0\n")
+
+    def test_import_inside_a_transaction_is_part_of_it(self):
+        path = options.directory / "tx.csv"
+        path.write_text("a\n1\n2\n")
+        output, _ = run("import_tx", text=f"CREATE TABLE t(a);\nBEGIN;\n.import {path} t\nSELECT count(*) FROM t;\nROLLBACK;\n"
+                                          "SELECT count(*) FROM t;\n")
+        self.assertEqual(output, "2\n0\n")
+
+    def test_a_dump_makes_the_same_database_in_sqlite(self):
+        self.fill("dump")
+        text = run("dump", ".dump")[0]
+        plain = sqlite3.connect(":memory:")
+        plain.executescript(text)
+        query = 'SELECT id, typeof(v), quote(v), typeof(txt), quote(txt), quote("a ""b"""), quote(d) FROM odd ORDER BY id'
+        same = "".join("|".join(str(each) for each in row) + "\n" for row in plain.execute(query))
+        self.assertEqual(same, self.content("dump"))
+        names = [row[0] for row in plain.execute("SELECT name FROM sqlite_schema ORDER BY name")]
+        self.assertEqual(names, ["g", "i", "odd", "sqlite_sequence", "w"])
+        self.assertEqual(plain.execute("SELECT seq FROM sqlite_sequence").fetchall(), [(1002,)])
+        run("dump2", text=text)
+        self.assertEqual(self.content("dump2"), self.content("dump"))
+        self.assertNotIn("odd", run("dump", ".dump w")[0].split("CREATE VIEW")[0])
+
+    def test_a_backup_is_a_database(self):
+        run("backup", "CREATE TABLE t(a); INSERT INTO t SELECT value FROM json_each('[1,2,3]')")
+        cluster.until(nobody_lags, PATIENCE, "everybody has it")
+        for word in ("", " --node " + cluster.nodes[1].address):
+            path = options.directory / "backup.db"
+            path.unlink(missing_ok=True)
+            run("backup", f".backup {path}{word}")
+            with contextlib.closing(sqlite3.connect(path)) as copy:
+                found = copy.execute("SELECT sum(a) FROM t").fetchone()
+            self.assertEqual(found, (6,))
+        self.assertIn("Error", run("", f".backup nothing {path}", status=FAILED)[1])
+        self.assertFalse(path.with_suffix(".db.part").exists())
+
+
+class People(unittest.TestCase):
+    def setUp(self):
+        self.shell = Terminal("people")
+        self.addCleanup(self.shell.close)
+        self.shell.expect("people> ")
+
+    def test_editing_history_and_completion(self):
+        shell = self.shell
+        shell.ask("CREATE TABLE IF NOT EXISTS mountains(summit, height);", "people> ")
+        shell.ask("SELECT 40 + 3;\x1b[D\x08" + "2", r"42\s")  # left, backspace, 2
+        shell.expect("people> ")
+        shell.ask("\x1b[A", r"42\s")  # the line before
+        shell.expect("people> ")
+        shell.ask("sel\t 'a' || 'b';", "ab")
+        shell.expect("people> ")
+        shell.ask("SELECT count(*) AS n FROM moun\t;", r"│ 0 │")
+        shell.expect("people> ")
+        shell.ask("SELECT", r"   \.\.\.> ")
+        shell.ask("'é' || '!';", "é!")
+        shell.expect("people> ")
+        self.assertEqual(shell.leave(), 0)
+
+    def test_ctrl_c_cancels_the_statement_and_not_the_shell(self):
+        shell = self.shell
+        shell.type(SLOW + ";\r")
+        shell.expect("FROM n;")
+        time.sleep(0.3)
+        shell.type("\x03")
+        shell.expect("Interrupted")
+        shell.expect("people> ")
+        shell.type("SELECT 'half")
+        shell.expect("half")
+        shell.type("\x03")
+        shell.expect("people> ")
+        shell.ask("SELECT 'still ' || 'here';", "still here")
+        shell.expect("people> ")
+        self.assertEqual(shell.leave(), 0)
+
+    def test_ctrl_c_leaves_the_transaction_of_a_read(self):
+        shell = self.shell
+        shell.ask("CREATE TABLE IF NOT EXISTS kept(a);", "people> ")
+        shell.ask("BEGIN;", r"people\*> ")
+        shell.ask("INSERT INTO kept VALUES(1);", r"people\*> ")
+        shell.type(SLOW + ";\r")
+        shell.expect("FROM n;")
+        time.sleep(0.3)
+        shell.type("\x03")
+        shell.expect("Interrupted")
+        shell.ask("COMMIT;", "people> ")
+        self.assertEqual(run("people", "SELECT count(*) FROM kept")[0], "1\n")
+
+    def test_the_status_is_drawn_again_and_again_until_ctrl_c(self):
+        shell = self.shell
+        shell.type(".watch 0.1\r")
+        for _ in range(3):
+            shell.expect("leader .*")
+            shell.expect("follower")
+        shell.type("\x03")
+        shell.expect("people> ")
+
+
+class Operators(unittest.TestCase):
+    def ask(self, *words):
+        return json.loads(run("--json", "", *words)[0])
+
+    def test_the_cluster_in_figures(self):
+        run("figures", "CREATE TABLE t(a)")
+        nodes = status()
+        self.assertEqual(len(nodes), 3)
+        self.assertEqual([row["state"] for row in nodes].count("leader"), 1)
+        for row in nodes:
+            self.assertEqual(row["role"], "voter")
+            self.assertGreater(row["last"], 0)
+            self.assertLessEqual(row["applied"], row["last"])
+            self.assertIsNotNone(row["latency"])
+        self.assertEqual(len(self.ask(".cluster")), 3)
+        self.assertEqual({row["address"] for row in self.ask(".nodes")}, set(cluster.addresses))
+
+    def test_weights_and_descriptions(self):
+        node = cluster.nodes[1].address
+        run("", f".weight {node} 7")
+        self.assertEqual(self.ask(f".describe {node}")[0]["weight"], 7)
+        self.assertIn("no member", run("", ".describe 1.2.3.4:5", status=FAILED)[1])
+
+    def test_leadership_and_roles(self):
+        leader = self.ask(".leader")[0]["address"]
+        other = next(node.address for node in cluster.nodes if node.address != leader)
+        self.assertEqual(self.ask(f".transfer {other}")[0]["address"], other)
+        self.assertIn("is no role", run("", f".assign {leader} king", status=FAILED)[1])
+
+    def test_the_load_generator(self):
+        nodes = ",".join(cluster.addresses)
+        bench = [str(options.shell), "bench"]
+        subprocess.run([*bench, "setup", "-c", nodes], check=True, capture_output=True, timeout=PATIENCE)
+        done = subprocess.run([*bench, "run", "-c", nodes, "--json", "--workload", "mixed", "--seconds", "0.2", "--warmup", "0",
+                               "--connections", "4"], check=True, capture_output=True, timeout=PATIENCE)
+        report = json.loads(done.stdout)
+        self.assertGreater(report["requests"], 0)
+        self.assertEqual((report["wrong_answers"], report["errors"]), (0, {}))
+        wrong = subprocess.run([*bench, "run", "-c", nodes, "--workload", "x"], capture_output=True, timeout=PATIENCE)
+        self.assertEqual(wrong.returncode, USAGE)
+
+
+class Script:
+    """A shell that is fed line by line."""
+
+    def __init__(self, *words):
+        self.process = subprocess.Popen(arguments(*words), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def say(self, line):
+        self.process.stdin.write(line.encode() + b"\n")
+        self.process.stdin.flush()
+
+    def ask(self, line):
+        self.say(line)
+        return self.process.stdout.readline().decode().rstrip()
+
+    def end(self):
+        output, errors = self.process.communicate(timeout=PATIENCE)
+        return output.decode(), errors.decode(), self.process.returncode
+
+
+class Failovers(unittest.TestCase):
+    def kill_leader(self):
+        node = cluster.leader()
+        node.kill()
+        self.addCleanup(cluster.until, nobody_lags, PATIENCE, "the node is back")
+        self.addCleanup(node.start)
+        return node
+
+    def test_a_script_goes_on_at_the_new_leader_and_says_so(self):
+        shell = Script("follow")
+        self.addCleanup(shell.process.kill)
+        self.assertEqual(shell.ask("CREATE TABLE t(a); INSERT INTO t VALUES(1); SELECT 'one';"), "one")
+        killed = self.kill_leader()
+        self.assertEqual(shell.ask("SELECT count(*) FROM t;"), "1")
+        self.assertEqual(shell.ask("INSERT INTO t VALUES(2); SELECT count(*) FROM t;"), "2")
+        output, errors, status = shell.end()
+        self.assertEqual((output, status), ("", 0))
+        self.assertRegex(errors, rf"-- 127\.0\.0\.1:\d+ leads now; it was {killed.address}")
+
+    def test_a_write_that_nobody_can_know_of_is_in_doubt(self):
+        shell = Script("doubt")
+        self.addCleanup(shell.process.kill)
+        self.assertEqual(shell.ask("CREATE TABLE t(a); SELECT 'made';"), "made")
+        leader = cluster.leader()
+        followers = [node for node in cluster.nodes if node is not leader]
+        for node in followers:
+            node.signal(signal.SIGSTOP)
+            self.addCleanup(node.signal, signal.SIGCONT)
+        before = last_index(leader)
+        shell.say("INSERT INTO t VALUES(1);")
+        cluster.until(lambda: last_index(leader) > before, PATIENCE, "the leader has it in its log")
+        leader.kill()
+        self.addCleanup(cluster.until, nobody_lags, PATIENCE, "the node is back")
+        self.addCleanup(leader.start)
+        for node in followers:
+            node.signal(signal.SIGCONT)
+        output, errors, status = shell.end()
+        self.assertEqual((output, status), ("", IN_DOUBT))
+        self.assertIn("In doubt: ", errors)
+        self.assertIn("look at the data before you try again", errors)
+
+    def test_a_transaction_that_loses_its_leader_is_gone(self):
+        shell = Script("gone")
+        self.addCleanup(shell.process.kill)
+        self.assertEqual(shell.ask("CREATE TABLE t(a); BEGIN; INSERT INTO t VALUES(1); SELECT 'in';"), "in")
+        self.kill_leader()
+        shell.say("INSERT INTO t VALUES(2);")
+        shell.say("INSERT INTO t VALUES(3);")
+        shell.say("ROLLBACK;")
+        self.assertEqual(shell.ask("SELECT count(*) FROM t;"), "0")
+        _, errors, status = shell.end()
+        self.assertEqual(status, FAILED)
+        self.assertEqual(errors.count("The transaction is gone: nothing of it was done."), 1)
+
+
+def main():
+    global options, cluster
+    parser = argparse.ArgumentParser()
+    for name in ("--shell", "--binary", "--directory"):
+        parser.add_argument(name, type=pathlib.Path, required=True)
+    parser.add_argument("tests", nargs="*")
+    options = parser.parse_args()
+    with Cluster(options.directory / "nodes", binary=options.binary) as cluster:
+        unittest.main(argv=[sys.argv[0], *options.tests], verbosity=2)
+
+
+if __name__ == "__main__":
+    main()
