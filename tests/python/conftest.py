@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import shutil
 import sys
 
 import pytest
@@ -31,4 +32,5 @@ def run_folder():
     """A folder on a real disk for servers' data."""
     folder = pathlib.Path(os.environ.get("QUORLITE_TEST_DATA", ROOT / "run")) / "python"
     folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    yield folder
+    shutil.rmtree(folder)

@@ -60,6 +60,7 @@ def main():
         for turn in range(TURNS):
             ours.append(measure(sys.executable, "quorlite", addresses, f"ours{turn}"))
             theirs.append(measure(peer, PEER, addresses, f"theirs{turn}"))
+    shutil.rmtree(ROOT / "run" / "python-bench")
     print(f"| per second | quorlite | {PEER} | times | wanted |\n| --- | --- | --- | --- | --- |")
     for name, wanted in WANTED.items():
         one, other = (statistics.median(turn[name] for turn in side) for side in (ours, theirs))
