@@ -53,25 +53,6 @@ private:
     std::thread thread_;
 };
 
-using SessionPtr = std::shared_ptr<async::detail::session>;
-
-// A handler that writes the answer into a letter. Runs in the driver's thread.
-template <class Read>
-auto write_letter(std::shared_ptr<Letterbox> box, SessionPtr session, std::uint64_t number,
-                  Read read) {
-    return [box = std::move(box), session = std::move(session), number, read](auto answer) {
-        Letter letter;
-        letter.number = number;
-        if (answer) {
-            read(letter, answer);
-        } else {
-            letter.error = std::move(answer).error();
-        }
-        letter.in_transaction = session->in_transaction();
-        box->put(std::move(letter));
-    };
-}
-
 // The answers of one execute_many(). Used in the driver's thread.
 struct Sum {
     Letter letter;
@@ -168,6 +149,22 @@ async::connection& AsyncSession::used() {
     return *connection_;
 }
 
+template <class Read>
+auto AsyncSession::write_letter(std::uint64_t number, Read read) const {
+    return [box = mailbox_->box_, session = session_, in_transaction = in_transaction_, number,
+            read](auto answer) {
+        Letter letter;
+        letter.number = number;
+        if (answer) {
+            read(letter, answer);
+        } else {
+            letter.error = std::move(answer).error();
+        }
+        *in_transaction = session->in_transaction();
+        box->put(std::move(letter));
+    };
+}
+
 std::uint64_t AsyncSession::connect(py::object future, const call_options& options) {
     async::connection& db = used();
     const auto [number, slot] = mailbox_->expect(std::move(future));
@@ -200,10 +197,8 @@ std::uint64_t AsyncSession::query(std::string_view sql, py::handle bound, py::ob
         letter.found = *std::move(answer);
         letter.done = letter.found.outcome();
     };
-    db.try_query(
-        std::string(sql), async::parameters(parameters.view()),
-        asio::bind_cancellation_slot(slot, write_letter(mailbox_->box_, session_, number, read)),
-        options);
+    db.try_query(std::string(sql), async::parameters(parameters.view()),
+                 asio::bind_cancellation_slot(slot, write_letter(number, read)), options);
     return number;
 }
 
@@ -221,8 +216,7 @@ std::uint64_t Stream::next(py::object future) {
         letter.more = answer->has_value();
         if (letter.more) letter.found = **std::move(answer);
     };
-    batches_.try_next(asio::bind_cancellation_slot(
-        slot, write_letter(session_->mailbox_->box_, session_->session_, number, read)));
+    batches_.try_next(asio::bind_cancellation_slot(slot, session_->write_letter(number, read)));
     return number;
 }
 
@@ -240,7 +234,8 @@ std::uint64_t AsyncSession::execute_many(std::string_view sql, const py::list& s
     sum->outstanding = all.size();
     for (async::parameters& each : all) {
         db.try_execute(std::string(sql), std::move(each),
-                       [box = mailbox_->box_, session = session_, sum](result<outcome> answer) {
+                       [box = mailbox_->box_, session = session_, sum,
+                        in_transaction = in_transaction_](result<outcome> answer) {
                            Letter& letter = sum->letter;
                            if (answer) {
                                letter.done.last_insert_id = answer->last_insert_id;
@@ -249,7 +244,7 @@ std::uint64_t AsyncSession::execute_many(std::string_view sql, const py::list& s
                                letter.error = answer.error();
                            }
                            if (--sum->outstanding > 0) return;
-                           letter.in_transaction = session->in_transaction();
+                           *in_transaction = session->in_transaction();
                            box->put(std::move(letter));
                        });
     }
@@ -278,8 +273,6 @@ void define_replies(py::module_& module) {
     py::class_<Reply, std::shared_ptr<Reply>>(module, "Reply")
         .def_property_readonly("columns", &Reply::columns)
         .def_property_readonly("more", [](const Reply& self) { return self.letter().more; })
-        .def_property_readonly("in_transaction",
-                               [](const Reply& self) { return self.letter().in_transaction; })
         .def_property_readonly("rows_affected",
                                [](const Reply& self) { return self.letter().done.rows_affected; })
         .def_property_readonly("last_insert_id",
@@ -327,6 +320,7 @@ void define_async(py::module_& module) {
                 return self.execute_many(text_of(sql), sets, std::move(future));
             },
             py::arg("sql"), py::arg("sets"), py::arg("future"))
+        .def_property_readonly("in_transaction", &AsyncSession::in_transaction)
         .def("close", &AsyncSession::close);
 }
 

@@ -32,8 +32,7 @@ struct Letter {
     std::optional<error_info> error = {};
     rows found = {};
     outcome done = {};
-    bool more = false;            // of a stream: there is a batch
-    bool in_transaction = false;  // afterwards
+    bool more = false;  // of a stream: there is a batch
 };
 
 // Letters on their way from the driver's thread. An eventfd is readable while there are any.
@@ -126,15 +125,23 @@ public:
     // failure, or the sum.
     std::uint64_t execute_many(std::string_view sql, const py::list& sets, py::object future);
     void close();
+    // After the last answer that was delivered, or is about to be.
+    bool in_transaction() const { return *in_transaction_; }
 
 private:
     friend class Stream;
     async::connection& used();
+    // A handler that writes the answer into a letter.
+    template <class Read>
+    auto write_letter(std::uint64_t number, Read read) const;
 
     const unsigned made_at_ = forks();
     const std::shared_ptr<Mailbox> mailbox_;
     std::shared_ptr<async::detail::session> session_;
     std::optional<async::connection> connection_;
+    // Set by the driver's thread.
+    const std::shared_ptr<std::atomic<bool>> in_transaction_ =
+        std::make_shared<std::atomic<bool>>(false);
 };
 
 void define_async(py::module_& module);

@@ -260,6 +260,13 @@ void define_clusters(py::module_& module) {
             },
             py::arg("path"), py::arg("timeout"), py::arg("connect_timeout"),
             py::arg("busy_timeout"))
+        .def(
+            "connect_async",
+            [](Cluster& self, std::shared_ptr<Mailbox> mailbox, const std::string& database) {
+                check_database(database);
+                return std::make_shared<AsyncSession>(std::move(mailbox), self.nodes(), database);
+            },
+            py::arg("mailbox"), py::arg("database"))
         .def("connect", &Cluster::connect, py::arg("database"));
     py::class_<Pool>(module, "Pool")
         .def(py::init<Cluster&, const std::string&, std::size_t, double>(), py::arg("cluster"),

@@ -197,7 +197,6 @@ class Connection:
         self._session = cluster._core.connect_async(self._mailbox, database)
         self._lock = asyncio.Lock()
         self._detect_types = detect_types
-        self._in_transaction = False
         self._closed = False
         self.cluster = cluster
         self.database = database
@@ -228,7 +227,7 @@ class Connection:
 
     @property
     def in_transaction(self) -> bool:
-        return self._in_transaction
+        return not self._closed and self._session.in_transaction
 
     async def commit(self) -> None:
         """Commits what is open; does nothing if nothing is."""
@@ -241,7 +240,7 @@ class Connection:
     async def _end(self, how: str) -> None:
         self._usable()
         async with self._lock:
-            if self._in_transaction:
+            if self.in_transaction:
                 await self._run(how)
 
     @contextlib.asynccontextmanager
@@ -254,7 +253,7 @@ class Connection:
         """
         self._usable()
         async with self._lock:
-            if self._in_transaction:
+            if self.in_transaction:
                 raise ProgrammingError("a transaction is open already: use SAVEPOINT inside of it")
             await self._run("BEGIN" if read_only else "BEGIN IMMEDIATE", timeout)
         try:
@@ -269,11 +268,14 @@ class Connection:
         try:
             if not self._closed:
                 await self.rollback()
-        except (Error, asyncio.CancelledError):
+        except Error:
             self._give_up()
+        except asyncio.CancelledError:
+            self._give_up()
+            raise
 
     async def _begin_if_due(self, word: str) -> None:
-        if self.autocommit or self._in_transaction or word in _OF_TRANSACTIONS or not word:
+        if self.autocommit or self.in_transaction or word in _OF_TRANSACTIONS or not word:
             return
         await self._run("BEGIN IMMEDIATE" if word in _DML else "BEGIN")
 
@@ -281,7 +283,7 @@ class Connection:
         await self._ask(lambda future: self._session.query(sql, (), future, timeout))
 
     async def _execute_many(self, sql: str, sets: Iterable[Parameters]) -> int:
-        inside = self._in_transaction
+        inside = self.in_transaction
         await self._run("SAVEPOINT quorlite_many" if inside else "BEGIN IMMEDIATE")
         changed = 0
         try:
@@ -295,7 +297,7 @@ class Connection:
             with contextlib.suppress(Error):
                 if not inside:
                     await self._run("ROLLBACK")
-                elif self._in_transaction:
+                elif self.in_transaction:
                     await self._run("ROLLBACK TO quorlite_many")
                     await self._run("RELEASE quorlite_many")
             raise
@@ -316,7 +318,6 @@ class Connection:
 
     def _give_up(self) -> None:
         self._closed = True
-        self._in_transaction = False
         self._session.close()
 
     def _usable(self) -> Connection:
@@ -326,11 +327,7 @@ class Connection:
 
     async def _ask(self, start: Callable[[asyncio.Future[_core.Reply]], int]) -> _core.Reply:
         self._usable()
-        try:
-            reply = await answer(self._mailbox, start, self._give_up)
-        finally:
-            self._in_transaction = not self._closed and self._session.in_transaction
-        return reply
+        return await answer(self._mailbox, start, self._give_up)
 
     def _decoding_for(self, columns: tuple[str, ...]) -> _core.Decoding:
         declared = bool(self._detect_types & PARSE_DECLTYPES)
