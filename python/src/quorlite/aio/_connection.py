@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import itertools
 import os
 from collections.abc import AsyncIterator, Generator, Iterable
@@ -288,9 +289,8 @@ class Connection:
         changed = 0
         try:
             while some := list(itertools.islice(sets, _STATEMENTS_UNDER_WAY)):
-                reply = await self._ask(
-                    lambda future, some=some: self._session.execute_many(sql, some, future)
-                )
+                start = functools.partial(self._session.execute_many, sql, some)
+                reply = await self._ask(start)
                 changed += reply.rows_affected
         except BaseException:
             # If this fails, the transaction is lost: there is nothing left to be undone.

@@ -96,6 +96,12 @@ class QuorliteDialect(SQLiteDialect):
     def get_pool_class(cls, url: URL) -> type[pool.Pool]:
         return pool.QueuePool
 
+    @classmethod
+    def get_async_dialect_cls(cls, url: URL) -> type[Any]:
+        from quorlite.sqlalchemy.aio import QuorliteDialect_aio
+
+        return QuorliteDialect_aio
+
     # ---- Connections ----
 
     def create_connect_args(self, url: URL) -> tuple[Sequence[Any], dict[str, Any]]:
@@ -113,10 +119,16 @@ class QuorliteDialect(SQLiteDialect):
         return [nodes_of(url), url.database], times
 
     def connect(self, *cargs: Any, **cparams: Any) -> Any:
+        cluster, database = self._cluster_of(cargs, cparams)
+        cparams.setdefault("isolation_level", "DEFERRED")
+        return cluster.connect(database, **cparams)
+
+    def _cluster_of(
+        self, cargs: tuple[Any, ...], cparams: dict[str, Any]
+    ) -> tuple[quorlite.Cluster, str]:
         nodes, database = cargs
         times = tuple(cparams.pop(name, None) for name in _TIMES)
-        cparams.setdefault("isolation_level", "DEFERRED")
-        return _cluster(os.getpid(), nodes, times).connect(database, **cparams)
+        return _cluster(os.getpid(), nodes, times), database
 
     def is_disconnect(self, e: Any, connection: Any, cursor: Any) -> bool:
         if not isinstance(e, quorlite.Error):

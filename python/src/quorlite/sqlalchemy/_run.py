@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from contextlib import AbstractContextManager
-from typing import Callable, Protocol, TypeVar
+from typing import Callable, Optional, Protocol, TypeVar
 
 from sqlalchemy.exc import DBAPIError
 
@@ -33,6 +33,23 @@ def is_retriable(error: BaseException, *, idempotent: bool = False) -> bool:
     return cause.retriable and (idempotent or cause.verdict == "not_committed")
 
 
+class Attempts:
+    """When a transaction is tried again."""
+
+    def __init__(self, timeout: float, idempotent: bool) -> None:
+        self._until = time.monotonic() + timeout
+        self._idempotent = idempotent
+        self._pause = PAUSE_MIN_S
+
+    def pause_after(self, error: BaseException) -> Optional[float]:
+        """How long to wait before the next attempt; None if there must be none."""
+        pause, self._pause = self._pause, min(self._pause * 2, PAUSE_MAX_S)
+        again = is_retriable(error, idempotent=self._idempotent)
+        if not again or time.monotonic() + pause >= self._until:
+            return None
+        return pause * random.uniform(0.5, 1.0)
+
+
 def run(
     target: Beginner[C],
     function: Callable[[C], T],
@@ -48,15 +65,14 @@ def run(
 
     :param target: An `Engine`, or a `sessionmaker`.
     """
-    until = time.monotonic() + timeout
-    pause = PAUSE_MIN_S
+    attempts = Attempts(timeout, idempotent)
     while True:
         try:
             with target.begin() as used:
-                return function(used)
+                value = function(used)
+            return value
         except (DBAPIError, quorlite.Error) as error:
-            again = is_retriable(error, idempotent=idempotent)
-            if not again or time.monotonic() + pause >= until:
+            pause = attempts.pause_after(error)
+            if pause is None:
                 raise
-        time.sleep(pause * random.uniform(0.5, 1.0))
-        pause = min(pause * 2, PAUSE_MAX_S)
+        time.sleep(pause)
