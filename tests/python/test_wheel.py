@@ -57,7 +57,7 @@ def test_the_sdist_has_the_sources():
     with tarfile.open(path) as sdist:
         names = {name.split("/", 1)[1] for name in sdist.getnames() if "/" in name}
     for wanted in ("pyproject.toml", "README.md", "CMakeLists.txt", "core/module.cc",
-                   "sources/CMakeLists.txt", "sources/package/CMakeLists.txt",
+                   "sources/CMakeLists.txt", "sources/drivers/package/CMakeLists.txt",
                    "sources/engine/raft/raft.cc", "sources/spec/peer.capnp",
                    "src/quorlite/__init__.py", "build_backend/backend.py"):
         assert wanted in names
