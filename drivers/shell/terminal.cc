@@ -1,9 +1,14 @@
 #include "drivers/shell/terminal.h"
 
 #include <histedit.h>
+#include <poll.h>
+#include <signal.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <cwchar>
 #include <utility>
 
 #include "drivers/shell/interrupt.h"
@@ -33,6 +38,7 @@ public:
         if (!history_file_.empty()) history(history_, &event_, H_LOAD, history_file_.c_str());
         el_set(editor_, EL_CLIENTDATA, this);
         el_set(editor_, EL_PROMPT, &Terminal::give_prompt);
+        el_set(editor_, EL_GETCFN, &Terminal::read_character);
         el_set(editor_, EL_EDITOR, "emacs");
         el_set(editor_, EL_HIST, history, history_);
         el_set(editor_, EL_ADDFN, "complete", "Complete the word", &Terminal::complete_word);
@@ -71,6 +77,41 @@ private:
         void* data = nullptr;
         el_get(editor, EL_CLIENTDATA, &data);
         return *static_cast<Terminal*>(data);
+    }
+
+    // Ctrl-C must end the wait whenever it is pressed, also just before it begins: the signal is
+    // let in by the wait alone.
+    static int read_character(EditLine*, wchar_t* character) {
+        sigset_t interruption;
+        sigset_t before;
+        ::sigemptyset(&interruption);
+        ::sigaddset(&interruption, SIGINT);
+        ::pthread_sigmask(SIG_BLOCK, &interruption, &before);
+        int ready = 0;
+        while (ready == 0 && !interrupt::pending()) {
+            pollfd input{.fd = STDIN_FILENO, .events = POLLIN, .revents = 0};
+            ready = ::ppoll(&input, 1, nullptr, &before);
+            if (ready < 0 && errno == EINTR) ready = 0;
+        }
+        const int result = ready > 0 ? decode_character(character) : -1;
+        ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+        return result;
+    }
+
+    // As libedit wants it: 1, or 0 at the end, or -1. Bytes that are no character become one.
+    static int decode_character(wchar_t* character) {
+        constexpr auto kMore = static_cast<std::size_t>(-2);
+        constexpr auto kMalformed = static_cast<std::size_t>(-1);
+        std::mbstate_t state{};
+        std::size_t decoded = kMore;
+        while (decoded == kMore) {
+            char byte = 0;
+            const ssize_t got = ::read(STDIN_FILENO, &byte, 1);
+            if (got <= 0) return static_cast<int>(got);
+            decoded = std::mbrtowc(character, &byte, 1, &state);
+        }
+        if (decoded == kMalformed) *character = L'\ufffd';
+        return 1;
     }
 
     static char* give_prompt(EditLine* editor) { return of(editor).prompt_.data(); }
