@@ -17,10 +17,10 @@ namespace {
 constexpr std::size_t kSumBytes = sizeof(std::uint32_t);
 
 std::string file_name(std::uint64_t number, const char* ending) {
-    std::array<char, 48> name;
-    std::snprintf(name.data(), name.size(), "databases/%06llu.%s",
-                  static_cast<unsigned long long>(number), ending);
-    return name.data();
+    std::array<char, 32> digits;
+    std::snprintf(digits.data(), digits.size(), "/%06llu.",
+                  static_cast<unsigned long long>(number));
+    return std::string(kDatabasesDirectory) + digits.data() + ending;
 }
 
 class BaseFile final : public File {

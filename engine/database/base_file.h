@@ -12,10 +12,13 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "engine/base/disk.h"
 
 namespace quorlite::database {
+
+inline constexpr std::string_view kDatabasesDirectory = "databases";
 
 std::string base_file_name(std::uint64_t number);
 std::string sums_file_name(std::uint64_t number);

@@ -1,9 +1,9 @@
 #include "engine/database/manifest.h"
 
 #include <algorithm>
-#include <cstdio>
 
 #include "engine/base/check.h"
+#include "engine/database/base_file.h"
 #include "engine/database/command.h"
 #include "wire/base/crc32c.h"
 

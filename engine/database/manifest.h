@@ -25,8 +25,6 @@
 
 namespace quorlite::database {
 
-inline constexpr std::string_view kDatabasesDirectory = "databases";
-
 struct ManifestEntry {
     std::uint64_t number = 0;  // of the base file
     std::string name;          // of the database

@@ -215,23 +215,33 @@ TEST(Flush, AFailedSyncIsFatal) {
     EXPECT_GT(fatal, 5);
 }
 
-// A transaction of several commands: as long as the last one is missing, the first ones must stay
-// in the log.
-TEST(Flush, ABegunTransactionHoldsTheMarkBack) {
-    Options options = flushing_options();
-    options.command_bytes_max = 6000;
-    Node leader(1, options);
-    ASSERT_OK(leader.open());
-    Log log;
-    Writer writer(leader, log);
-    ASSERT_OK(writer.run("CREATE TABLE t(x)"));
-    ASSERT_OK(writer.run("INSERT INTO t VALUES(hex(zeroblob(20000)))"));
-    ASSERT_GT(log.size(), 5u);
-    const std::uint64_t before = leader.checksum();  // nothing is committed yet
+// A leader that has proposed a transaction of several commands, and a follower that has the first.
+class FlushOfParts : public testing::Test {
+protected:
+    static Options options() {
+        Options made = flushing_options();
+        made.command_bytes_max = 6000;
+        return made;
+    }
+    void SetUp() override {
+        ASSERT_OK(leader.open());
+        writer.emplace(leader, log);
+        ASSERT_OK(writer->run("CREATE TABLE t(x)"));
+        ASSERT_OK(writer->run("INSERT INTO t VALUES(hex(zeroblob(20000)))"));
+        ASSERT_GT(log.size(), 5u);
+        ASSERT_OK(follower.open());
+        follower.catch_up(log, 4);
+    }
 
-    Node follower(2, options);
-    ASSERT_OK(follower.open());
-    follower.catch_up(log, 4);
+    Node leader{1, options()};
+    Log log;
+    std::optional<Writer> writer;
+    Node follower{2, options()};
+};
+
+// As long as the last one is missing, the first ones must stay in the log.
+TEST_F(FlushOfParts, ABegunTransactionHoldsTheMarkBack) {
+    const std::uint64_t before = leader.checksum();  // nothing is committed yet
     follower.flush();
     EXPECT_EQ(follower.store->flushed_index(), Index(1));
     // The same on the leader: entry 4 is committed, the transaction is not.
@@ -245,27 +255,14 @@ TEST(Flush, ABegunTransactionHoldsTheMarkBack) {
     follower.kill();
     ASSERT_OK(follower.open());
     follower.catch_up(log, log.size());
-    writer.commit();
+    writer->commit();
     EXPECT_EQ(leader.checksum(), follower.checksum());
     EXPECT_EQ(*query(*follower.connect(), "SELECT length(x) FROM t"), "40000\n");
 }
 
 // Its leader is gone, and another entry came instead of the rest: nothing holds the mark back any
 // more, or the log would grow until somebody else wrote to this database.
-TEST(Flush, ATransactionThatNeverEndsDoesNotHoldTheMarkBack) {
-    Options options = flushing_options();
-    options.command_bytes_max = 6000;
-    Node leader(1, options);
-    ASSERT_OK(leader.open());
-    Log log;
-    Writer writer(leader, log);
-    ASSERT_OK(writer.run("CREATE TABLE t(x)"));
-    ASSERT_OK(writer.run("INSERT INTO t VALUES(hex(zeroblob(20000)))"));
-    ASSERT_GT(log.size(), 5u);
-
-    Node follower(2, options);
-    ASSERT_OK(follower.open());
-    follower.catch_up(log, 4);
+TEST_F(FlushOfParts, ATransactionThatNeverEndsDoesNotHoldTheMarkBack) {
     EXPECT_EQ(follower.store->flushed_index(), Index(0));
     follower.store->committed(Index(5));
     follower.store->log_durable(Index(5));
