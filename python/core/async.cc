@@ -260,15 +260,6 @@ void AsyncSession::close() {
 
 namespace {
 
-using Timeout = std::optional<double>;
-
-call_options chosen(Timeout timeout, bool idempotent) {
-    call_options options;
-    if (timeout) options.timeout = milliseconds_of(*timeout);
-    options.idempotent = idempotent;
-    return options;
-}
-
 void define_replies(py::module_& module) {
     py::class_<Reply, std::shared_ptr<Reply>>(module, "Reply")
         .def_property_readonly("columns", &Reply::columns)

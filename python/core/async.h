@@ -23,9 +23,6 @@
 
 namespace quorlite::python {
 
-// Rows that are taken off a result before they are made into Python's.
-inline constexpr std::size_t kRowsTaken = 4096;
-
 // What became of one question.
 struct Letter {
     std::uint64_t number = 0;

@@ -14,15 +14,6 @@
 namespace quorlite::python {
 namespace {
 
-call_options chosen(std::optional<double> timeout, bool idempotent) {
-    call_options options;
-    if (timeout) options.timeout = milliseconds_of(*timeout);
-    options.idempotent = idempotent;
-    return options;
-}
-
-using Timeout = std::optional<double>;
-
 options make_options(double timeout, double connect_timeout, double busy_timeout) {
     options made;
     made.timeout = milliseconds_of(timeout);

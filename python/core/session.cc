@@ -21,8 +21,6 @@ std::atomic<unsigned> fork_count = 0;
 
 // Rows that are read at once when they are asked for one by one.
 constexpr std::size_t kRowsAhead = 64;
-// Rows that are taken off a result before they are made into Python's.
-constexpr std::size_t kRowsTaken = 4096;
 // Of one execute_many(), under way.
 constexpr std::size_t kStatementsUnderWay = 512;
 constexpr std::size_t kBytesUnderWay = 1u << 20;
@@ -59,6 +57,13 @@ void check_process(unsigned made_at) {
     throw_misuse(
         "this was made before the process forked, and belongs to the parent: connect "
         "again in the child");
+}
+
+call_options chosen(Timeout timeout, bool idempotent) {
+    call_options options;
+    if (timeout) options.timeout = milliseconds_of(*timeout);
+    options.idempotent = idempotent;
+    return options;
 }
 
 milliseconds milliseconds_of(double seconds) {

@@ -37,6 +37,12 @@ void check_process(unsigned made_at);
 // Fails if it is negative, or no time that anybody would wait.
 std::chrono::milliseconds milliseconds_of(double seconds);
 
+using Timeout = std::optional<double>;  // in seconds; none: as the cluster has it
+call_options chosen(Timeout timeout, bool idempotent);
+
+// Rows that are taken off a result before they are made into Python's.
+inline constexpr std::size_t kRowsTaken = 4096;
+
 class Result;
 
 class Session : public std::enable_shared_from_this<Session> {

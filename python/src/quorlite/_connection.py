@@ -50,8 +50,8 @@ C = TypeVar("C", bound="Cursor")
 _LEVELS = {"", "DEFERRED", "IMMEDIATE", "EXCLUSIVE"}
 _BLANK = r"(?:\s|--[^\n]*(?:\n|$)|/\*.*?(?:\*/|$))*"
 _FIRST_WORD = re.compile(_BLANK + r"([A-Za-z]+)", re.DOTALL)
-_DML = {"INSERT", "UPDATE", "DELETE", "REPLACE"}
-_OF_TRANSACTIONS = {"BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"}
+DML = {"INSERT", "UPDATE", "DELETE", "REPLACE"}
+OF_TRANSACTIONS = {"BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"}
 _MAIN_VERB = re.compile(r"\b(INSERT|UPDATE|DELETE|REPLACE|SELECT|VALUES)\b", re.IGNORECASE)
 _PARENTHESES = re.compile(r"\((?:[^()'\"]|'[^']*'|\"[^\"]*\")*\)")
 
@@ -133,7 +133,7 @@ class Cursor:
             self.description = tuple((name, None, None, None, None, None, None) for name in columns)
             self._result = result
             self._decoding = connection._decoding_for(columns)
-        elif word in _DML:
+        elif word in DML:
             self.rowcount = result.rows_affected
             connection._changes += self.rowcount
             if word in ("INSERT", "REPLACE"):
@@ -148,7 +148,7 @@ class Cursor:
         connection = self._usable()
         self._forget()
         word = first_word(sql)
-        if word not in _DML:
+        if word not in DML:
             raise ProgrammingError("executemany() is for INSERT, UPDATE, DELETE and REPLACE")
         connection._begin_if_due(word)
         self.rowcount = connection._execute_many(sql, parameters)
@@ -338,11 +338,11 @@ class Connection:
             self._session.execute("ROLLBACK")
 
     def _begin_if_due(self, word: str) -> None:
-        if self._autocommit is True or word in _OF_TRANSACTIONS or not word:
+        if self._autocommit is True or word in OF_TRANSACTIONS or not word:
             return
         if self._autocommit is False:
-            level = "IMMEDIATE" if word in _DML else ""
-        elif self._isolation_level is None or word not in _DML:
+            level = "IMMEDIATE" if word in DML else ""
+        elif self._isolation_level is None or word not in DML:
             return
         else:
             level = self._isolation_level

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import random
 import time
 from collections.abc import Iterator
 from typing import Any, Callable, Optional, TypeVar, Union
 
 from quorlite import _core
+from quorlite._attempts import Attempts
 from quorlite._connection import Connection
 from quorlite._errors import Error, OperationalError, ProgrammingError
 
@@ -17,8 +17,6 @@ T = TypeVar("T")
 
 # A thread that waits for a connection looks for signals this often.
 POOL_STEP_S = 0.2
-PAUSE_MIN_S = 0.005
-PAUSE_MAX_S = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,18 +109,16 @@ def run(
             db.close()
     if target.in_transaction:
         raise ProgrammingError("run() begins a transaction, and one is open: commit it before")
-    until = time.monotonic() + timeout
-    pause = PAUSE_MIN_S
+    attempts = Attempts(timeout, idempotent)
+    begin = "BEGIN" if read_only else "BEGIN IMMEDIATE"
     while True:
-        left = max(until - time.monotonic(), 0.001)
         try:
-            return _attempt(target, function, left, "BEGIN" if read_only else "BEGIN IMMEDIATE")
+            return _attempt(target, function, attempts.left(), begin)
         except Error as error:
-            again = error.retriable and (idempotent or error.verdict == "not_committed")
-            if not again or time.monotonic() + pause >= until:
+            pause = attempts.pause_after(error)
+            if pause is None:
                 raise
-        time.sleep(pause * random.uniform(0.5, 1.0))
-        pause = min(pause * 2, PAUSE_MAX_S)
+        time.sleep(pause)
 
 
 def _attempt(db: Connection, function: Callable[[Connection], T], left: float, begin: str) -> T:

@@ -14,15 +14,13 @@ from typing import Any, Callable, Optional, Union
 import quorlite
 from quorlite import _core
 from quorlite._adapt import PARSE_COLNAMES, PARSE_DECLTYPES, converter_of, parse_time
-from quorlite._connection import Description, Parameters, first_word
+from quorlite._connection import DML, OF_TRANSACTIONS, Description, Parameters, first_word
 from quorlite._errors import Error, ProgrammingError
 from quorlite.aio._answers import answer, mailbox_of
 
 Target = Union[str, "os.PathLike[str]", quorlite.Node, quorlite.Cluster]
 RowFactory = Callable[["Cursor", tuple[Any, ...]], Any]
 
-_DML = {"INSERT", "UPDATE", "DELETE", "REPLACE"}
-_OF_TRANSACTIONS = {"BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"}
 # Of one executemany(), under way.
 _STATEMENTS_UNDER_WAY = 512
 
@@ -80,7 +78,7 @@ class Cursor:
             )
             self._batch = reply
             self._decoding = connection._decoding_for(reply.columns)
-        elif word in _DML:
+        elif word in DML:
             self.rowcount = reply.rows_affected
             if word in ("INSERT", "REPLACE"):
                 self.lastrowid = reply.last_insert_id
@@ -94,7 +92,7 @@ class Cursor:
         connection = self._usable()
         self._forget()
         word = first_word(sql)
-        if word not in _DML:
+        if word not in DML:
             raise ProgrammingError("executemany() is for INSERT, UPDATE, DELETE and REPLACE")
         async with connection._lock:
             await connection._begin_if_due(word)
@@ -276,9 +274,9 @@ class Connection:
             raise
 
     async def _begin_if_due(self, word: str) -> None:
-        if self.autocommit or self.in_transaction or word in _OF_TRANSACTIONS or not word:
+        if self.autocommit or self.in_transaction or word in OF_TRANSACTIONS or not word:
             return
-        await self._run("BEGIN IMMEDIATE" if word in _DML else "BEGIN")
+        await self._run("BEGIN IMMEDIATE" if word in DML else "BEGIN")
 
     async def _run(self, sql: str, timeout: Optional[float] = None) -> None:
         await self._ask(lambda future: self._session.query(sql, (), future, timeout))

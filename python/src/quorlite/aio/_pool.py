@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 import time
 from collections.abc import AsyncIterator, Awaitable
 from typing import Any, Callable, Optional, TypeVar, Union
 
-import quorlite
-from quorlite._errors import OperationalError, ProgrammingError
-from quorlite._pool import PAUSE_MAX_S, PAUSE_MIN_S, PoolUsage
+from quorlite._attempts import Attempts
+from quorlite._errors import Error, OperationalError, ProgrammingError
+from quorlite._pool import PoolUsage
 from quorlite.aio._connection import Connection, Target, connect
 
 T = TypeVar("T")
@@ -163,17 +162,14 @@ async def run(
             return await run(
                 db, function, timeout=timeout, idempotent=idempotent, read_only=read_only
             )
-    until = time.monotonic() + timeout
-    pause = PAUSE_MIN_S
+    attempts = Attempts(timeout, idempotent)
     while True:
-        left = max(until - time.monotonic(), 0.001)
         try:
-            async with target.transaction(read_only=read_only, timeout=left):
+            async with target.transaction(read_only=read_only, timeout=attempts.left()):
                 value = await function(target)
             return value
-        except quorlite.Error as error:
-            again = error.retriable and (idempotent or error.verdict == "not_committed")
-            if not again or target._closed or time.monotonic() + pause >= until:
+        except Error as error:
+            pause = attempts.pause_after(error)
+            if pause is None or target._closed:
                 raise
-        await asyncio.sleep(pause * random.uniform(0.5, 1.0))
-        pause = min(pause * 2, PAUSE_MAX_S)
+        await asyncio.sleep(pause)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from contextlib import AbstractContextManager
 from typing import Callable, Optional, Protocol, TypeVar
@@ -10,7 +9,7 @@ from typing import Callable, Optional, Protocol, TypeVar
 from sqlalchemy.exc import DBAPIError
 
 import quorlite
-from quorlite._pool import PAUSE_MAX_S, PAUSE_MIN_S
+from quorlite._attempts import Attempts, may_repeat
 
 T = TypeVar("T")
 C = TypeVar("C", covariant=True)
@@ -27,27 +26,19 @@ def is_retriable(error: BaseException, *, idempotent: bool = False) -> bool:
 
     :param idempotent: Doing it twice does no harm: it may be done again also in doubt.
     """
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    if not isinstance(cause, quorlite.Error):
-        return False
-    return cause.retriable and (idempotent or cause.verdict == "not_committed")
+    cause = cause_of(error)
+    return isinstance(cause, quorlite.Error) and may_repeat(cause, idempotent)
 
 
-class Attempts:
-    """When a transaction is tried again."""
+def cause_of(error: BaseException) -> Optional[BaseException]:
+    """What the driver said, without what SQLAlchemy puts around it."""
+    return error.orig if isinstance(error, DBAPIError) else error
 
-    def __init__(self, timeout: float, idempotent: bool) -> None:
-        self._until = time.monotonic() + timeout
-        self._idempotent = idempotent
-        self._pause = PAUSE_MIN_S
 
-    def pause_after(self, error: BaseException) -> Optional[float]:
-        """How long to wait before the next attempt; None if there must be none."""
-        pause, self._pause = self._pause, min(self._pause * 2, PAUSE_MAX_S)
-        again = is_retriable(error, idempotent=self._idempotent)
-        if not again or time.monotonic() + pause >= self._until:
-            return None
-        return pause * random.uniform(0.5, 1.0)
+def pause_after(attempts: Attempts, error: BaseException) -> Optional[float]:
+    """As `Attempts.pause_after`, of an error of SQLAlchemy."""
+    cause = cause_of(error)
+    return attempts.pause_after(cause) if isinstance(cause, quorlite.Error) else None
 
 
 def run(
@@ -72,7 +63,7 @@ def run(
                 value = function(used)
             return value
         except (DBAPIError, quorlite.Error) as error:
-            pause = attempts.pause_after(error)
+            pause = pause_after(attempts, error)
             if pause is None:
                 raise
         time.sleep(pause)

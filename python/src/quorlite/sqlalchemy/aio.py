@@ -27,8 +27,9 @@ from sqlalchemy.util.concurrency import await_only
 
 import quorlite
 import quorlite.aio
+from quorlite._attempts import Attempts
 from quorlite.sqlalchemy._dialect import QuorliteDialect
-from quorlite.sqlalchemy._run import Attempts
+from quorlite.sqlalchemy._run import pause_after
 
 T = TypeVar("T")
 C = TypeVar("C", covariant=True)
@@ -136,7 +137,7 @@ async def run(
                 value = await function(used)
             return value
         except (DBAPIError, quorlite.Error) as error:
-            pause = attempts.pause_after(error)
+            pause = pause_after(attempts, error)
             if pause is None:
                 raise
         await asyncio.sleep(pause)
