@@ -24,6 +24,8 @@ struct Message {
     timeoutNow @11 :TimeoutNow;
     chunkRequest @12 :ChunkRequest;   # bulk channel, receiver to sender
     chunk @13 :Chunk;                 # bulk channel, sender to receiver
+    pageRequest @14 :PageRequest;     # bulk channel, to all other nodes
+    pageReply @15 :PageReply;         # bulk channel
   }
 }
 
@@ -97,4 +99,16 @@ struct Chunk {
   offset @2 :UInt64;
   data @3 :Data;             # empty: the sender no longer has this snapshot
   consistentFrom @4 :UInt64; # pages may be as of this index; 0 from nodes that do not say so
+}
+
+struct PageRequest {         # from a node whose disk has damaged this page
+  database @0 :Text;
+  page @1 :UInt32;           # from 1
+}
+
+struct PageReply {
+  database @0 :Text;
+  page @1 :UInt32;
+  asOf @2 :UInt64;           # an index: the page holds every transaction up to here, and none after
+  data @3 :Data;             # 4096 bytes, or empty: the sender cannot help
 }

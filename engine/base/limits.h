@@ -34,6 +34,7 @@ inline constexpr std::size_t kPeersMax = 256;
 inline constexpr std::size_t kSeedsMax = 64;                   // addresses of members to join
 inline constexpr std::size_t kHeldAppendBytesMax = 32u << 20;  // entries that wait for a flush
 inline constexpr std::size_t kSnapshotChunkBytes = 1u << 20;
+inline constexpr std::size_t kDamagedPagesMax = 256;  // asked for at one time
 
 // The log on disk.
 inline constexpr std::size_t kLogEntryBytesMax = 128u << 20;  // one entry's payload

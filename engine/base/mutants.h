@@ -66,7 +66,8 @@ namespace quorlite {
     X(PartsApplyAtOnce, "node", "the parts of a transaction take effect one by one")            \
     X(UnfinishedPartsApplied, "node", "the parts of a transaction that never ended are kept")   \
     X(PartsForgottenAtStepDown, "node", "a deposed leader forgets the parts it committed")      \
-    X(UncommittedMoved, "node", "uncommitted frames are moved to the pages")
+    X(UncommittedMoved, "node", "uncommitted frames are moved to the pages")                    \
+    X(DamageNotNoticed, "node", "pages are read without a look at their checksums")
 // clang-format on
 
 enum class Mutant {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/base/check.h"
+#include "engine/base/mutants.h"
 #include "engine/database/database.h"
 #include "wire/base/crc32c.h"
 
@@ -23,9 +24,10 @@ std::string file_name(std::uint64_t number, const char* ending) {
     return std::string(kDatabasesDirectory) + digits.data() + ending;
 }
 
-class BaseFile final : public File {
+class SummedFile final : public BaseFile {
 public:
-    BaseFile(std::string name, std::unique_ptr<File> pages, std::unique_ptr<File> sums, bool exact)
+    SummedFile(std::string name, std::unique_ptr<File> pages, std::unique_ptr<File> sums,
+               bool exact)
         : name_(std::move(name)), pages_(std::move(pages)), file_(std::move(sums)), exact_(exact) {}
 
     Status load();
@@ -38,11 +40,15 @@ public:
     void write_durable(std::uint64_t, BlockBuffer, Completion) override {
         fatal("a base file is not opened for this");
     }
+    Result<bool> mend(PageNumber page, ConstPageBytes bytes, bool older) override;
 
 private:
+    static std::uint64_t offset_of(PageNumber page) { return std::uint64_t{page - 1} * kPageSize; }
+    void report_damage(std::uint64_t offset, std::uint64_t bytes);
     Result<std::size_t> read_checked(std::uint64_t offset, std::span<std::uint8_t> into);
     Status check(std::uint64_t offset, ByteView bytes) const;
     void note(std::size_t first, const std::vector<std::uint32_t>& sums);
+    Status write_sums(std::size_t first, const std::vector<std::uint32_t>& sums);
 
     const std::string name_;
     const std::unique_ptr<File> pages_;
@@ -54,7 +60,7 @@ private:
     bool exact_;
 };
 
-Status BaseFile::load() {
+Status SummedFile::load() {
     const auto pages_size = pages_->size();
     if (!pages_size) return pages_size.error();
     const auto size = file_->size();
@@ -76,15 +82,27 @@ Status BaseFile::load() {
     return exact_ ? Status() : file_->truncate(sums_.size() * kSumBytes);
 }
 
-Result<std::size_t> BaseFile::read(std::uint64_t offset, std::span<std::uint8_t> into) {
+Result<std::size_t> SummedFile::read(std::uint64_t offset, std::span<std::uint8_t> into) {
     auto got = read_checked(offset, into);
-    if (got || got.error().code != code::kCorrupt) return got;
-    // Perhaps they were being written just now.
-    const std::lock_guard lock(writing_);
-    return read_checked(offset, into);
+    if (got) return got;
+    {
+        // Perhaps they were being written just now.
+        const std::lock_guard lock(writing_);
+        got = read_checked(offset, into);
+    }
+    if (!got) report_damage(offset, into.size());
+    return got;
 }
 
-Result<std::size_t> BaseFile::read_checked(std::uint64_t offset, std::span<std::uint8_t> into) {
+void SummedFile::report_damage(std::uint64_t offset, std::uint64_t bytes) {
+    if (!on_damage) return;
+    std::array<std::uint8_t, kPageSize> whole;
+    for (std::uint64_t at = offset / kPageSize; at * kPageSize < offset + bytes; ++at) {
+        if (!read_checked(at * kPageSize, whole)) on_damage(static_cast<PageNumber>(at + 1));
+    }
+}
+
+Result<std::size_t> SummedFile::read_checked(std::uint64_t offset, std::span<std::uint8_t> into) {
     auto got = pages_->read(offset, into);
     if (!got) return got;
     std::fill(into.begin() + static_cast<std::ptrdiff_t>(*got), into.end(), std::uint8_t{0});
@@ -94,9 +112,9 @@ Result<std::size_t> BaseFile::read_checked(std::uint64_t offset, std::span<std::
 }
 
 // Pages of which only a part was asked for are not checked.
-Status BaseFile::check(std::uint64_t offset, ByteView bytes) const {
+Status SummedFile::check(std::uint64_t offset, ByteView bytes) const {
     const std::shared_lock lock(mutex_);
-    if (!exact_) return {};
+    if (!exact_ || mutant(Mutant::kDamageNotNoticed)) return {};
     std::uint64_t page = (offset + kPageSize - 1) / kPageSize;
     for (; (page + 1) * kPageSize <= offset + bytes.size() && page < sums_.size(); ++page) {
         const std::uint32_t sum = sums_[page];
@@ -110,31 +128,59 @@ Status BaseFile::check(std::uint64_t offset, ByteView bytes) const {
 
 // The checksums are written at once, not with sync(): a disk that is full is an error of a write,
 // and one of sync() the end of the node.
-Status BaseFile::write(std::uint64_t offset, ByteView bytes) {
+Status SummedFile::write(std::uint64_t offset, ByteView bytes) {
     QUORLITE_CHECK(offset % kPageSize == 0 && bytes.size() % kPageSize == 0);
     const auto first = static_cast<std::size_t>(offset / kPageSize);
     std::vector<std::uint32_t> sums;
-    Bytes encoded;
-    ByteWriter out(encoded);
     for (std::size_t at = 0; at < bytes.size(); at += kPageSize) {
         sums.push_back(crc32c(bytes.subspan(at, kPageSize)));
-        out.u32(sums.back());
     }
     const std::lock_guard lock(writing_);
     note(first, sums);
-    Status status = file_->write(first * kSumBytes, encoded);
+    Status status = write_sums(first, sums);
     if (status) status = pages_->write(offset, bytes);
     if (!status) note(first, std::vector<std::uint32_t>(sums.size()));  // some of it may be there
     return status;
 }
 
-void BaseFile::note(std::size_t first, const std::vector<std::uint32_t>& sums) {
+Status SummedFile::write_sums(std::size_t first, const std::vector<std::uint32_t>& sums) {
+    Bytes encoded;
+    ByteWriter out(encoded);
+    for (const std::uint32_t sum : sums) out.u32(sum);
+    return file_->write(first * kSumBytes, encoded);
+}
+
+void SummedFile::note(std::size_t first, const std::vector<std::uint32_t>& sums) {
     const std::unique_lock lock(mutex_);
     sums_.resize(std::max(sums_.size(), first + sums.size()));
     std::copy(sums.begin(), sums.end(), sums_.begin() + static_cast<std::ptrdiff_t>(first));
 }
 
-Status BaseFile::sync() {
+Result<bool> SummedFile::mend(PageNumber page, ConstPageBytes bytes, bool older) {
+    const std::lock_guard lock(writing_);
+    std::array<std::uint8_t, kPageSize> own;
+    if (read_checked(offset_of(page), own)) return true;  // it was written meanwhile
+    const std::uint32_t sum = crc32c(bytes);
+    std::uint32_t known = 0;
+    {
+        const std::shared_lock reading(mutex_);
+        if (page > sums_.size()) return false;
+        known = sums_[page - 1];
+    }
+    Status written;
+    if (sum == known) {
+        written = pages_->write(offset_of(page), bytes);
+    } else {
+        const auto got = pages_->read(offset_of(page), own);
+        if (older || !got || !std::ranges::equal(own, bytes)) return false;
+        note(page - 1, {sum});
+        written = write_sums(page - 1, {sum});
+    }
+    if (!written) return written.error();
+    return read_checked(offset_of(page), own).ok();
+}
+
+Status SummedFile::sync() {
     Status status = file_->sync();
     if (status) status = pages_->sync();
     const std::unique_lock lock(mutex_);
@@ -142,7 +188,7 @@ Status BaseFile::sync() {
     return status;
 }
 
-Status BaseFile::truncate(std::uint64_t size) {
+Status SummedFile::truncate(std::uint64_t size) {
     const std::lock_guard writing(writing_);
     const std::size_t kept = std::min<std::size_t>(size / kPageSize, sums_.size());
     {
@@ -153,16 +199,17 @@ Status BaseFile::truncate(std::uint64_t size) {
     return cut ? pages_->truncate(size) : cut;
 }
 
-Result<std::unique_ptr<File>> open(Disk& disk, std::uint64_t number, OpenMode mode, bool exact) {
+Result<std::unique_ptr<BaseFile>> open(Disk& disk, std::uint64_t number, OpenMode mode,
+                                       bool exact) {
     auto pages = disk.open(base_file_name(number), mode, false);
     if (!pages) return std::move(pages).error();
     auto sums = disk.open(sums_file_name(number), mode, false);
     if (!sums) return std::move(sums).error();
-    auto file = std::make_unique<BaseFile>(base_file_name(number), std::move(*pages),
-                                           std::move(*sums), exact);
+    auto file = std::make_unique<SummedFile>(base_file_name(number), std::move(*pages),
+                                             std::move(*sums), exact);
     Status loaded = file->load();
     if (!loaded) return loaded.error();
-    return std::unique_ptr<File>(std::move(file));
+    return std::unique_ptr<BaseFile>(std::move(file));
 }
 
 }  // namespace
@@ -175,11 +222,11 @@ std::string sums_file_name(std::uint64_t number) {
     return file_name(number, "sums");
 }
 
-Result<std::unique_ptr<File>> create_base_file(Disk& disk, std::uint64_t number) {
+Result<std::unique_ptr<BaseFile>> create_base_file(Disk& disk, std::uint64_t number) {
     return open(disk, number, OpenMode::kCreateEmpty, true);
 }
 
-Result<std::unique_ptr<File>> open_base_file(Disk& disk, std::uint64_t number, bool exact) {
+Result<std::unique_ptr<BaseFile>> open_base_file(Disk& disk, std::uint64_t number, bool exact) {
     return open(disk, number, OpenMode::kExisting, exact);
 }
 

@@ -10,11 +10,13 @@
 // 0 is the checksum of a page that was never written, and is not checked.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 
 #include "engine/base/disk.h"
+#include "engine/database/pages.h"
 
 namespace quorlite::database {
 
@@ -25,7 +27,20 @@ std::string sums_file_name(std::uint64_t number);
 
 // Reading is for any thread and fails with code::kCorrupt, naming the page, where it does not
 // match; writing is for one thread at a time, in whole pages.
-Result<std::unique_ptr<File>> create_base_file(Disk& disk, std::uint64_t number);
-Result<std::unique_ptr<File>> open_base_file(Disk& disk, std::uint64_t number, bool exact);
+class BaseFile : public File {
+public:
+    // Any thread. A page that could not be read may be as `bytes`, another node's copy of it. Two
+    // of page, checksum and copy must agree: a copy that matches the checksum is written; where the
+    // page is as the copy the checksum is, unless the copy may be `older` than the file. True if
+    // the page can be read afterwards.
+    virtual Result<bool> mend(PageNumber page, ConstPageBytes bytes, bool older) = 0;
+
+    // Runs on any thread that could not read a page, for each that it wanted and that is damaged.
+    // To be set before anyone reads.
+    std::function<void(PageNumber)> on_damage;
+};
+
+Result<std::unique_ptr<BaseFile>> create_base_file(Disk& disk, std::uint64_t number);
+Result<std::unique_ptr<BaseFile>> open_base_file(Disk& disk, std::uint64_t number, bool exact);
 
 }  // namespace quorlite::database

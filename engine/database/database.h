@@ -208,6 +208,12 @@ public:
     virtual Result<std::size_t> read(std::uint64_t offset, std::span<std::uint8_t> into) = 0;
 };
 
+// A page of a database as one node has it, for another whose disk has lost it.
+struct PageCopy {
+    Bytes bytes;  // kPageSize of them
+    Index as_of;  // with every transaction up to here, and none after
+};
+
 // A set of base files as they are, for a peer that needs a snapshot; it can be read whatever
 // becomes of them. Pages may be newer than the mark (never older), up to consistent_from() as of
 // the last read: the receiver is exact once it has applied that far. All of that is committed, so a
@@ -255,8 +261,9 @@ public:
     virtual std::vector<std::string> names() const = 0;  // with at least one committed transaction
 
     // A committed command that this node did not capture in its current generation, in log order.
-    // Commands at or below what the database already holds are skipped. Error: malformed (the node
-    // must stop).
+    // Commands at or below what the database already holds are skipped. Errors: code::kCorrupt,
+    // malformed (the node must stop); code::kIo, a page cannot be read: the same command again once
+    // it is mended.
     virtual Status apply(Index index, Term term, ByteView command) = 0;
     // Everything captured and proposed up to `index` is committed by the quorum.
     virtual void committed(Index index) = 0;
@@ -286,6 +293,17 @@ public:
     // Blocking, brief: the durable switch. Every generation is retired; databases are those
     // received.
     virtual Status finish_install(SnapshotInstaller& installer) = 0;
+
+    // A page of the base files that cannot be read, or is not what was written, is mended by a copy
+    // from another node: on_damage, on the loop, each time that someone wanted the page;
+    // copy_page() there; mend() here. The file gets the very page that it had, known by its
+    // checksum. `newer`: a page as of a later index than this node has applied will do as well;
+    // never while it serves, for then it would be seen. False, or nothing: this copy, or this node,
+    // does not help.
+    std::function<void(const std::string& database, std::uint32_t page)> on_damage;
+    virtual std::optional<PageCopy> copy_page(std::string_view database, std::uint32_t page) = 0;
+    virtual bool mend(std::string_view database, std::uint32_t page, const PageCopy& copy,
+                      bool newer) = 0;
 
     virtual std::size_t memory_bytes() const = 0;  // frames and pages held
     // Much more was applied than flushed, and a flush is under way, or waits for room: what would

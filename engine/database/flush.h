@@ -27,7 +27,7 @@ struct FlushItem {
     Index from;
     Index to;
     std::vector<std::shared_ptr<HeldPages>> images;  // that may need what is overwritten
-    std::shared_ptr<File> file;                      // where it went
+    std::shared_ptr<BaseFile> file;                  // where it went
 };
 
 struct FlushJob {

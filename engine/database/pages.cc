@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/base/check.h"
+#include "engine/database/base_file.h"
 
 namespace quorlite::database {
 namespace {
@@ -71,11 +72,11 @@ Status Base::read(PageNumber page, PageBytes into) const {
     }
     auto got = file->read(std::uint64_t{page - 1} * kPageSize, into);
     if (!got) {
-        Error error = std::move(got).error();
-        error.message +=
-            ": if the disk does not recover, remove this node from the cluster and let "
-            "it join anew with an empty directory";
-        return error;
+        return Error{code::kIo,
+                     got.error().message +
+                         ": it is fetched from the other nodes, try again; if that does not help, "
+                         "remove this node from the cluster and let it join anew with an empty "
+                         "directory"};
     }
     // A file torn by a crash can be short until the log has been applied again.
     std::memset(into.data() + *got, 0, kPageSize - *got);

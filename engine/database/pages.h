@@ -64,6 +64,8 @@ private:
     Buffer* buffer_ = nullptr;
 };
 
+class BaseFile;
+
 struct Layer {
     std::unordered_map<PageNumber, PageRef> pages;
     PageNumber floor = kNoFloor;
@@ -82,7 +84,7 @@ ConstPageBytes initial_page();
 
 // The base file at the end of the last flush. No file: nothing was ever flushed.
 struct Base {
-    std::shared_ptr<File> file;
+    std::shared_ptr<BaseFile> file;
     PageNumber page_count = 1;
 
     Status read(PageNumber page, PageBytes into) const;

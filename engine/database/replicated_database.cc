@@ -5,6 +5,7 @@
 
 #include "engine/base/check.h"
 #include "engine/base/mutants.h"
+#include "engine/database/base_file.h"
 
 namespace quorlite::database {
 namespace {
@@ -139,18 +140,26 @@ Status ReplicatedDatabase::apply(Index index, const CommandHeader& header, ByteV
     if (header.first && !go_on) parts_ = {index, {}, 0};
     if (mutant(Mutant::kPartsApplyAtOnce)) parts_ = {index, {}, 0};
     if (!parts_.first) return malformed("a transaction without its beginning");
-    const Parts parts = std::exchange(parts_, {});
-    pages_->resize(header.floor, header.page_count);
-    for (const SharedBytes& part : parts.commands) {
-        Status patched = patch_pages(*pages_, *part);
-        if (!patched) return patched;
+    Status patched = patch(header, command);
+    if (!patched) {
+        newer_until_ = std::max(newer_until_, index);
+        return patched;
     }
-    Status patched = patch_pages(*pages_, command);
-    if (!patched) return patched;
+    const Parts parts = std::exchange(parts_, {});
     if (!first_active_) first_active_ = parts.first;
     committed_once_ = true;
     host_.note_pages(*this);
     return {};
+}
+
+// May be done again, if a page could not be read.
+Status ReplicatedDatabase::patch(const CommandHeader& header, ByteView last) {
+    pages_->resize(header.floor, header.page_count);
+    for (const SharedBytes& part : parts_.commands) {
+        Status patched = patch_pages(*pages_, *part);
+        if (!patched) return patched;
+    }
+    return patch_pages(*pages_, last);
 }
 
 // --- moving the WAL ---
@@ -240,7 +249,7 @@ std::optional<FlushItem> ReplicatedDatabase::freeze(Index applied) {
     if (!first_active_) return std::nullopt;
     // An earlier flush of this file was interrupted, and it may hold pages as of then. Its promise
     // stands until the commands up to there have been applied again.
-    if (flushable(applied) < flushing_to_) return std::nullopt;
+    if (flushable(applied) < std::max(flushing_to_, newer_until_)) return std::nullopt;
     FlushItem item;
     item.name = name_;
     item.number = number_;
@@ -255,12 +264,13 @@ std::optional<FlushItem> ReplicatedDatabase::freeze(Index applied) {
     item.to = flushable(applied);
     flushing_to_ = item.to;
     first_flushing_ = std::exchange(first_active_, Index());
+    newer_until_ = Index();
     host_.note_pages(*this);
     return item;
 }
 
 void ReplicatedDatabase::flush_finished(const FlushItem& item) {
-    base_ = Base{item.file, item.page_count};
+    take(Base{item.file, item.page_count});
     pages_->flushed(base_);
     base_at_ = item.to;
     flushing_to_ = Index();
@@ -273,17 +283,52 @@ void ReplicatedDatabase::restart(Base base, std::uint64_t number, Index at, Inde
         generation_.reset();
         writers_.reset(Error{code::kNotLeader, "not leader"});
     }
-    base_ = std::move(base);
+    take(std::move(base));
     pages_ = std::make_shared<PageStore>(base_);
     number_ = number;
     base_at_ = at;
     flushing_to_ = flushing_to;
-    first_active_ = first_flushing_ = newest_proposed_ = Index();
+    first_active_ = first_flushing_ = newer_until_ = newest_proposed_ = Index();
     parts_ = {};
     move_wanted_ = false;
     committed_once_ = base_.file != nullptr;
     held_.clear();  // their base files are no longer written
     host_.note_pages(*this);
+}
+
+void ReplicatedDatabase::take(Base base) {
+    const bool fresh = base.file && base.file != base_.file;
+    base_ = std::move(base);
+    if (fresh) base_.file->on_damage = host_.damage_report(name_);
+}
+
+// --- damaged pages ---
+
+Index ReplicatedDatabase::settled(Index applied) const {
+    const Index settled = earlier(applied, parts_.first);
+    return generation_ ? earlier(settled, generation_->partly_committed(applied).first) : settled;
+}
+
+std::optional<PageCopy> ReplicatedDatabase::copy_page(PageNumber page, Index applied) const {
+    PageCopy copy{Bytes(kPageSize), settled(applied)};
+    if (!committed_once_ || copy.as_of < std::max(flushing_to_, newer_until_)) return std::nullopt;
+    if (!pages_now().read(page, PageBytes(copy.bytes))) return std::nullopt;
+    return copy;
+}
+
+bool ReplicatedDatabase::mend(PageNumber page, const PageCopy& copy, Index applied, bool newer) {
+    PageRef above;
+    if (pages_->share().find(page, above) != Lookup::kBelow || !base_.file) return true;
+    const ConstPageBytes bytes(copy.bytes);
+    const auto mended = base_.file->mend(page, bytes, copy.as_of < base_at_);
+    if (mended && *mended) return true;
+    if (!newer || copy.as_of <= settled(applied)) return false;
+    PageRef image = PageRef::make();
+    std::copy(bytes.begin(), bytes.end(), image.mutable_bytes().begin());
+    pages_->put(page, std::move(image));
+    newer_until_ = std::max(newer_until_, copy.as_of);
+    host_.note_pages(*this);
+    return true;
 }
 
 // --- looking at it ---

@@ -7,6 +7,8 @@
 //   (generation)   the oldest command that is in the WAL only, if there is one
 //   parts          the first commands of a transaction whose last one has not come, if there are
 //   any
+//   newer_until    pages above the base file may be as of this, newer than what was applied: a copy
+//                  of another node's, or of a transaction whose pages cannot all be read
 //
 // Belongs to the loop.
 #pragma once
@@ -39,6 +41,8 @@ public:
     virtual bool must_wait() const = 0;
     virtual std::size_t page_cache_bytes() const = 0;  // of each connection, now
     virtual void count_connection(int change) = 0;     // one more, or one less
+    // Something to call, on any thread, for each page that cannot be read.
+    virtual std::function<void(PageNumber)> damage_report(const std::string& database) = 0;
 
 protected:
     ~DatabaseHost() = default;
@@ -92,6 +96,10 @@ public:
     bool write_lock_held() const { return writers_.taken(); }
     void refuse_writers(std::optional<Error> error) { writers_.refuse(std::move(error)); }
 
+    // For other nodes, and from them; see Store.
+    std::optional<PageCopy> copy_page(PageNumber page, Index applied) const;
+    bool mend(PageNumber page, const PageCopy& copy, Index applied, bool newer);
+
     PageSet pages_now() const;  // the committed prefix
     // The same, to be read whatever is flushed meanwhile.
     std::shared_ptr<HeldPages> hold_pages();
@@ -114,8 +122,12 @@ private:
 
     Generation& generation();
     Status keep_part(Index index, const CommandHeader& header, ByteView command);
+    Status patch(const CommandHeader& header, ByteView last);
     void maybe_move();
     bool move();
+    void take(Base base);
+    // Up to here all is in the committed prefix, and after it nothing.
+    Index settled(Index applied) const;
     void evict_pinning();
     Index wal_bound(Index bound) const;
 
@@ -135,6 +147,7 @@ private:
     Index flushing_to_;
     Index first_active_;
     Index first_flushing_;
+    Index newer_until_;
     Parts parts_;
     std::vector<std::weak_ptr<HeldPages>> held_;
 };

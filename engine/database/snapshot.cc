@@ -151,9 +151,9 @@ void Staging::set_consistent_from(Index index) {
     }
 }
 
-std::vector<std::shared_ptr<File>> Staging::files() const {
+std::vector<std::shared_ptr<BaseFile>> Staging::files() const {
     QUORLITE_CHECK(complete());
-    std::vector<std::shared_ptr<File>> files;
+    std::vector<std::shared_ptr<BaseFile>> files;
     files.reserve(files_.size());
     for (const Incoming& incoming : files_) files.push_back(incoming.file);
     return files;

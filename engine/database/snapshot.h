@@ -37,11 +37,11 @@ public:
     void set_consistent_from(Index index);
     // Everything was received and synced.
     bool complete() const { return synced_.load(); }
-    std::vector<std::shared_ptr<File>> files() const;  // precondition: complete()
+    std::vector<std::shared_ptr<BaseFile>> files() const;  // precondition: complete()
 
 private:
     struct Incoming {
-        std::shared_ptr<File> file;
+        std::shared_ptr<BaseFile> file;
         std::atomic<std::uint64_t> received{0};
     };
     Status open(std::size_t file);

@@ -83,6 +83,10 @@ public:
     Result<std::unique_ptr<SnapshotInstaller>> start_install(SharedBytes manifest) override;
     Status finish_install(SnapshotInstaller& installer) override;
 
+    std::optional<PageCopy> copy_page(std::string_view database, std::uint32_t page) override;
+    bool mend(std::string_view database, std::uint32_t page, const PageCopy& copy,
+              bool newer) override;
+
     std::size_t memory_bytes() const override;
     bool behind() const override;
     bool write_lock_held() const override;
@@ -98,6 +102,7 @@ private:
     bool must_wait() const override;
     std::size_t page_cache_bytes() const override { return page_cache_bytes_; }
     void count_connection(int change) override;
+    std::function<void(PageNumber)> damage_report(const std::string& database) override;
 
     ReplicatedDatabase* find_database(std::string_view name);
     ReplicatedDatabase& make_database(std::string_view name);
@@ -503,6 +508,29 @@ void DiskStore::remove_later(std::vector<std::string> files) {
             for (const std::string& file : files) static_cast<void>(disk->remove(file).ok());
         },
         [] {});
+}
+
+// --- damaged pages ---
+
+std::function<void(PageNumber)> DiskStore::damage_report(const std::string& database) {
+    return [this, executor = &executor_, database, alive = std::weak_ptr(alive_)](PageNumber page) {
+        executor->post([this, database, page, alive] {
+            if (!alive.expired() && on_damage) on_damage(database, page);
+        });
+    };
+}
+
+std::optional<PageCopy> DiskStore::copy_page(std::string_view name, std::uint32_t page) {
+    const ReplicatedDatabase* const database = page > 0 ? find_database(name) : nullptr;
+    return database != nullptr ? database->copy_page(page, applied_) : std::nullopt;
+}
+
+bool DiskStore::mend(std::string_view name, std::uint32_t page, const PageCopy& copy, bool newer) {
+    ReplicatedDatabase* const database = find_database(name);
+    if (database == nullptr || copy.bytes.size() != kPageSize) return false;
+    if (!database->mend(page, copy, applied_, newer)) return false;
+    if (newer) horizon_->store(std::max(horizon_->load(), copy.as_of.value()));
+    return true;
 }
 
 std::size_t DiskStore::memory_bytes() const {

@@ -22,6 +22,7 @@ inline bool operator!=(const char* a, const StringPtr& b) {
 #include <limits>
 
 #include "engine/base/check.h"
+#include "engine/database/database.h"
 
 namespace quorlite::replica {
 namespace {
@@ -150,6 +151,18 @@ raft::Message read(schema::VoteRequest::Reader from) {
                              .transfer = from.getTransfer()};
 }
 
+raft::Message read(schema::VoteReply::Reader from) {
+    return raft::VoteReply{
+        .term = Term(from.getTerm()), .pre_vote = from.getPreVote(), .granted = from.getGranted()};
+}
+
+raft::Message read(schema::SnapshotReply::Reader from) {
+    return raft::SnapshotReply{.term = Term(from.getTerm()),
+                               .round = from.getRound(),
+                               .index = Index(from.getIndex()),
+                               .installed = from.getInstalled()};
+}
+
 raft::Message read(schema::AppendReply::Reader from) {
     return raft::AppendReply{.term = Term(from.getTerm()),
                              .round = from.getRound(),
@@ -159,12 +172,6 @@ raft::Message read(schema::AppendReply::Reader from) {
 }
 
 using Body = decltype(PeerMessage::body);
-
-template <class Message>
-std::optional<Body> body_if(std::optional<Message> message) {
-    if (!message) return {};
-    return Body(raft::Message(std::move(*message)));
-}
 
 std::optional<Body> read_chunk(schema::Message::Reader from) {
     if (from.isChunkRequest()) {
@@ -177,33 +184,49 @@ std::optional<Body> read_chunk(schema::Message::Reader from) {
                  Bytes(bytes.begin(), bytes.end()), Index(in.getConsistentFrom())};
 }
 
-std::optional<Body> read_body(schema::Message::Reader from) {
+std::optional<Body> read_page(schema::Message::Reader from) {
+    if (from.isPageRequest()) {
+        auto in = from.getPageRequest();
+        return PageRequest{in.getDatabase().cStr(), in.getPage()};
+    }
+    auto in = from.getPageReply();
+    const auto bytes = in.getData();
+    if (bytes.size() != 0 && bytes.size() != database::kPageSize) return {};
+    return PageReply{in.getDatabase().cStr(), in.getPage(), Index(in.getAsOf()),
+                     Bytes(bytes.begin(), bytes.end())};
+}
+
+std::optional<raft::Message> read_consensus(schema::Message::Reader from) {
     switch (from.which()) {
         case schema::Message::VOTE_REQUEST:
-            return Body(read(from.getVoteRequest()));
-        case schema::Message::VOTE_REPLY: {
-            auto in = from.getVoteReply();
-            return Body(raft::Message(
-                raft::VoteReply{Term(in.getTerm()), in.getPreVote(), in.getGranted()}));
-        }
+            return read(from.getVoteRequest());
+        case schema::Message::VOTE_REPLY:
+            return read(from.getVoteReply());
         case schema::Message::APPEND_REQUEST:
-            return body_if(read(from.getAppendRequest()));
+            return read(from.getAppendRequest());
         case schema::Message::APPEND_REPLY:
-            return Body(read(from.getAppendReply()));
+            return read(from.getAppendReply());
         case schema::Message::SNAPSHOT_REQUEST:
-            return body_if(read(from.getSnapshotRequest()));
-        case schema::Message::SNAPSHOT_REPLY: {
-            auto in = from.getSnapshotReply();
-            return Body(raft::Message(raft::SnapshotReply{
-                Term(in.getTerm()), in.getRound(), Index(in.getIndex()), in.getInstalled()}));
-        }
+            return read(from.getSnapshotRequest());
+        case schema::Message::SNAPSHOT_REPLY:
+            return read(from.getSnapshotReply());
         case schema::Message::TIMEOUT_NOW:
-            return Body(raft::Message(raft::TimeoutNow{Term(from.getTimeoutNow().getTerm())}));
+            return raft::TimeoutNow{Term(from.getTimeoutNow().getTerm())};
         case schema::Message::CHUNK_REQUEST:
         case schema::Message::CHUNK:
-            return read_chunk(from);
+        case schema::Message::PAGE_REQUEST:
+        case schema::Message::PAGE_REPLY:
+            break;
     }
-    return {};  // from a newer node: a kind that this one does not know
+    return {};  // perhaps from a newer node: a kind that this one does not know
+}
+
+std::optional<Body> read_body(schema::Message::Reader from) {
+    if (from.isChunkRequest() || from.isChunk()) return read_chunk(from);
+    if (from.isPageRequest() || from.isPageReply()) return read_page(from);
+    auto message = read_consensus(from);
+    if (!message) return {};
+    return std::move(*message);
 }
 
 std::optional<PeerMessage> read_message(capnp::FlatArrayMessageReader& reader) {
@@ -243,6 +266,18 @@ Bytes encode(const PeerMessage& message) {
                        out.setOffset(body.offset);
                        out.setData(blob(body.data));
                        out.setConsistentFrom(body.consistent_from.value());
+                   },
+                   [&](const PageRequest& body) {
+                       auto out = root.initPageRequest();
+                       out.setDatabase(body.database.c_str());
+                       out.setPage(body.page);
+                   },
+                   [&](const PageReply& body) {
+                       auto out = root.initPageReply();
+                       out.setDatabase(body.database.c_str());
+                       out.setPage(body.page);
+                       out.setAsOf(body.as_of.value());
+                       out.setData(blob(body.data));
                    },
                },
                message.body);

@@ -1,5 +1,5 @@
-// What nodes say to each other, as bytes: raft's messages and the chunks of snapshots, in Cap'n
-// Proto (schema: spec/peer.capnp).
+// What nodes say to each other, as bytes: raft's messages, the chunks of snapshots and single
+// pages, in Cap'n Proto (schema: spec/peer.capnp).
 //
 // decode() takes anything: what does not decode, or could make this node work without bound, is
 // refused.
@@ -28,12 +28,24 @@ struct Chunk {
     Index consistent_from;  // pages may be as of this index, but not newer
 };
 
+struct PageRequest {
+    std::string database;
+    std::uint32_t page = 0;  // from 1
+};
+
+struct PageReply {
+    std::string database;
+    std::uint32_t page = 0;
+    Index as_of;
+    Bytes data;  // a page, or empty: the sender cannot help
+};
+
 struct PeerMessage {
     std::uint64_t cluster = 0;  // 0: not known to the sender yet
     NodeId from;
     NodeId to;
     std::string from_address;
-    std::variant<raft::Message, ChunkRequest, Chunk> body;
+    std::variant<raft::Message, ChunkRequest, Chunk, PageRequest, PageReply> body;
 };
 
 Bytes encode(const PeerMessage& message);

@@ -9,6 +9,7 @@
 #include "engine/base/check.h"
 #include "engine/base/limits.h"
 #include "engine/base/mutants.h"
+#include "engine/replica/page_repair.h"
 #include "engine/replica/peer_codec.h"
 #include "engine/replica/snapshot_transfer.h"
 #include "engine/replica/waiters.h"
@@ -64,7 +65,8 @@ struct Replica::State {
     void carry_out(raft::Output output);
     void send(raft::Envelope envelope);
     void send_frame(NodeId to, Channel channel, decltype(PeerMessage::body) body);
-    void apply(const std::vector<raft::Entry>& entries);
+    void apply(std::vector<raft::Entry> entries);
+    bool apply_one(const raft::Entry& entry);
     void read_log(const raft::LogRead& read);
     void role_changed();
     void lead();
@@ -86,6 +88,11 @@ struct Replica::State {
     void installed(raft::SnapshotPoint point, Status status);
     void trim_log();
     Index trim_limit() const;
+
+    // --- damaged pages ---
+    std::vector<NodeId> others() const;
+    void damaged(const std::string& database, std::uint32_t page);
+    void receive(const PageReply& reply, NodeId from);
 
     // --- inputs ---
     bool receive(PeerMessage message);
@@ -110,6 +117,8 @@ struct Replica::State {
     std::unique_ptr<raft::Core> core;
     std::unique_ptr<SnapshotSender> sender;
     std::shared_ptr<SnapshotReceiver> receiver;
+    std::unique_ptr<PageRepair> repair;
+    std::vector<raft::Entry> unapplied;  // committed; the first one needs a page that is damaged
 
     struct Held {
         NodeId from;
@@ -268,6 +277,12 @@ Status Replica::State::open() {
         std::visit([&](auto& part) { send_frame(to, Channel::kBulk, std::move(part)); }, body);
     };
     sender = std::make_unique<SnapshotSender>(*store, seams.executor, send_bulk);
+    repair = std::make_unique<PageRepair>(*store, [this](NodeId to, PageRequest request) {
+        send_frame(to, Channel::kBulk, std::move(request));
+    });
+    store->on_damage = [this](const std::string& database, std::uint32_t page) {
+        damaged(database, page);
+    };
 
     log->on_durable = [this](Index index, Term term) {
         core->durable(index, term);
@@ -303,7 +318,7 @@ void Replica::State::pump() {
     for (raft::Output output = core->take_output(); !output.empty(); output = core->take_output()) {
         carry_out(std::move(output));
     }
-    serving = is_leading() && core->serving();
+    serving = is_leading() && core->serving() && unapplied.empty();
     release();
 }
 
@@ -321,7 +336,7 @@ void Replica::State::carry_out(raft::Output output) {
         if (mutant(Mutant::kFollowerAcksEarly)) core->durable(last, term);
     }
     for (raft::Envelope& envelope : output.messages) send(std::move(envelope));
-    if (!output.committed.empty()) apply(output.committed);
+    if (!output.committed.empty()) apply(std::move(output.committed));
     if (output.role_changed) role_changed();
     for (const raft::LogRead& read : output.reads) read_log(read);
     for (const NodeId peer : output.snapshots) offer_snapshot(peer);
@@ -349,32 +364,42 @@ void Replica::State::send_frame(NodeId to, Channel channel, decltype(PeerMessage
                                .body = std::move(body)}));
 }
 
-void Replica::State::apply(const std::vector<raft::Entry>& entries) {
-    for (const raft::Entry& entry : entries) {
-        // A later leader's entry: what this node captured and is not committed by now never
-        // happened.
-        if (leading && entry.term > leading_term) step_down();
-        const bool captured_here = leading && entry.term == leading_term;
-        if (entry.kind == raft::EntryKind::kCommand && !captured_here) {
-            store->committed(applied);
-            const Status status = store->apply(entry.index, entry.term, *entry.payload);
-            if (!status.ok()) {
-                fatal("log entry " + std::to_string(entry.index.value()) +
-                      " cannot be applied: " + status.error().message);
-            }
-        }
-        if (entry.kind == raft::EntryKind::kConfiguration) {
-            const auto configuration = raft::decode_configuration(*entry.payload);
-            const bool member = configuration && configuration->find(identity.id) != nullptr;
-            if (was_member && !member && owner.on_removed) {
-                owner.on_removed("this node was removed from the cluster");
-            }
-            was_member = member;
-        }
-        applied = entry.index;
+void Replica::State::apply(std::vector<raft::Entry> entries) {
+    if (!unapplied.empty()) {
+        std::ranges::move(entries, std::back_inserter(unapplied));
+        entries = std::exchange(unapplied, {});
     }
+    const auto rest = std::ranges::find_if_not(
+        entries, [this](const raft::Entry& entry) { return apply_one(entry); });
+    unapplied.assign(std::move_iterator(rest), std::move_iterator(entries.end()));
     store->committed(applied);
     core->applied(applied);
+}
+
+// False: not yet, for it changes a page that is damaged.
+bool Replica::State::apply_one(const raft::Entry& entry) {
+    // A later leader's entry: what this node captured and is not committed by now never happened.
+    if (leading && entry.term > leading_term) step_down();
+    const bool captured_here = leading && entry.term == leading_term;
+    if (entry.kind == raft::EntryKind::kCommand && !captured_here) {
+        store->committed(applied);
+        const Status status = store->apply(entry.index, entry.term, *entry.payload);
+        if (!status.ok()) {
+            if (status.error().code == code::kIo && !others().empty()) return false;
+            fatal("log entry " + std::to_string(entry.index.value()) +
+                  " cannot be applied: " + status.error().message);
+        }
+    }
+    if (entry.kind == raft::EntryKind::kConfiguration) {
+        const auto configuration = raft::decode_configuration(*entry.payload);
+        const bool member = configuration && configuration->find(identity.id) != nullptr;
+        if (was_member && !member && owner.on_removed) {
+            owner.on_removed("this node was removed from the cluster");
+        }
+        was_member = member;
+    }
+    applied = entry.index;
+    return true;
 }
 
 void Replica::State::read_log(const raft::LogRead& read) {
@@ -487,6 +512,8 @@ void Replica::State::tick() {
     reads.expire(now(), no_quorum(options.write_timeout));
     sender->release_silent(now());
     if (receiver) receiver->tick(now());
+    repair->tick(others(), now());
+    if (!unapplied.empty()) apply({});
     take_held();
     pump();
     schedule_tick();
@@ -570,6 +597,7 @@ void Replica::State::installed(raft::SnapshotPoint point, Status status) {
             fatal("the received snapshot cannot be put in place: " + switched.error().message);
         }
         applied = point.index;
+        std::erase_if(unapplied, [&](const auto& entry) { return entry.index <= applied; });
         core->snapshot_installed(now(), point);
         if (core->last_index() > point.index) {
             log->trim(point.index);
@@ -617,6 +645,34 @@ void Replica::State::trim_log() {
                      });
 }
 
+// --- damaged pages
+// -----------------------------------------------------------------------------------
+
+std::vector<NodeId> Replica::State::others() const {
+    std::vector<NodeId> others;
+    for (const raft::Server& server : core->configuration().servers) {
+        if (server.id != identity.id) others.push_back(server.id);
+    }
+    return others;
+}
+
+void Replica::State::damaged(const std::string& database, std::uint32_t page) {
+    if (!repair->damaged(database, page, others(), now()) || !owner.on_damage) return;
+    owner.on_damage("page " + std::to_string(page) + " of the database " + database +
+                    " is damaged on this node's disk: the other nodes are asked for it");
+}
+
+void Replica::State::receive(const PageReply& reply, NodeId from) {
+    if (!repair->receive(reply, !serving)) return;
+    if (owner.on_damage) {
+        owner.on_damage("page " + std::to_string(reply.page) + " of the database " +
+                        reply.database + " is mended, by node " + std::to_string(from.value()));
+    }
+    if (unapplied.empty()) return;
+    apply({});
+    schedule_pump();
+}
+
 // --- inputs
 // ------------------------------------------------------------------------------------------
 
@@ -651,6 +707,14 @@ bool Replica::State::receive(PeerMessage message) {
     }
     if (auto* chunk = std::get_if<Chunk>(&message.body)) {
         if (receiver && receiver->from() == message.from) receiver->receive(*chunk, now());
+        return true;
+    }
+    if (const auto* request = std::get_if<PageRequest>(&message.body)) {
+        send_frame(message.from, Channel::kBulk, repair->answer(*request));
+        return true;
+    }
+    if (const auto* reply = std::get_if<PageReply>(&message.body)) {
+        receive(*reply, message.from);
         return true;
     }
     auto& consensus = std::get<raft::Message>(message.body);

@@ -128,6 +128,8 @@ public:
     std::uint64_t weight() const;
     void set_weight(std::uint64_t weight);
 
+    // A line for the operator about a page of the databases that the disk has damaged.
+    std::function<void(std::string line)> on_damage;
     // Runs on the loop when leadership (of any node) changed.
     std::function<void()> on_leader_change;
     // The node cannot go on (a failed sync is fatal() instead): it was removed from the cluster.

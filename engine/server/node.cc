@@ -344,6 +344,7 @@ std::optional<NodeError> Node::Impl::serve() {
         return NodeError{Kind::kListen, bound.error().message};
     }
     replica->on_leader_change = [this] { front->leadership_changed(); };
+    replica->on_damage = [this](const std::string& line) { log.warning(line); };
     replica->on_removed = [this](std::string reason) {
         report_failure({Kind::kRemoved, std::move(reason)});
     };
@@ -502,6 +503,7 @@ void Node::Impl::stop() {
         peers.stop();
         if (!replica) return;
         replica->on_leader_change = nullptr;
+        replica->on_damage = nullptr;
         replica->on_removed = nullptr;
         replica->stop();
     });

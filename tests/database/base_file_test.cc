@@ -100,10 +100,23 @@ protected:
         return found;
     }
 
+    // Whether the page is damaged or its checksum, only the page itself helps.
+    void mend(PageNumber page, bool sum_is_damaged) {
+        Bytes copy = filled({model[page - 1]});
+        Bytes wrong = copy;
+        wrong[random.below(kPageSize)] ^= 0x40;
+        EXPECT_FALSE(*file->mend(page, ConstPageBytes(wrong.data(), kPageSize), false));
+        const ConstPageBytes right(copy.data(), kPageSize);
+        EXPECT_EQ(*file->mend(page, right, true), !sum_is_damaged);
+        EXPECT_TRUE(*file->mend(page, right, false));
+        EXPECT_TRUE(*file->mend(page, ConstPageBytes(wrong.data(), kPageSize), false));
+        EXPECT_THAT(refused(), testing::IsEmpty());
+    }
+
     test::TestExecutor executor;
     sim::Seeded random{GetParam()};
     sim::SimDisk disk{GetParam()};
-    std::unique_ptr<File> file;
+    std::unique_ptr<BaseFile> file;
     Pages model;
     std::uint32_t drawn = 0;
 };
@@ -133,9 +146,14 @@ TEST_P(BaseFileTest, AnyByteThatChangedByItselfIsNoticed) {
         const Bytes content = disk.content(sums_file_name(1));
         const bool known = load_little<std::uint32_t>(content.data() + page * 4) != 0;
         if (known) {
+            std::vector<PageNumber> reported;
+            file->on_damage = [&](PageNumber damaged) { reported.push_back(damaged); };
             EXPECT_THAT(refused(), testing::ElementsAre(page));
+            EXPECT_THAT(reported, testing::ElementsAre(page + 1));
+            mend(static_cast<PageNumber>(page + 1), sums);
+        } else {
+            ASSERT_TRUE(disk.flip(name, offset, mask));
         }
-        ASSERT_TRUE(disk.flip(name, offset, mask));
     }
     reopen(true);
     EXPECT_THAT(refused(), testing::IsEmpty());

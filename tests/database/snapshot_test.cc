@@ -1,5 +1,5 @@
 // Images for clients, and snapshots for other nodes, while the databases go on changing.
-#include "engine/database/pages.h"
+#include "engine/database/base_file.h"
 #include "tests/database/support.h"
 
 namespace quorlite::database {
@@ -135,7 +135,8 @@ TEST(Image, DoesNotStopFlushes) {
 
 TEST(Image, GivesUpWhenItWouldHoldTooMuch) {
     Node node(1);
-    auto file = node.disk->open("base", OpenMode::kCreate, false);
+    ASSERT_OK(node.disk->make_directory(std::string(kDatabasesDirectory)));
+    auto file = create_base_file(*node.disk, 99);
     ASSERT_OK(file);
     ASSERT_OK((*file)->write(0, Bytes(10 * kPageSize, 7)));
     PageSet pages;

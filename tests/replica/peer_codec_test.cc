@@ -43,6 +43,9 @@ std::vector<PeerMessage> samples() {
     add(raft::TimeoutNow{Term(9)});
     add(ChunkRequest{Index(40), 1, 4096, 1u << 20});
     add(Chunk{Index(40), 1, 4096, Bytes(5000, 0xab), Index(51)});
+    add(PageRequest{"app.db", 7});
+    add(PageReply{"app.db", 7, Index(44), Bytes(4096, 0xcd)});
+    add(PageReply{"app.db", 7, Index(), {}});
     return messages;
 }
 
@@ -78,6 +81,12 @@ TEST(PeerCodec, ALogWhoseTermsGoBackIsRefused) {
     EXPECT_FALSE(decode_peer_message(encode(message)).has_value());
     request.entries[0].term = Term(6);  // later than the leader's own term
     request.entries[1].term = Term(6);
+    EXPECT_FALSE(decode_peer_message(encode(message)).has_value());
+}
+
+TEST(PeerCodec, HalfAPageIsRefused) {
+    PeerMessage message = samples()[0];
+    message.body = PageReply{"app.db", 7, Index(44), Bytes(2048)};
     EXPECT_FALSE(decode_peer_message(encode(message)).has_value());
 }
 

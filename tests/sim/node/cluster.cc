@@ -410,7 +410,18 @@ std::unique_ptr<Link> Cluster::dial(NodeId id) {
     return std::make_unique<SessionLink::Handle>(std::move(link));
 }
 
-std::optional<std::string> Cluster::compare_databases() {
+bool Cluster::readable() {
+    bool readable = true;
+    for (const NodeId id : running_ids()) {
+        run_on(id, [&] {
+            database::Database* const database = replica(id).store().find("test");
+            readable &= database == nullptr || database->checksum().ok();
+        });
+    }
+    return readable;
+}
+
+std::optional<std::string> Cluster::compare_databases(bool damaged) {
     std::map<Index, std::pair<NodeId, std::uint64_t>> seen;
     for (const NodeId id : running_ids()) {
         database::Database* database = replica(id).store().find("test");
@@ -419,6 +430,7 @@ std::optional<std::string> Cluster::compare_databases() {
         // Pages may be newer than what was applied, until that has come.
         if (applied < replica(id).store().known_committed()) continue;
         auto checksum = database->checksum();
+        if (!checksum.ok() && damaged) continue;
         if (!checksum.ok()) return "checksum: " + checksum.error().message;
         const auto [at, fresh] = seen.try_emplace(applied, id, *checksum);
         if (!fresh && at->second.second != *checksum) {

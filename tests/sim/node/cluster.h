@@ -73,8 +73,10 @@ public:
     std::uint64_t deaths() const { return deaths_; }            // that were expected
 
     // Of all running nodes that have applied equally much, the databases are equal to the byte.
-    // Nothing if so, else which differ.
-    std::optional<std::string> compare_databases();
+    // Nothing if so, else which differ. `damaged`: some may have pages that cannot be read for now.
+    std::optional<std::string> compare_databases(bool damaged = false);
+    // All pages of all running nodes can be read.
+    bool readable();
 
     const std::string& complaint() const { return complaint_; }
 

@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "engine/database/base_file.h"
+#include "engine/database/manifest.h"
 #include "engine/disk/batch.h"
+#include "wire/base/crc32c.h"
 
 namespace quorlite::sim {
 namespace {
@@ -20,8 +23,42 @@ constexpr std::size_t kDamagedBatchesMax = 8;
 constexpr std::uint64_t kChangesToCutMax = 60;
 constexpr std::uint64_t kSyncsSparedMax = 5;
 
+constexpr std::uint64_t kPagesAtOnceMax = 4;
+
 bool is_struck(Fault fault) {
     return fault < Fault::kLoss;
+}
+
+// By number, those of a base file that do not match their checksums.
+std::vector<std::uint64_t> damaged_pages(const SimDisk& disk, std::uint64_t number) {
+    const Bytes pages = disk.content(database::base_file_name(number));
+    const Bytes sums = disk.content(database::sums_file_name(number));
+    std::vector<std::uint64_t> damaged;
+    for (std::uint64_t page = 0; (page + 1) * database::kPageSize <= pages.size(); ++page) {
+        const auto sum = load_little<std::uint32_t>(sums.data() + page * sizeof(std::uint32_t));
+        const ByteView bytes =
+            ByteView(pages).subspan(page * database::kPageSize, database::kPageSize);
+        if (sum != 0 && sum != crc32c(bytes)) damaged.push_back(page);
+    }
+    return damaged;
+}
+
+// As its manifest names them. A file that is being flushed, or was when the node last ended, is not
+// among them.
+std::vector<database::ManifestEntry> exact_files(const SimDisk& disk) {
+    std::vector<database::ManifestEntry> files;
+    std::uint64_t newest = 0;
+    for (const char* const slot : {"databases/manifest.0", "databases/manifest.1"}) {
+        std::uint64_t sequence = 0;
+        const auto names = disk.files();
+        if (std::ranges::find(names, slot) == names.end()) continue;
+        const auto manifest = database::decode_manifest(disk.content(slot), &sequence);
+        if (!manifest.ok() || sequence < newest) continue;
+        newest = sequence;
+        files = manifest->entries;
+    }
+    std::erase_if(files, [](const auto& file) { return file.flushing_to || file.page_count == 0; });
+    return files;
 }
 
 }  // namespace
@@ -90,6 +127,8 @@ void Nemesis::strike(Fault fault) {
             return fail_sync();
         case Fault::kRot:
             return rot();
+        case Fault::kRottenPage:
+            return rot_pages();
         case Fault::kLostDisk:
             return lose_disk();
         case Fault::kMember:
@@ -287,6 +326,60 @@ void Nemesis::damage_log(NodeId node) {
     const std::uint64_t offset = chosen.header.offset + world_.random.below(used);
     say_("damage to " + chosen.file + " at " + std::to_string(offset));
     disk.flip(chosen.file, offset, static_cast<std::uint8_t>(1 + world_.random.below(255)));
+}
+
+// Always of the same node; while it runs, or while it is down.
+void Nemesis::rot_pages() {
+    if (!rotten_) rotten_ = any();
+    if (!cluster_.running(rotten_) || cluster_.paused(rotten_) || !pages_are_whole()) return;
+    note(Fault::kRottenPage, seconds(1));
+    disks_failed_ = true;
+    const auto damage_some = [this](bool or_checksums) {
+        for (std::uint64_t i = world_.random.between(1, kPagesAtOnceMax); i > 0; --i) {
+            damage_page(or_checksums);
+        }
+    };
+    if (world_.random.chance(0.5)) return damage_some(false);  // it has the checksums in memory
+    cluster_.kill(rotten_);
+    later(between(milliseconds(10), seconds(1)), [this, damage_some] {
+        if (peace_ || cluster_.running(rotten_) || cluster_.retired(rotten_)) return;
+        damage_some(true);
+        cluster_.start(rotten_);
+    });
+}
+
+void Nemesis::damage_page(bool or_checksum) {
+    SimDisk& disk = cluster_.disk(rotten_);
+    const auto files = exact_files(disk);
+    if (files.empty()) return;
+    const database::ManifestEntry& file = files[world_.random.below(files.size())];
+    const std::uint64_t page = world_.random.below(file.page_count);
+    const bool checksum = or_checksum && world_.random.chance(0.3);
+    say_("damage to " + std::string(checksum ? "the checksum of " : "") + "page " +
+         std::to_string(page + 1) + " of " + file.name + " on node " +
+         std::to_string(rotten_.value()));
+    const auto mask = static_cast<std::uint8_t>(1 + world_.random.below(255));
+    if (checksum) {
+        constexpr std::uint64_t kSumBytes = sizeof(std::uint32_t);
+        disk.flip(database::sums_file_name(file.number),
+                  page * kSumBytes + world_.random.below(kSumBytes), mask);
+    } else {
+        disk.flip(database::base_file_name(file.number),
+                  page * database::kPageSize + world_.random.below(database::kPageSize), mask);
+    }
+}
+
+// Whoever reads all of them finds what is damaged, so that it is mended soon.
+bool Nemesis::pages_are_whole() {
+    bool whole = true;
+    cluster_.run_on(rotten_, [&] {
+        database::Store& store = cluster_.replica(rotten_).store();
+        for (const std::string& name : store.names()) whole &= store.find(name)->checksum().ok();
+    });
+    // What newer pages in memory hide from readers counts too.
+    const SimDisk& disk = cluster_.disk(rotten_);
+    for (const auto& file : exact_files(disk)) whole &= damaged_pages(disk, file.number).empty();
+    return whole;
 }
 
 void Nemesis::cut_off(NodeId node) {

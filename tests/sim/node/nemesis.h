@@ -1,9 +1,10 @@
 // Nemesis: strikes a running cluster with the faults of a plan.
 //
 // It keeps to what the cluster promises to survive: any number of crashes, cuts and pauses; failed
-// syncs, after which a node starts again; of durable data, the log of one node is damaged or the
-// disk of one node is lost, in clusters of three or more, but not both; and of membership changes,
-// those after which the nodes that are left can still form a majority.
+// syncs, after which a node starts again; of durable data, the log of one node is damaged, or pages
+// of one node are, or the disk of one node is lost, in clusters of three or more, but only one of
+// these; and of membership changes, those after which the nodes that are left can still form a
+// majority.
 #pragma once
 
 #include <array>
@@ -54,6 +55,9 @@ private:
     void watch_sync(NodeId node, std::uint64_t life, bool seen);
     void rot();
     void damage_log(NodeId node);
+    void rot_pages();
+    void damage_page(bool or_checksum);
+    bool pages_are_whole();
     void jump_wall_clock();
     void cut_off(NodeId node);
     void lose_disk();
@@ -79,6 +83,7 @@ private:
     bool disks_failed_ = false;
     bool durable_loss_ = false;  // the one that is allowed has happened
     NodeId damaged_;             // who may not vote before its peers have repaired it
+    NodeId rotten_;              // whose pages are damaged
     std::uint64_t strikes_ = 0;
     std::array<Duration, kFaults> active_until_{};
     Pairs pairs_{};

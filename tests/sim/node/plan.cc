@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 
 namespace quorlite::sim {
 namespace {
@@ -29,6 +30,7 @@ constexpr std::array<Kind, kFaults> kKinds = {{
     {Fault::kSlowDisk, "slow-disk", 0.3},
     {Fault::kFailedSync, "failed-sync", 0.3},
     {Fault::kRot, "rot", 0.2},
+    {Fault::kRottenPage, "rotten-page", 0.15},
     {Fault::kLostDisk, "lost-disk", 0.2},
     {Fault::kMember, "member", 0.3},
     {Fault::kWallJump, "wall-jump", 0.2},
@@ -38,6 +40,15 @@ constexpr std::array<Kind, kFaults> kKinds = {{
     {Fault::kDrift, "drift", 0.5},
     {Fault::kYields, "yields", 0.6},
 }};
+
+// A flush that is cut off leaves pages of which no checksum can tell whether they are whole. So
+// where pages rot no node ends but by the nemesis of rot itself; and there are others that have the
+// page.
+bool goes_with_rotten_pages(Fault fault) {
+    constexpr std::array kCutOff = {Fault::kCrash,      Fault::kKill, Fault::kCrashAll,
+                                    Fault::kFailedSync, Fault::kRot,  Fault::kLostDisk};
+    return std::ranges::find(kCutOff, fault) == kCutOff.end();
+}
 
 void draw_sizes(Plan& plan, Seeded& random) {
     database::Options& database = plan.replica.database;
@@ -94,6 +105,10 @@ Plan draw_plan(Seeded& random) {
     plan.fault_every = random.between(milliseconds(300), seconds(3));
     for (const Kind& kind : kKinds) {
         if (random.chance(kind.chance) && !plan.failovers) plan.faults.push_back(kind.fault);
+    }
+    if (plan.has(Fault::kRottenPage)) {
+        plan.voters = std::max<std::uint64_t>(plan.voters, 3);
+        std::erase_if(plan.faults, std::not_fn(goes_with_rotten_pages));
     }
     plan.late_joiner = !plan.failovers && random.chance(0.3);
     plan.auto_vacuum = random.chance(0.3);

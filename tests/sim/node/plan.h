@@ -24,6 +24,7 @@ enum class Fault {
     kSlowDisk,    //
     kFailedSync,  // a sync or write fails: the node must stop
     kRot,         // one node's log is damaged while it is down
+    kRottenPage,  // pages of one node's base files are damaged
     kLostDisk,    // one node is gone for ever, and is replaced
     kMember,      // nodes are added, removed, promoted, demoted
     kWallJump,    // the time of day jumps

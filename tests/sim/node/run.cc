@@ -214,7 +214,7 @@ void Run::disturb() {
         if (plan_.failovers) kill_leader();
         run_for(world_.random.between(Duration(1), plan_.fault_every));
         for (const auto& client : clients_) client->disks_fail = nemesis_->disks_failed();
-        fail(cluster_.compare_databases().value_or(""));
+        fail(cluster_.compare_databases(nemesis_->disks_failed()).value_or(""));
         if (trace_) show_nodes();
     }
 }
@@ -257,6 +257,10 @@ bool Run::await_write(Duration limit) {
 void Run::make_peace() {
     say("peace");
     nemesis_->make_peace();
+    observer_->disks_fail = nemesis_->disks_failed();
+    if (!run_until([this] { return cluster_.readable(); }, kPeaceMax)) {
+        fail("damaged pages are not mended");
+    }
     if (!await_write(kResumeMax)) fail("no write was taken for 6 s after the faults ended");
     workload_.stop();
     const bool idle = run_until(
