@@ -9,9 +9,9 @@
 using asio::use_awaitable;
 
 static asio::awaitable<void> fill(quorlite::async::connection& db) {
-    for (int i = 1; i <= 5; ++i) {
-        co_await db.execute("INSERT INTO numbers VALUES(?)", {i}, use_awaitable);
-    }
+    quorlite::async::bulk_insert bulk = db.bulk_insert("numbers", {"n"});
+    for (int i = 1; i <= 5; ++i) co_await bulk.add({i}, use_awaitable);
+    co_await bulk.finish(use_awaitable);
 }
 
 static asio::awaitable<void> run(quorlite::async::pool pool) {
