@@ -19,8 +19,8 @@
 // call cluster::try_nodes() before.
 //
 // Lifetimes: texts and values are copied. Destroying the last copy of a connection cancels what is
-// outstanding, its streams too, and closes it; handlers are still called. The executor's context
-// must outlive it.
+// outstanding, its streams and bulk inserts too, and closes it; handlers are still called. The
+// executor's context must outlive it.
 //
 // Thread safety: every function may be called from any thread. While a transaction is open, only
 // who began it should use the connection.
