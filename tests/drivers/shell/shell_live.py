@@ -335,9 +335,8 @@ class People(unittest.TestCase):
                 rows.flush()
                 time.sleep(0.3)
             shell.expect(r"\r\x1b\[Kimport: [\d.]+ \w+, [\d.]+ \w+/s")
-        shell.expect(r"\r\x1b\[K-- [\d,]+ records")  # the line is gone
+        shell.expect(r"\r\x1b\[K-- 15,?000 records")  # the line is gone
         shell.expect("people> ")
-        self.assertEqual(shell.leave(), 0, shell.seen)
         path.unlink()
 
     def test_the_status_is_drawn_again_and_again_until_ctrl_c(self):
