@@ -13,31 +13,6 @@ using core::OperationPtr;
 
 namespace {
 
-// What the user holds: when the last copy goes, the session is closed.
-struct Keeper {
-    explicit Keeper(std::shared_ptr<session> kept) : own(std::move(kept)) {}
-    Keeper(const Keeper&) = delete;
-    Keeper& operator=(const Keeper&) = delete;
-    ~Keeper() {
-        asio::post(own->strand(), [closed = own] { closed->close(); });
-    }
-    std::shared_ptr<session> own;
-};
-
-// The same for a stream of rows.
-struct StreamKeeper {
-    StreamKeeper(std::shared_ptr<session> of, OperationPtr kept)
-        : own(std::move(of)), operation(std::move(kept)) {}
-    StreamKeeper(const StreamKeeper&) = delete;
-    StreamKeeper& operator=(const StreamKeeper&) = delete;
-    ~StreamKeeper() {
-        asio::post(own->strand(),
-                   [closed = own, stopped = operation] { closed->abandon(stopped); });
-    }
-    std::shared_ptr<session> own;
-    OperationPtr operation;
-};
-
 std::string text_of(const request& asked) {
     switch (asked.kind) {
         case question::begin:
@@ -58,6 +33,9 @@ std::string text_of(const request& asked) {
         case question::stream:
         case question::next:
         case question::pause:
+        case question::add:
+        case question::finish:
+        case question::administer:
             break;
     }
     return asked.sql;
@@ -71,7 +49,9 @@ OperationPtr make(const request& asked) {
         operation->effect = core::Effect::kRead;
         return operation;
     }
-    if (asked.kind == question::pause) return operation;
+    const bool own = asked.kind == question::pause || asked.kind == question::add ||
+                     asked.kind == question::finish;
+    if (own) return operation;  // it only stands for what the session does by itself
     if (asked.kind == question::ping) {
         return core::make_admin({wire::RequestType::kLeader, {}, {}, 0});
     }
@@ -132,6 +112,11 @@ std::shared_ptr<void> connection::open_stream(detail::request asked) const {
     auto keeper = std::make_shared<detail::StreamKeeper>(session_, operation);
     detail::start(session_, operation, std::move(asked), nullptr);
     return keeper;
+}
+
+bulk_insert connection::bulk_insert(std::string_view table,
+                                    const std::vector<std::string>& columns) const {
+    return {session_, std::make_shared<detail::Bulk>(session_->settings(), table, columns)};
 }
 
 call_options connection::patience() const {

@@ -21,6 +21,19 @@ error_info cancelled(const char* why) {
     return error;
 }
 
+error_info no_transaction_open() {
+    error_info error;
+    error.kind = error_kind::usage;
+    error.extended_code = core::code::kMisuse;
+    error.message = "a bulk insert is part of a transaction, and there is none";
+    return error;
+}
+
+dump_piece dump_piece_of(const core::Piece& piece) {
+    const auto bytes = std::as_bytes(std::span(piece.bytes));
+    return {piece.file, piece.file_bytes, {bytes.begin(), bytes.end()}};
+}
+
 error_info closed() {
     return cancelled("the connection was closed");
 }
@@ -62,9 +75,12 @@ void session::start(const OperationPtr& operation, request asked,
                     std::unique_ptr<completion> waiting) {
     if (asked.kind == question::next) return next(operation, std::move(waiting));
     if (asked.kind == question::pause) return pause(operation, asked.pause, std::move(waiting));
+    if (asked.kind == question::add || asked.kind == question::finish) {
+        return add(operation, std::move(asked), std::move(waiting));
+    }
     const Time now = transport_->now();
     operation->deadline = core::later(now, asked.chosen.timeout.value_or(settings().timeout));
-    operation->idempotent = asked.chosen.idempotent;
+    operation->idempotent = operation->idempotent || asked.chosen.idempotent;
     if (waiting) waiting_[operation] = {std::move(waiting), asked.kind};
     operation->finished = operation->finished || nothing_to_end(asked.kind);
     if (!ready(operation)) return tell(operation);
@@ -75,6 +91,10 @@ void session::start(const OperationPtr& operation, request asked,
 // A transaction is to be ended, and there is none, nor can one come of what is under way.
 bool session::nothing_to_end(question kind) const {
     if (kind != question::conclude && kind != question::tidy) return false;
+    return no_transaction();
+}
+
+bool session::no_transaction() const {
     return !connection_ || (connection_->idle() && !connection_->in_transaction());
 }
 
@@ -97,6 +117,7 @@ void session::interrupt(const OperationPtr& operation) {
         pauses_.erase(each);
         return ended.told->complete({cancelled("interrupted")});
     }
+    if (interrupt_bulk(operation)) return;
     if (!connection_ || operation->finished || !waiting_.contains(operation)) return;
     connection_->interrupt(operation, transport_->now());
     perform();
@@ -119,6 +140,10 @@ void session::close() {
         if (!each->finished) fail(each, closed());
         tell(each);
     }
+    for (const std::shared_ptr<Bulk>& each : std::vector(bulks_)) {
+        each->window.fail(closed());
+        advance(each);
+    }
     for (const auto& [at, pause] : pauses_) pause.told->complete({closed()});
     pauses_.clear();
     for (const auto& [channel, open] : channels_) transport_->close(channel);
@@ -130,6 +155,7 @@ void session::perform() {
     if (closed_) return;
     bool again = true;
     while (again) {
+        for (const std::shared_ptr<Bulk>& each : std::vector(bulks_)) advance(each);
         act();
         again = false;
         for (auto& [channel, open] : channels_) {
@@ -235,7 +261,11 @@ void session::tell(const OperationPtr& operation) {
     if (found == waiting_.end()) return;
     const question kind = found->second.kind;
     answer given;
-    if (kind == question::next && !operation->pieces.empty()) {
+    const bool piece = kind == question::next && !operation->pieces.empty();
+    if (piece && operation->kind == core::OperationKind::kDump) {
+        given.value = std::optional(dump_piece_of(*operation->take_piece()));
+        if (!operation->finished) connection_->extend(operation, core::kNever);
+    } else if (piece) {
         auto batch = std::make_shared<core::Operation>();
         batch->node = operation->node;
         batch->standing = core::Effect::kRead;
@@ -259,11 +289,95 @@ void session::tell(const OperationPtr& operation) {
         if (!begun) given.error = begun.error();
         given.found = rows(std::move(source));
     }
+    if (!piece && operation->kind == core::OperationKind::kDump) {
+        given.value = std::optional<dump_piece>();
+    }
     given.done = {operation->last_insert_id, operation->rows_affected};
     const std::unique_ptr<completion> told = std::move(found->second.told);
     waiting_.erase(found);
     told->complete(std::move(given));
 }
+
+// ---- Bulk inserts ----
+
+Bulk::Bulk(const options& settings, std::string_view table, const std::vector<std::string>& columns)
+    : window(settings.pipelined_bytes_max) {
+    auto made = core::make_bulk(table, columns);
+    if (made) packing = *std::move(made);
+    if (!made) window.fail(made.error());
+}
+
+void session::add(const OperationPtr& operation, request asked,
+                  std::unique_ptr<completion> waiting) {
+    const auto bulk = std::static_pointer_cast<Bulk>(asked.of);
+    asked.of = nullptr;  // it would hold itself
+    if (closed_) bulk->window.fail(closed());
+    if (!bulk->window.error() && no_transaction()) bulk->window.fail(no_transaction_open());
+    if (bulk->calls.empty()) bulks_.push_back(bulk);
+    bulk->calls.push_back({operation, std::move(asked), std::move(waiting)});
+    if (closed_ || !connection_) return advance(bulk);
+    perform();
+}
+
+void session::insert(const std::shared_ptr<Bulk>& bulk, const OperationPtr& statement,
+                     const call_options& chosen) {
+    const Time now = transport_->now();
+    statement->deadline = core::later(now, chosen.timeout.value_or(settings().timeout));
+    statement->idempotent = chosen.idempotent;
+    bulk->window.started(statement);
+    connection_->start(statement, now);
+}
+
+void session::advance(const std::shared_ptr<Bulk>& bulk) {
+    core::BulkWindow& window = bulk->window;
+    window.settle();
+    while (!bulk->calls.empty()) {
+        Bulk::Call& call = bulk->calls.front();
+        const bool finishing = call.asked.kind == question::finish;
+        std::optional<error_info> refused;
+        while (!window.error() && !refused && !window.full() &&
+               call.done < call.asked.rows.size()) {
+            auto full = bulk->packing->add(call.asked.rows[call.done++].view());
+            if (!full) refused = full.error();
+            if (full && *full) insert(bulk, *full, call.asked.chosen);
+        }
+        if (!window.error() && finishing && !std::exchange(call.ended, true)) {
+            if (const OperationPtr rest = bulk->packing->rest()) {
+                insert(bulk, rest, call.asked.chosen);
+            }
+        }
+        window.settle();
+        // What was started is waited for even if it is of no use any more.
+        const bool whole = finishing || window.error();
+        const bool over = closed_ || refused || (whole ? window.empty() : !window.full());
+        if (!over) return;
+        answer given{.error = window.error() ? window.error() : refused};
+        if (finishing) given.value = window.take_rows();
+        const std::unique_ptr<completion> told = std::move(call.told);
+        bulk->calls.pop_front();
+        told->complete(std::move(given));
+    }
+    std::erase(bulks_, bulk);
+}
+
+// True if the operation stands for a call of a bulk insert. All of its statements are stopped, the
+// last one, which alone can be interrupted, first.
+bool session::interrupt_bulk(const OperationPtr& operation) {
+    const auto found = std::find_if(bulks_.begin(), bulks_.end(), [&](const auto& each) {
+        return std::any_of(each->calls.begin(), each->calls.end(),
+                           [&](const Bulk::Call& call) { return call.operation == operation; });
+    });
+    if (found == bulks_.end()) return false;
+    const std::shared_ptr<Bulk> bulk = *found;
+    bulk->window.fail(cancelled("interrupted"));
+    const std::vector<OperationPtr> stopped(bulk->window.under_way().rbegin(),
+                                            bulk->window.under_way().rend());
+    for (const OperationPtr& each : stopped) connection_->interrupt(each, transport_->now());
+    perform();
+    return true;
+}
+
+// ---- Time ----
 
 void session::pause(const OperationPtr& operation, std::chrono::milliseconds length,
                     std::unique_ptr<completion> waiting) {

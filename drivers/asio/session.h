@@ -2,19 +2,37 @@
 // together by callbacks on one strand.
 #pragma once
 
+#include <asio/post.hpp>
+#include <asio/strand.hpp>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
 #include <vector>
 
-#include <asio/strand.hpp>
-
 #include "drivers/asio/transport.h"
+#include "drivers/core/bulk.h"
 #include "drivers/core/connection.h"
 #include "drivers/sync/session.h"
-#include "quorlite/asio.h"
+#include "quorlite/asio_administration.h"
 
 namespace quorlite::async::detail {
+
+// A bulk insert: who adds to it, in order, and what is under way.
+struct Bulk {
+    Bulk(const options& settings, std::string_view table, const std::vector<std::string>& columns);
+
+    struct Call {
+        core::OperationPtr operation;  // stands for it
+        request asked;
+        std::unique_ptr<completion> told;
+        std::size_t done = 0;  // of its rows
+        bool ended = false;    // nothing more is to be started for it
+    };
+    std::unique_ptr<core::Bulk> packing;  // null: it failed from the beginning
+    core::BulkWindow window;
+    std::deque<Call> calls;
+};
 
 // Everything but the constructor and executor() runs on the strand.
 class session : public std::enable_shared_from_this<session> {
@@ -25,6 +43,7 @@ public:
 
     const asio::any_io_executor& executor() const { return executor_; }
     const asio::any_io_executor& strand() const { return strand_; }
+    Time now() const { return transport_->now(); }  // any thread
     const options& settings() const { return cluster_->settings; }
     const std::shared_ptr<quorlite::detail::cluster_state>& cluster() const { return cluster_; }
 
@@ -57,6 +76,14 @@ private:
     void next(const core::OperationPtr& operation, std::unique_ptr<completion> waiting);
     void pause(const core::OperationPtr& operation, std::chrono::milliseconds length,
                std::unique_ptr<completion> waiting);
+    void add(const core::OperationPtr& operation, request asked,
+             std::unique_ptr<completion> waiting);
+    // Starts what there is room for, and tells who waits for room or for the end.
+    void advance(const std::shared_ptr<Bulk>& bulk);
+    bool interrupt_bulk(const core::OperationPtr& operation);
+    void insert(const std::shared_ptr<Bulk>& bulk, const core::OperationPtr& statement,
+                const call_options& chosen);
+    bool no_transaction() const;
     bool nothing_to_end(question kind) const;
     bool ready(const core::OperationPtr& operation);
     void fail(const core::OperationPtr& operation, error_info error);
@@ -79,8 +106,36 @@ private:
     std::map<ChannelId, Open> channels_;
     std::map<core::OperationPtr, Waiting> waiting_;
     std::multimap<Time, Pause> pauses_;
+    std::vector<std::shared_ptr<Bulk>> bulks_;  // those with somebody waiting
     Time alarm_ = core::kNever;
     bool closed_ = false;
+};
+
+inline void close_later(const std::shared_ptr<session>& closed) {
+    asio::post(closed->strand(), [closed] { closed->close(); });
+}
+
+// What the user of a session holds: when the last copy goes, the session is closed.
+struct Keeper {
+    explicit Keeper(std::shared_ptr<session> kept) : own(std::move(kept)) {}
+    Keeper(const Keeper&) = delete;
+    Keeper& operator=(const Keeper&) = delete;
+    ~Keeper() { close_later(own); }
+    std::shared_ptr<session> own;
+};
+
+// The same for a stream of rows.
+struct StreamKeeper {
+    StreamKeeper(std::shared_ptr<session> of, core::OperationPtr kept)
+        : own(std::move(of)), operation(std::move(kept)) {}
+    StreamKeeper(const StreamKeeper&) = delete;
+    StreamKeeper& operator=(const StreamKeeper&) = delete;
+    ~StreamKeeper() {
+        asio::post(own->strand(),
+                   [closed = own, stopped = operation] { closed->abandon(stopped); });
+    }
+    std::shared_ptr<session> own;
+    core::OperationPtr operation;
 };
 
 }  // namespace quorlite::async::detail

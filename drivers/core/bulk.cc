@@ -105,4 +105,33 @@ OperationPtr Bulk::pack() {
     return operation;
 }
 
+result<std::unique_ptr<Bulk>> make_bulk(std::string_view table,
+                                        const std::vector<std::string>& columns) {
+    if (!columns.empty()) return std::make_unique<Bulk>(table, columns);
+    error_info error;
+    error.kind = error_kind::usage;
+    error.extended_code = code::kMisuse;
+    error.message = "a bulk insert needs columns";
+    return error;
+}
+
+void BulkWindow::started(const OperationPtr& operation) {
+    bytes_ += operation->tuple.size();
+    under_way_.push_back(operation);
+}
+
+void BulkWindow::settle() {
+    while (!under_way_.empty() && under_way_.front()->finished) {
+        const OperationPtr first = std::move(under_way_.front());
+        under_way_.pop_front();
+        bytes_ -= first->tuple.size();
+        rows_ += first->rows_affected;
+        if (first->error) fail(*first->error);
+    }
+}
+
+void BulkWindow::fail(const error_info& error) {
+    if (!error_) error_ = error;
+}
+
 }  // namespace quorlite::core

@@ -164,7 +164,8 @@ bool Connection::pause(const OperationPtr& operation, Time now) {
     if (operation->in_transaction && !expected_.empty()) return false;
     if (now >= operation->busy_until) return false;
     if (!operation->backoff) {
-        operation->backoff.emplace(settings_.retry_pause_min, settings_.retry_pause_max);
+        operation->backoff.emplace(settings_.retry_pause_min,
+                                   std::min(settings_.retry_pause_max, kBusyPauseMax));
     }
     operation->not_before =
         std::min(now + operation->backoff->next(random()), operation->busy_until);

@@ -1,4 +1,5 @@
 // Coroutines on Asio that share a pool. Arguments: addresses of nodes.
+#include <quorlite/asio_administration.h>
 #include <quorlite/asio_pool.h>
 
 #include <asio/co_spawn.hpp>
@@ -9,12 +10,13 @@
 using asio::use_awaitable;
 
 static asio::awaitable<void> fill(quorlite::async::connection& db) {
-    for (int i = 1; i <= 5; ++i) {
-        co_await db.execute("INSERT INTO numbers VALUES(?)", {i}, use_awaitable);
-    }
+    quorlite::async::bulk_insert bulk = db.bulk_insert("numbers", {"n"});
+    for (int i = 1; i <= 5; ++i) co_await bulk.add({i}, use_awaitable);
+    co_await bulk.finish(use_awaitable);
 }
 
-static asio::awaitable<void> run(quorlite::async::pool pool) {
+static asio::awaitable<void> run(quorlite::async::pool pool,
+                                 quorlite::async::administration cluster) {
     quorlite::async::pool::lease db = co_await pool.acquire(use_awaitable);
     co_await db->execute("CREATE TABLE IF NOT EXISTS numbers(n INTEGER)", {}, use_awaitable);
     co_await db->execute("DELETE FROM numbers", {}, use_awaitable);
@@ -26,14 +28,17 @@ static asio::awaitable<void> run(quorlite::async::pool pool) {
     while (auto batch = co_await stream.next(use_awaitable)) {
         while (batch->next()) sum += batch->get<int>(0);
     }
-    std::cout << "sum " << sum << '\n';
+    const auto nodes = co_await cluster.nodes(use_awaitable);
+    std::cout << "sum " << sum << ", held by " << nodes.size() << " nodes\n";
 }
 
 int main(int count, char** arguments) {
     quorlite::cluster cluster({arguments + 1, arguments + count});
     asio::io_context context;
     std::exception_ptr failed;
-    asio::co_spawn(context, run(quorlite::async::pool(context.get_executor(), cluster, "example")),
+    asio::co_spawn(context,
+                   run(quorlite::async::pool(context.get_executor(), cluster, "example"),
+                       quorlite::async::administration(context.get_executor(), cluster)),
                    [&](const std::exception_ptr& problem) { failed = problem; });
     context.run();
     if (failed) std::rethrow_exception(failed);

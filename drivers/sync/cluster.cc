@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <condition_variable>
 
+#include "drivers/core/errand.h"
 #include "drivers/sync/resolver.h"
 #include "drivers/sync/session.h"
 
@@ -18,48 +19,31 @@ using wire::RequestType;
 
 namespace {
 
-// One question to the leader, or to the given node.
-OperationPtr ask(const std::shared_ptr<detail::cluster_state>& state, AdminRequest request,
-                 std::string_view node = {}) {
-    const auto session =
-        std::make_shared<detail::session>(state, core::Target{std::string(node), {}});
-    const OperationPtr operation = core::make_admin(std::move(request));
-    session->run(operation, {});
-    return operation;
-}
-
-result<void> done(const OperationPtr& operation) {
-    if (operation->error) return *operation->error;
-    return {};
-}
-
-// A dqlite server older than 1.18 does not answer what it does not know.
-constexpr std::chrono::milliseconds kStatusPatience{500};
-
-node_status status_of(const std::shared_ptr<detail::cluster_state>& state, const node_info& node) {
-    node_status status;
-    status.node = node;
-    const auto session = std::make_shared<detail::session>(state, core::Target{node.address, {}});
-    const call_options patience{state->settings.connect_timeout, false};
-    const OperationPtr describe = core::make_admin({RequestType::kDescribe, {}, {}, 0});
-    session->run(describe, patience);
-    const core::Time begin = session->now();
-    const OperationPtr leader = core::make_admin({RequestType::kLeader, {}, {}, 0});
-    if (!describe->error) session->run(leader, patience);
-    status.latency = std::chrono::duration_cast<std::chrono::microseconds>(session->now() - begin);
-    const OperationPtr status_asked = core::make_admin({RequestType::kStatus, {}, {}, 0});
-    const call_options little{std::min(state->settings.connect_timeout, kStatusPatience), false};
-    if (!describe->error && !leader->error) session->run(status_asked, little);
-    const auto& error = describe->error ? describe->error : leader->error;
-    status.reachable = !error;
-    if (error) {
-        status.trouble = error->message;
-        return status;
+void run(const std::shared_ptr<detail::cluster_state>& state, core::Errand& errand) {
+    std::shared_ptr<detail::session> session;
+    std::string node;
+    core::Time now = {};
+    while (const std::optional<core::Question> question = errand.next(now)) {
+        if (!session || node != question->node) {
+            node = question->node;
+            session = std::make_shared<detail::session>(state, core::Target{node, {}});
+        }
+        session->run(question->operation, question->chosen);
+        now = session->now();
     }
-    status.description = {describe->metadata.failure_domain, describe->metadata.weight};
-    status.leader = leader->leader.address == node.address;
-    status.progress = status_asked->progress;
-    return status;
+}
+
+// One question to the leader, or to the given node.
+core::Inquiry ask(const std::shared_ptr<detail::cluster_state>& state, AdminRequest request,
+                  std::string_view node = {}) {
+    core::Inquiry inquiry(std::move(request), std::string(node));
+    run(state, inquiry);
+    return inquiry;
+}
+
+result<void> done(const std::optional<error_info>& error) {
+    if (error) return *error;
+    return {};
 }
 
 }  // namespace
@@ -99,59 +83,52 @@ result<connection> cluster::try_connect(std::string_view database) {
 }
 
 result<std::vector<node_info>> cluster::try_nodes() {
-    const OperationPtr answer = ask(state_, {RequestType::kCluster, {}, {}, 0});
-    if (answer->error) return *answer->error;
-    return answer->nodes;
+    const core::Inquiry asked = ask(state_, {RequestType::kCluster, {}, {}, 0});
+    if (asked.error()) return *asked.error();
+    return asked.answer().nodes;
 }
 
 result<node_info> cluster::try_leader() {
-    const OperationPtr answer = ask(state_, {RequestType::kLeader, {}, {}, 0});
-    if (answer->error) return *answer->error;
-    return answer->leader;
+    const core::Inquiry asked = ask(state_, {RequestType::kLeader, {}, {}, 0});
+    if (asked.error()) return *asked.error();
+    return asked.answer().leader;
 }
 
 result<void> cluster::try_add(const node_info& node) {
-    // A node joins as a spare; any other role is given to it afterwards.
-    result<void> added = done(ask(state_, {RequestType::kAdd, NodeId(node.id), node.address, 0}));
-    if (!added || node.role == node_role::spare) return added;
-    result<void> assigned = try_assign(node.id, node.role);
-    if (assigned) return assigned;
-    error_info error = std::move(assigned).error();
-    error.verdict = verdict::in_doubt;  // half of it is done
-    error.message = "added as a spare, but it could not be made a " +
-                    std::string(to_string(node.role)) + ": " + error.message;
-    return error;
+    core::Addition addition(node);
+    run(state_, addition);
+    return done(addition.error());
 }
 
 result<void> cluster::try_assign(std::uint64_t id, node_role role) {
     const auto number = static_cast<std::uint64_t>(role);
-    return done(ask(state_, {RequestType::kAssign, NodeId(id), {}, number}));
+    return done(ask(state_, {RequestType::kAssign, NodeId(id), {}, number}).error());
 }
 
 result<void> cluster::try_remove(std::uint64_t id) {
-    return done(ask(state_, {RequestType::kRemove, NodeId(id), {}, 0}));
+    return done(ask(state_, {RequestType::kRemove, NodeId(id), {}, 0}).error());
 }
 
 result<void> cluster::try_transfer(std::uint64_t id) {
-    return done(ask(state_, {RequestType::kTransfer, NodeId(id), {}, 0}));
+    return done(ask(state_, {RequestType::kTransfer, NodeId(id), {}, 0}).error());
 }
 
 result<node_description> cluster::try_describe(std::string_view node) {
-    const OperationPtr answer = ask(state_, {RequestType::kDescribe, {}, {}, 0}, node);
-    if (answer->error) return *answer->error;
-    return node_description{answer->metadata.failure_domain, answer->metadata.weight};
+    const core::Inquiry asked = ask(state_, {RequestType::kDescribe, {}, {}, 0}, node);
+    if (asked.error()) return *asked.error();
+    const core::Metadata& found = asked.answer().metadata;
+    return node_description{found.failure_domain, found.weight};
 }
 
 result<void> cluster::try_set_weight(std::string_view node, std::uint64_t weight) {
-    return done(ask(state_, {RequestType::kWeight, {}, {}, weight}, node));
+    return done(ask(state_, {RequestType::kWeight, {}, {}, weight}, node).error());
 }
 
 result<std::vector<node_status>> cluster::try_status() {
-    result<std::vector<node_info>> nodes = try_nodes();
-    if (!nodes) return std::move(nodes).error();
-    std::vector<node_status> status;
-    for (const node_info& node : *nodes) status.push_back(status_of(state_, node));
-    return status;
+    core::Survey survey(state_->settings);
+    run(state_, survey);
+    if (survey.error()) return *survey.error();
+    return survey.take_status();
 }
 
 result<void> cluster::try_dump(std::string_view database, const dump_sink& sink,
@@ -163,11 +140,11 @@ result<void> cluster::try_dump(std::string_view database, const dump_sink& sink,
     while (true) {
         session->await_piece(dump, {});
         const std::optional<core::Piece> piece = dump->take_piece();
-        if (!piece) return done(dump);
+        if (!piece) return done(dump->error);
         const auto bytes = std::as_bytes(std::span(piece->bytes));
         if (!sink({piece->file, piece->file_bytes, bytes})) {
             session->abandon(dump);
-            return done(dump);
+            return done(dump->error);
         }
     }
 }

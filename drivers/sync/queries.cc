@@ -1,6 +1,5 @@
 // The compiled parts of quorlite/connection.h.
 #include <algorithm>
-#include <deque>
 #include <thread>
 
 #include "drivers/core/bulk.h"
@@ -250,34 +249,29 @@ result<void> transaction::try_rollback() {
 // ---- bulk insert ----
 
 struct bulk_insert::impl {
-    impl(std::shared_ptr<detail::session> own, const call_options& chosen, std::string_view table,
-         const std::vector<std::string>& columns)
-        : session(std::move(own)), options(chosen), bulk(table, columns) {}
+    impl(std::shared_ptr<detail::session> own, const call_options& chosen,
+         std::unique_ptr<core::Bulk> packing)
+        : session(std::move(own)),
+          options(chosen),
+          bulk(std::move(packing)),
+          window(session->settings().pipelined_bytes_max) {}
 
     void start(const OperationPtr& operation) {
-        bytes += operation->tuple.size();
-        under_way.push_back(operation);
+        window.started(operation);
         session->start(operation, options);
         session->push();
-        while (bytes > session->settings().pipelined_bytes_max) await_first();
+        while (window.full()) await_first();
     }
 
     void await_first() {
-        const OperationPtr first = under_way.front();
-        under_way.pop_front();
-        bytes -= first->tuple.size();
-        session->await(first);
-        if (first->error && !error) error = first->error;
-        rows += first->rows_affected;
+        session->await(window.under_way().front());
+        window.settle();
     }
 
     const std::shared_ptr<detail::session> session;
     const call_options options;
-    core::Bulk bulk;
-    std::deque<OperationPtr> under_way;
-    std::size_t bytes = 0;
-    std::uint64_t rows = 0;
-    std::optional<error_info> error;
+    const std::unique_ptr<core::Bulk> bulk;
+    core::BulkWindow window;
 };
 
 bulk_insert::bulk_insert(std::unique_ptr<impl> state) : impl_(std::move(state)) {}
@@ -285,19 +279,19 @@ bulk_insert::bulk_insert(bulk_insert&& other) noexcept = default;
 bulk_insert::~bulk_insert() = default;
 
 result<void> bulk_insert::try_add_list(arguments row) {
-    if (impl_->error) return *impl_->error;
-    result<OperationPtr> full = impl_->bulk.add(row);
+    if (impl_->window.error()) return *impl_->window.error();
+    result<OperationPtr> full = impl_->bulk->add(row);
     if (!full) return std::move(full).error();
     if (*full) impl_->start(*full);
-    if (impl_->error) return *impl_->error;
+    if (impl_->window.error()) return *impl_->window.error();
     return {};
 }
 
 result<std::uint64_t> bulk_insert::try_finish() {
-    if (const OperationPtr rest = impl_->bulk.rest()) impl_->start(rest);
-    while (!impl_->under_way.empty()) impl_->await_first();
-    if (impl_->error) return *impl_->error;
-    return std::exchange(impl_->rows, 0);
+    if (const OperationPtr rest = impl_->bulk->rest()) impl_->start(rest);
+    while (!impl_->window.empty()) impl_->await_first();
+    if (impl_->window.error()) return *impl_->window.error();
+    return impl_->window.take_rows();
 }
 
 bulk_insert transaction::bulk_insert(std::string_view table, std::vector<std::string> columns) {
@@ -306,9 +300,10 @@ bulk_insert transaction::bulk_insert(std::string_view table, std::vector<std::st
 
 result<bulk_insert> transaction::try_bulk_insert(std::string_view table,
                                                  std::vector<std::string> columns) {
-    if (columns.empty()) return misuse("a bulk insert needs columns");
+    result<std::unique_ptr<core::Bulk>> bulk = core::make_bulk(table, columns);
+    if (!bulk) return std::move(bulk).error();
     return quorlite::bulk_insert(
-        std::make_unique<quorlite::bulk_insert::impl>(session_, options_, table, columns));
+        std::make_unique<quorlite::bulk_insert::impl>(session_, options_, *std::move(bulk)));
 }
 
 // ---- connection ----

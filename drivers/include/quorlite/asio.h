@@ -19,8 +19,8 @@
 // call cluster::try_nodes() before.
 //
 // Lifetimes: texts and values are copied. Destroying the last copy of a connection cancels what is
-// outstanding, its streams too, and closes it; handlers are still called. The executor's context
-// must outlive it.
+// outstanding, its streams and bulk inserts too, and closes it; handlers are still called. The
+// executor's context must outlive it.
 //
 // Thread safety: every function may be called from any thread. While a transaction is open, only
 // who began it should use the connection.
@@ -29,6 +29,7 @@
 // which also tells old versions of Asio that Clang has coroutines.
 #pragma once
 
+#include <any>
 #include <asio/any_io_executor.hpp>
 #include <asio/associated_cancellation_slot.hpp>
 #include <asio/associated_executor.hpp>
@@ -42,7 +43,9 @@
 #include <exception>
 #include <memory>
 #include <optional>
+#include <ranges>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -105,6 +108,9 @@ enum class question {
     ping,
     pause,
     acquire,
+    add,  // rows to a bulk insert
+    finish,
+    administer,
 };
 
 struct request {
@@ -112,8 +118,9 @@ struct request {
     std::string sql = {};
     parameters bound = {};
     call_options chosen = {};
-    std::shared_ptr<void> of = {};  // the stream that `next` is about
+    std::shared_ptr<void> of = {};  // the stream, bulk insert or errand that it is about
     std::chrono::milliseconds pause = {};
+    std::vector<parameters> rows = {};
 };
 
 struct answer {
@@ -122,6 +129,7 @@ struct answer {
     rows found = {};
     bool more = false;
     std::shared_ptr<void> lent = {};  // by a pool
+    std::any value = {};              // whatever else is answered
 };
 
 class completion {
@@ -229,6 +237,10 @@ struct read_batch {
         return std::move(given.found);
     }
 };
+template <class T>
+struct read_value {
+    T operator()(answer& given) const { return std::any_cast<T>(std::move(given.value)); }
+};
 struct read_nothing {};
 
 }  // namespace detail
@@ -258,6 +270,76 @@ private:
 
     std::shared_ptr<detail::session> session_;
     std::shared_ptr<void> stream_;
+};
+
+// Inserts rows into one table as they are added, many per statement, and many statements under way
+// at once; within a transaction. add() completes when there is room for more, so a producer that
+// waits for it holds no more than options::pipelined_bytes_max and what it adds at once. Errors may
+// be those of rows added earlier; after one every call fails with it, and the transaction is to be
+// rolled back; only a row that does not fit is refused alone. Cancelling add() or finish() ends the
+// whole. Nothing is certain before finish(). The timeout is that of each statement. Calls that are
+// not waited for are served in order.
+class bulk_insert {
+public:
+    template <class Token>
+    auto add(parameters row, Token&& token, const call_options& chosen = {}) {
+        return ask<detail::throwing>(rows_of(std::move(row), chosen), std::forward<Token>(token));
+    }
+    template <class Token>
+    auto try_add(parameters row, Token&& token, const call_options& chosen = {}) {
+        return ask<detail::quiet>(rows_of(std::move(row), chosen), std::forward<Token>(token));
+    }
+    // A range of rows, each of them something that makes parameters. It is copied.
+    template <std::ranges::input_range Rows, class Token>
+        requires std::constructible_from<parameters, std::ranges::range_reference_t<Rows>>
+    auto add_range(Rows&& rows, Token&& token, const call_options& chosen = {}) {
+        return ask<detail::throwing>(all_of(std::forward<Rows>(rows), chosen),
+                                     std::forward<Token>(token));
+    }
+    template <std::ranges::input_range Rows, class Token>
+        requires std::constructible_from<parameters, std::ranges::range_reference_t<Rows>>
+    auto try_add_range(Rows&& rows, Token&& token, const call_options& chosen = {}) {
+        return ask<detail::quiet>(all_of(std::forward<Rows>(rows), chosen),
+                                  std::forward<Token>(token));
+    }
+    // Waits for everything; tells how many rows were inserted.
+    template <class Token>
+    auto finish(Token&& token, const call_options& chosen = {}) {
+        return detail::ask<detail::throwing<std::uint64_t, detail::read_value<std::uint64_t>>>(
+            session_, {.kind = detail::question::finish, .chosen = chosen, .of = bulk_},
+            std::forward<Token>(token));
+    }
+    template <class Token>
+    auto try_finish(Token&& token, const call_options& chosen = {}) {
+        return detail::ask<detail::quiet<std::uint64_t, detail::read_value<std::uint64_t>>>(
+            session_, {.kind = detail::question::finish, .chosen = chosen, .of = bulk_},
+            std::forward<Token>(token));
+    }
+
+private:
+    friend class connection;
+    bulk_insert(std::shared_ptr<detail::session> session, std::shared_ptr<void> bulk)
+        : session_(std::move(session)), bulk_(std::move(bulk)) {}
+
+    template <template <class, class> class Manner, class Token>
+    auto ask(detail::request asked, Token&& token) {
+        return detail::ask<Manner<void, detail::read_nothing>>(session_, std::move(asked),
+                                                               std::forward<Token>(token));
+    }
+    detail::request rows_of(parameters row, const call_options& chosen) const {
+        detail::request asked{.kind = detail::question::add, .chosen = chosen, .of = bulk_};
+        asked.rows.push_back(std::move(row));
+        return asked;
+    }
+    template <class Rows>
+    detail::request all_of(Rows&& rows, const call_options& chosen) const {
+        detail::request asked{.kind = detail::question::add, .chosen = chosen, .of = bulk_};
+        for (auto&& row : rows) asked.rows.emplace_back(std::forward<decltype(row)>(row));
+        return asked;
+    }
+
+    std::shared_ptr<detail::session> session_;
+    std::shared_ptr<void> bulk_;
 };
 
 class connection {
@@ -323,6 +405,10 @@ public:
         return {session_,
                 open_stream({detail::question::stream, std::move(sql), std::move(bound), chosen})};
     }
+
+    // Rows into one table, in few round trips. That there are no columns is told by its calls.
+    async::bulk_insert bulk_insert(std::string_view table,
+                                   const std::vector<std::string>& columns) const;
 
     template <class Token>
     auto begin(transaction_kind kind, Token&& token, const call_options& chosen = {}) {

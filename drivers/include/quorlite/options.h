@@ -25,7 +25,8 @@ struct options {
     std::chrono::milliseconds busy_timeout{5'000};
     // How long an interrupted statement is waited for before its connection is given up.
     std::chrono::milliseconds interrupt_timeout{2'000};
-    // The pause before a retry doubles from the first to the last of these, and is jittered.
+    // The pause before a retry doubles from the first to the last of these, and is jittered; while
+    // the database is locked it stops at 20 ms.
     std::chrono::milliseconds retry_pause_min{5};
     std::chrono::milliseconds retry_pause_max{500};
     // The list of nodes is read from the cluster this often, by connections in use.

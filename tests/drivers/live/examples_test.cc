@@ -36,7 +36,7 @@ TEST(Examples, Run) {
     EXPECT_EQ(run(example("blocking") + addresses),
               "Ada 36\nAlan unknown\nUNIQUE constraint failed: people.id\n2 people\n");
     EXPECT_EQ(run(example("transaction") + addresses), "1000 accounts\n70 left\n");
-    EXPECT_EQ(run(example("coroutines") + addresses), "sum 12\n");
+    EXPECT_EQ(run(example("coroutines") + addresses), "sum 12, held by 3 nodes\n");
 }
 
 TEST(Examples, EmbeddedCluster) {

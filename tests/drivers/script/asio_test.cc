@@ -1,5 +1,5 @@
 // The Asio front end: completion tokens, cancellation of single operations, transactions of
-// coroutines that do not get to their end, and the pool.
+// coroutines that do not get to their end, bulk inserts, administration, and the pool.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -11,6 +11,7 @@
 #include <asio/use_future.hpp>
 #include <future>
 
+#include "drivers/asio/administration.h"
 #include "drivers/asio/pool.h"
 #include "tests/drivers/script/transports.h"
 
@@ -39,6 +40,10 @@ protected:
         return pool(std::make_shared<detail::lender>(context_.get_executor(),
                                                      quorlite::detail::state_of(cluster_), "db",
                                                      chosen, transports_));
+    }
+    administration administer() {
+        return administration(std::make_shared<detail::administrator>(
+            context_.get_executor(), quorlite::detail::state_of(cluster_), transports_));
     }
     // Runs until `done`, and time goes on.
     void run(const std::function<bool()>& done) {
@@ -85,8 +90,31 @@ protected:
         return db;
     }
 
+    // Connected, with a transaction open.
+    connection begun() {
+        connection db = connect();
+        std::optional<result<void>> done;
+        db.try_begin(transaction_kind::write, keep(done));
+        run([&] { return done.has_value(); });
+        EXPECT_TRUE(done->ok());
+        world_.requests.clear();
+        return db;
+    }
+    // The connection is as good as before, the transaction apart.
+    void expect_usable(connection db) {
+        std::optional<result<void>> tidied;
+        std::optional<result<outcome>> after;
+        db.try_tidy(keep(tidied));
+        db.try_execute(kInsert, {77}, keep(after));
+        run([&] { return after.has_value(); });
+        EXPECT_TRUE(tidied->ok() && after->ok());
+        EXPECT_EQ(world_.database, std::vector<std::int64_t>{77});
+        EXPECT_EQ(count("OPEN"), 0) << "it was connected anew";
+    }
+
     World world_;
-    cluster cluster_{world_.addresses};
+    const options cluster_options_;
+    cluster cluster_{world_.addresses, cluster_options_};
     asio::io_context context_;
     testing::Alarms alarms_;
     MakeAsyncTransport transports_ = [this](const asio::any_io_executor& strand) {
@@ -355,6 +383,212 @@ TEST_F(Asio, ATransactionWithoutExceptionsIsRetriedAsWell) {
     EXPECT_FALSE(finish(run_quietly(db, value)));
     ASSERT_FALSE(value->ok());
     EXPECT_EQ(value->error().code(), 19);
+}
+
+// ---- Bulk inserts ----
+
+using Counted = std::optional<result<std::uint64_t>>;
+const std::vector<std::string> kWide(200, "n");  // one row fills a statement
+
+parameters wide_row(int number) {
+    std::vector<argument> row(kWide.size(), argument(nullptr));
+    row.front() = argument(number);
+    return parameters(arguments(row));
+}
+
+TEST_F(Asio, RowsAreInsertedInFewStatementsInOrder) {
+    connection db = begun();
+    bulk_insert bulk = db.bulk_insert("t", {"n"});
+    std::vector<std::int64_t> numbers(600);
+    for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<std::int64_t>(i);
+    std::future<void> added = bulk.add_range(numbers, asio::use_future);
+    bulk.add({600}, [](const std::exception_ptr& failed) { EXPECT_FALSE(failed); });
+    Counted finished;
+    bulk.try_finish(keep(finished));
+    std::optional<result<void>> committed;
+    db.try_commit(keep(committed));
+    run([&] { return committed.has_value(); });
+    settle();
+    added.get();
+    ASSERT_TRUE(finished && finished->ok());
+    EXPECT_EQ(**finished, 601u);
+    numbers.push_back(600);
+    EXPECT_EQ(world_.database, numbers);
+    EXPECT_EQ(count("PREPARE"), 1);
+    EXPECT_EQ(count("EXEC") + count("EXEC_SQL"), 4) << "three statements and the COMMIT";
+}
+
+TEST_F(Asio, AProducerOfRowsWaitsForRoom) {
+    options tight;
+    tight.pipelined_bytes_max = 1;
+    cluster_ = cluster(world_.addresses, tight);
+    connection db = begun();
+    bulk_insert bulk = db.bulk_insert("slow", kWide);
+    asio::cancellation_signal stop;
+    std::optional<result<void>> first;
+    std::optional<result<void>> second;
+    Counted finished;
+    bulk.try_add(wide_row(1), asio::bind_cancellation_slot(stop.slot(), keep(first)));
+    bulk.try_add(wide_row(2), keep(second));
+    settle();
+    EXPECT_FALSE(first || second) << "there is no room";
+    EXPECT_EQ(count("EXEC"), 1);
+    stop.emit(asio::cancellation_type::total);
+    bulk.try_finish(keep(finished));
+    settle();
+    ASSERT_TRUE(first && second && finished);
+    for (const error_info& each : {first->error(), second->error(), finished->error()}) {
+        EXPECT_EQ(each.kind, error_kind::cancelled);
+        EXPECT_EQ(each.verdict, verdict::not_committed);
+    }
+    EXPECT_EQ(count("EXEC"), 1) << "the second row was sent nevertheless";
+    EXPECT_EQ(count("INTERRUPT"), 1);
+    expect_usable(db);
+}
+
+TEST_F(Asio, ABulkInsertThatIsCancelledStopsEverythingUnderWay) {
+    connection db = begun();
+    bulk_insert bulk = db.bulk_insert("slow", kWide);
+    std::optional<result<void>> added;
+    bulk.try_add_range(std::vector{wide_row(1), wide_row(2)}, keep(added));
+    asio::cancellation_signal stop;
+    Counted finished;
+    bulk.try_finish(asio::bind_cancellation_slot(stop.slot(), keep(finished)));
+    settle();
+    EXPECT_TRUE(added && added->ok());
+    EXPECT_FALSE(finished);
+    const auto before = world_.now();
+    stop.emit(asio::cancellation_type::total);
+    run([&] { return finished.has_value(); });
+    ASSERT_FALSE(finished->ok());
+    EXPECT_EQ(finished->error().kind, error_kind::cancelled);
+    EXPECT_LE(world_.now() - before, cluster_options_.interrupt_timeout);
+    std::optional<result<void>> late;
+    bulk.try_add(wide_row(3), keep(late));
+    settle();
+    EXPECT_TRUE(late && !late->ok()) << "it goes on without what was stopped";
+}
+
+TEST_F(Asio, ABulkInsertHasADeadline) {
+    connection db = begun();
+    bulk_insert bulk = db.bulk_insert("slow", {"n"});
+    std::optional<result<void>> added;
+    Counted finished;
+    bulk.try_add({1}, keep(added));
+    const auto before = world_.now();
+    bulk.try_finish(keep(finished), {.timeout = 2s});
+    run([&] { return finished.has_value(); });
+    ASSERT_FALSE(finished->ok());
+    EXPECT_EQ(finished->error().kind, error_kind::deadline);
+    EXPECT_EQ(world_.now() - before, 2s);
+}
+
+TEST_F(Asio, ARowThatDoesNotFitIsRefusedAlone) {
+    connection db = begun();
+    bulk_insert bulk = db.bulk_insert("t", {"n"});
+    std::optional<result<void>> refused;
+    std::optional<result<void>> added;
+    Counted finished;
+    bulk.try_add({1, 2}, keep(refused));
+    bulk.try_add({3}, keep(added));
+    bulk.try_finish(keep(finished));
+    run([&] { return finished.has_value(); });
+    EXPECT_EQ(refused->error().kind, error_kind::usage);
+    EXPECT_TRUE(added->ok());
+    EXPECT_EQ(finished->value(), 1u);
+}
+
+TEST_F(Asio, ABulkInsertNeedsATransactionAndColumns) {
+    std::optional<result<void>> outside;
+    connected().bulk_insert("t", {"n"}).try_add({1}, keep(outside));
+    Counted empty;
+    begun().bulk_insert("t", {}).try_finish(keep(empty));
+    run([&] { return outside && empty; });
+    EXPECT_EQ(outside->error().kind, error_kind::usage);
+    EXPECT_EQ(empty->error().kind, error_kind::usage);
+}
+
+TEST_F(Asio, ABulkInsertWhoseConnectionIsGoneEnds) {
+    Counted finished;
+    std::optional<result<void>> late;
+    std::optional<bulk_insert> bulk;
+    {
+        connection db = begun();
+        bulk.emplace(db.bulk_insert("slow", {"n"}));
+        bulk->add({1}, asio::detached);
+        bulk->try_finish(keep(finished));
+        settle();
+    }
+    settle();
+    bulk->try_add({2}, keep(late));
+    settle();
+    ASSERT_TRUE(finished && late);
+    EXPECT_EQ(finished->error().kind, error_kind::cancelled);
+    EXPECT_EQ(late->error().kind, error_kind::cancelled);
+}
+
+// ---- Administration ----
+
+TEST_F(Asio, AdministrationTakesEveryToken) {
+    administration own = administer();
+    std::future<std::vector<node_info>> nodes = own.nodes(asio::use_future);
+    std::optional<std::uint64_t> weight;
+    own.describe("b:1", [&](const std::exception_ptr& failed, node_description found) {
+        EXPECT_FALSE(failed);
+        weight = found.weight;
+    });
+    settle();
+    EXPECT_EQ(nodes.get().size(), 3u);
+    EXPECT_EQ(weight, 4u);
+    EXPECT_FALSE(finish([](administration used) -> asio::awaitable<void> {
+        EXPECT_EQ((co_await used.leader(use_awaitable)).id, 1u);
+    }(own)));
+}
+
+TEST_F(Asio, AChangeOfTheMembershipThatIsCancelledIsInDoubt) {
+    administration own = administer();
+    world_.silent_about = "ADD";
+    asio::cancellation_signal stop;
+    std::optional<result<void>> added;
+    own.try_add(4, "d:1", node_role::voter, asio::bind_cancellation_slot(stop.slot(), keep(added)));
+    settle();
+    EXPECT_FALSE(added);
+    stop.emit(asio::cancellation_type::total);
+    settle();
+    ASSERT_TRUE(added && !added->ok());
+    EXPECT_EQ(added->error().kind, error_kind::cancelled);
+    EXPECT_EQ(added->error().verdict, verdict::in_doubt);
+    EXPECT_EQ(count("ASSIGN"), 0);
+}
+
+TEST_F(Asio, AStatusThatIsCancelledIsNoStatus) {
+    administration own = administer();
+    world_.silent_about = "DESCRIBE";
+    asio::cancellation_signal stop;
+    std::optional<result<std::vector<node_status>>> found;
+    own.try_status(asio::bind_cancellation_slot(stop.slot(), keep(found)));
+    settle();
+    EXPECT_FALSE(found);
+    stop.emit(asio::cancellation_type::total);
+    settle();
+    ASSERT_TRUE(found && !found->ok());
+    EXPECT_EQ(found->error().kind, error_kind::cancelled);
+    EXPECT_EQ(count("DESCRIBE"), 0) << "the world answered";
+}
+
+TEST_F(Asio, NodesThatDoNotAnswerArePartOfTheStatus) {
+    administration own = administer();
+    world_.silent_about = "DESCRIBE";
+    std::optional<result<std::vector<node_status>>> found;
+    const auto before = world_.now();
+    own.try_status(keep(found));
+    run([&] { return found.has_value(); });
+    ASSERT_EQ(found->value().size(), 3u);
+    for (const node_status& each : found->value()) {
+        EXPECT_FALSE(each.reachable);
+        EXPECT_FALSE(each.trouble.empty());
+    }
+    EXPECT_EQ(world_.now() - before, 3 * cluster_options_.connect_timeout);
 }
 
 // ---- The pool ----

@@ -112,6 +112,16 @@ TEST_F(Behaviour, BusyIsRetriedForItsTime) {
     EXPECT_LE(world_.now() - before, 6s);
 }
 
+TEST_F(Behaviour, ALockIsAskedForAgainBeforeItsHolderWouldHaveLeftLongAgo) {
+    connection db = make().connect("db");
+    constexpr int kTimes = 50;
+    refuse(5, "database is locked", kTimes);
+    const auto before = world_.now();
+    db.execute("INSERT INTO t VALUES(?)", 1);
+    EXPECT_LE(world_.now() - before, kTimes * 20ms);
+    EXPECT_GE(world_.now() - before, kTimes * 20ms / 3) << "it does nothing but ask";
+}
+
 TEST_F(Behaviour, LeadershipLostIsInDoubtForWritesAlone) {
     connection db = make().connect("db");
     world_.refusals = {{10506, "leadership lost", true}};

@@ -11,6 +11,7 @@
 #include <asio/io_context.hpp>
 #include <asio/use_awaitable.hpp>
 
+#include "drivers/asio/administration.h"
 #include "drivers/asio/pool.h"
 #include "drivers/sync/session.h"
 #include "quorlite/asio.h"
@@ -35,6 +36,7 @@ struct Case {
     std::function<asio::awaitable<void>(async::connection)> asynchronous = {};
     std::function<asio::awaitable<void>(async::pool)> pooled = {};
     std::vector<std::uint64_t> changes = {};  // of the membership, by the nodes' ids
+    std::function<asio::awaitable<void>(async::administration)> administered = {};
 };
 
 void drain(rows all) {
@@ -128,6 +130,70 @@ asio::awaitable<void> co_open_lease(async::pool shared) {
     }
     async::pool::lease own = co_await shared.acquire(use_awaitable);
     co_await own->execute("INSERT INTO t VALUES(?)", {1}, use_awaitable);
+}
+
+asio::awaitable<void> add_in_bulk(async::connection& db) {
+    async::bulk_insert bulk = db.bulk_insert("t", {"n"});
+    for (int i = 1; i <= 3; ++i) co_await bulk.add({i}, use_awaitable);
+    EXPECT_EQ(co_await bulk.finish(use_awaitable), 3u);
+}
+asio::awaitable<void> co_bulk(async::connection db) {
+    co_await async::run_transaction(db, [](async::connection& own) { return add_in_bulk(own); });
+}
+std::vector<argument> wide_row(int number) {
+    std::vector<argument> row(200, argument(nullptr));
+    row.front() = argument(number);
+    return row;
+}
+asio::awaitable<void> co_wide_bulk(async::connection db) {
+    co_await db.begin(transaction_kind::write, use_awaitable);
+    async::bulk_insert bulk = db.bulk_insert("t", std::vector<std::string>(200, "n"));
+    std::vector<async::parameters> rows;
+    for (int i = 1; i <= 5; ++i) rows.emplace_back(arguments(wide_row(i)));
+    co_await bulk.add_range(rows, use_awaitable);
+    co_await bulk.finish(use_awaitable);
+    co_await db.commit(use_awaitable);
+}
+
+asio::awaitable<void> co_nodes(async::administration own) {
+    EXPECT_EQ((co_await own.nodes(use_awaitable)).size(), 3u);
+}
+asio::awaitable<void> co_leader(async::administration own) {
+    EXPECT_EQ((co_await own.leader(use_awaitable)).address, "a:1");
+}
+asio::awaitable<void> co_describe(async::administration own) {
+    EXPECT_EQ((co_await own.describe("b:1", use_awaitable)).weight, 4u);
+}
+asio::awaitable<void> co_weight(async::administration own) {
+    co_await own.set_weight("b:1", 7, use_awaitable);
+}
+asio::awaitable<void> co_status(async::administration own) {
+    EXPECT_EQ((co_await own.status(use_awaitable)).size(), 3u);
+}
+asio::awaitable<void> co_add(async::administration own) {
+    co_await own.add(4, "d:1", node_role::spare, use_awaitable);
+}
+asio::awaitable<void> co_add_voter(async::administration own) {
+    co_await own.add(4, "d:1", node_role::voter, use_awaitable);
+}
+asio::awaitable<void> co_assign(async::administration own) {
+    co_await own.assign(3, node_role::standby, use_awaitable);
+}
+asio::awaitable<void> co_remove(async::administration own) {
+    co_await own.remove(3, use_awaitable);
+}
+asio::awaitable<void> co_transfer(async::administration own) {
+    co_await own.transfer(2, use_awaitable);
+}
+asio::awaitable<void> co_dump(async::administration own) {
+    async::dump_stream files = own.dump("db");
+    std::size_t bytes = 0;
+    while (const auto piece = co_await files.next(use_awaitable)) bytes += piece->bytes.size();
+    EXPECT_EQ(bytes, 24u);
+}
+asio::awaitable<void> co_dump_stopped(async::administration own) {
+    async::dump_stream files = own.dump("db");
+    EXPECT_TRUE(co_await files.next(use_awaitable));
 }
 
 void insert(queries& into, std::int64_t number) {
@@ -292,7 +358,8 @@ const std::vector<Case> kCases = {
              for (int i = 1; i <= 3; ++i) bulk.add(i);
              EXPECT_EQ(bulk.finish(), 3u);
          });
-     }},
+     },
+     co_bulk},
     {"batch of reads",
      {},
      true,
@@ -313,34 +380,71 @@ const std::vector<Case> kCases = {
          auto db = c.connect("db");
          transaction tx = db.begin();
          auto bulk = tx.bulk_insert("t", std::vector<std::string>(200, "n"));
-         for (int i = 1; i <= 5; ++i) {
-             std::vector<argument> row(200, argument(nullptr));
-             row.front() = argument(i);
-             bulk.add_list(row);
-         }
+         for (int i = 1; i <= 5; ++i) bulk.add_list(wide_row(i));
          bulk.finish();
          tx.commit();
-     }},
-    {"nodes", {}, true, [](cluster& c) { EXPECT_EQ(c.nodes().size(), 3u); }},
-    {"leader", {}, true, [](cluster& c) { EXPECT_EQ(c.leader().address, "a:1"); }},
-    {"describe", {}, false, [](cluster& c) { EXPECT_EQ(c.describe("b:1").weight, 4u); }},
-    {"weight", {}, false, [](cluster& c) { c.set_weight("b:1", 7); }, {}, {}, {7}},
-    {"status", {}, true, [](cluster& c) { EXPECT_EQ(c.status().size(), 3u); }},
-    {"add", {}, false, [](cluster& c) { c.add({4, "d:1", node_role::spare}); }, {}, {}, {4}},
+     },
+     co_wide_bulk},
+    {"nodes", {}, true, [](cluster& c) { EXPECT_EQ(c.nodes().size(), 3u); }, {}, {}, {}, co_nodes},
+    {"leader",
+     {},
+     true,
+     [](cluster& c) { EXPECT_EQ(c.leader().address, "a:1"); },
+     {},
+     {},
+     {},
+     co_leader},
+    {"describe",
+     {},
+     false,
+     [](cluster& c) { EXPECT_EQ(c.describe("b:1").weight, 4u); },
+     {},
+     {},
+     {},
+     co_describe},
+    {"weight", {}, false, [](cluster& c) { c.set_weight("b:1", 7); }, {}, {}, {7}, co_weight},
+    {"status",
+     {},
+     true,
+     [](cluster& c) { EXPECT_EQ(c.status().size(), 3u); },
+     {},
+     {},
+     {},
+     co_status},
+    {"add",
+     {},
+     false,
+     [](cluster& c) { c.add({4, "d:1", node_role::spare}); },
+     {},
+     {},
+     {4},
+     co_add},
     {"add a voter",
      {},
      false,
      [](cluster& c) { c.add({4, "d:1", node_role::voter}); },
      {},
      {},
-     {4, 4}},
-    {"assign", {}, false, [](cluster& c) { c.assign(3, node_role::standby); }, {}, {}, {3}},
-    {"remove", {}, false, [](cluster& c) { c.remove(3); }, {}, {}, {3}},
-    {"transfer", {}, false, [](cluster& c) { c.transfer(2); }, {}, {}, {2}},
+     {4, 4},
+     co_add_voter},
+    {"assign",
+     {},
+     false,
+     [](cluster& c) { c.assign(3, node_role::standby); },
+     {},
+     {},
+     {3},
+     co_assign},
+    {"remove", {}, false, [](cluster& c) { c.remove(3); }, {}, {}, {3}, co_remove},
+    {"transfer", {}, false, [](cluster& c) { c.transfer(2); }, {}, {}, {2}, co_transfer},
     {"dump that is stopped",
      {},
      false,
-     [](cluster& c) { c.dump("db", [](const dump_part&) { return false; }); }},
+     [](cluster& c) { c.dump("db", [](const dump_part&) { return false; }); },
+     {},
+     {},
+     {},
+     co_dump_stopped},
     {"dump",
      {},
      false,
@@ -351,7 +455,11 @@ const std::vector<Case> kCases = {
              return true;
          });
          EXPECT_EQ(bytes, 24u);
-     }},
+     },
+     {},
+     {},
+     {},
+     co_dump},
     {"pool",
      {1, 2, 3},
      false,
@@ -398,6 +506,11 @@ Ending run_asynchronous(World& world, const Case& tried) {
     };
     const auto begin = [&]() -> asio::awaitable<void> {
         const auto& state = detail::state_of(c);
+        if (tried.administered) {
+            return tried.administered(
+                async::administration(std::make_shared<async::detail::administrator>(
+                    context.get_executor(), state, transports)));
+        }
         if (!tried.pooled) {
             return tried.asynchronous(async::connection(std::make_shared<async::detail::session>(
                 context.get_executor(), state, core::Target{{}, "db"}, transports)));
@@ -476,7 +589,8 @@ TEST_P(EveryStep, Blocking) {
 
 TEST_P(EveryStep, Asynchronous) {
     for (const Case& each : kCases) {
-        if (each.asynchronous || each.pooled) fail_every_step(run_asynchronous, each, GetParam());
+        const bool has = each.asynchronous || each.pooled || each.administered;
+        if (has) fail_every_step(run_asynchronous, each, GetParam());
     }
 }
 

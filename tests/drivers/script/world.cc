@@ -39,7 +39,8 @@ void Conversation::receive(ByteView bytes) {
         if (!message || !*message) return;
         const auto request = wire::decode_request((*message)->header, (*message)->body);
         const auto* const known = std::get_if<wire::Request>(&request);
-        if (world_.silent || known == nullptr) continue;
+        if (known == nullptr || world_.silent) continue;
+        if (world_.silent_about == wire::name_of(*known)) continue;
         if (slow_ && !std::holds_alternative<wire::InterruptRequest>(*known)) continue;
         answer(*known);
     }

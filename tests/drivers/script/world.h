@@ -77,8 +77,9 @@ public:
         bool done_nevertheless = false;
     };
     std::deque<Refusal> refusals;
-    bool old_server = false;  // dqlite 1.11: answers PREPARE with schema 0
-    bool silent = false;      // nothing is answered
+    bool old_server = false;        // dqlite 1.11: answers PREPARE with schema 0
+    bool silent = false;            // nothing is answered
+    std::string silent_about = {};  // nor is the request of this name
     int fail_step = -1;
     Fault fault = Fault::kBefore;
 

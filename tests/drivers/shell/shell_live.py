@@ -24,9 +24,11 @@ import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "live"))
-from cluster import Cluster, Connection  # noqa: E402
+from cluster import Cluster, Connection, Node, free_ports  # noqa: E402
 
 FAILED, IN_DOUBT, UNAVAILABLE, USAGE, INTERRUPTED = 1, 2, 3, 64, 130
+REMOVED = 74  # the status of a node that is no member any more
+BATCH = 5000  # rows that the shell inserts in one go (limits.h)
 PATIENCE = 30
 SLOW = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
 
@@ -319,6 +321,24 @@ class People(unittest.TestCase):
         shell.ask("COMMIT;", "people> ")
         self.assertEqual(run("people", "SELECT count(*) FROM kept")[0], "1\n")
 
+    def test_long_work_says_how_far_it_is(self):
+        path = options.directory / "progress.fifo"
+        path.unlink(missing_ok=True)
+        os.mkfifo(path)
+        shell = self.shell
+        shell.ask("DROP TABLE IF EXISTS far;", "people> ")
+        shell.type(f".import {path} far\r")
+        with path.open("w") as rows:
+            rows.write("a\n")
+            for _ in range(3):  # each as many as are inserted at once, and later than a line is due
+                rows.write("1\n" * BATCH)
+                rows.flush()
+                time.sleep(0.3)
+            shell.expect(r"\r\x1b\[Kimport: [\d.]+ \w+, [\d.]+ \w+/s")
+        shell.expect(r"\r\x1b\[K-- 15,?000 records")  # the line is gone
+        shell.expect("people> ")
+        path.unlink()
+
     def test_the_status_is_drawn_again_and_again_until_ctrl_c(self):
         shell = self.shell
         shell.type(".watch 0.1\r")
@@ -357,6 +377,42 @@ class Operators(unittest.TestCase):
         other = next(node.address for node in cluster.nodes if node.address != leader)
         self.assertEqual(self.ask(f".transfer {other}")[0]["address"], other)
         self.assertIn("is no role", run("", f".assign {leader} king", status=FAILED)[1])
+
+    def role_of(self, address):
+        return {row["address"]: row["role"] for row in self.ask(".nodes")}.get(address)
+
+    def assert_role(self, address, role):
+        cluster.until(lambda: self.role_of(address) == role, PATIENCE, f"{address} is {role}")
+
+    def test_a_member_is_added_and_removed(self):
+        address = f"127.0.0.1:{free_ports(1)[0]}"  # adding a node does not ask it
+        run("", f".add 77 {address}")
+        self.assertEqual(self.role_of(address), "spare")
+        self.assertIn("Error", run("", f".add 77 {address}", status=FAILED)[1])
+        self.assertIn("is no id", run("", f".add seventy {address}", status=FAILED)[1])
+        self.assertIn("is no role", run("", f".add 78 {address} king", status=FAILED)[1])
+        run("", ".remove 77")
+        self.assertIsNone(self.role_of(address))
+        self.assertIn("no member", run("", ".remove 77", status=FAILED)[1])
+        run("", f".add 78 {address} standby")
+        self.assertEqual(self.role_of(address), "standby")
+        run("", f".remove {address}")
+        self.assertEqual({row["address"] for row in self.ask(".nodes")}, set(cluster.addresses))
+
+    def test_a_node_takes_the_roles_that_it_is_assigned_until_it_is_removed(self):
+        address = f"127.0.0.1:{free_ports(1)[0]}"
+        node = Node(options.binary, options.directory / "nodes" / "fourth", address, [])
+        node.start("--address", address, "--join", cluster.addresses[0])
+        try:
+            self.assert_role(address, "standby")
+            for role in ("voter", "standby"):
+                run("", f".assign {address} {role}")
+                self.assert_role(address, role)
+            run("", f".remove {address}")
+            self.assertEqual(node.process.wait(PATIENCE), REMOVED)
+            self.assertIsNone(self.role_of(address))
+        finally:
+            node.close()
 
     def test_the_load_generator(self):
         nodes = ",".join(cluster.addresses)
