@@ -119,12 +119,24 @@ py::list Reply::fetch(const Decoding& decoding, std::optional<std::size_t> limit
     if (columns_.empty()) return found;
     while (!limit || found.size() < *limit) {
         if (buffer_.size() == 0) {
+            buffer_ = RowBuffer();
             buffer_.fill(letter_.found, limit.value_or(kRowsTaken));
             if (buffer_.size() == 0) break;
         }
         found.append(buffer_.take(decoding));
     }
     return found;
+}
+
+void Reply::fetch_into(Columns& columns, std::size_t rows_max) {
+    while (columns.row_count() < rows_max) {
+        if (buffer_.size() == 0) {
+            buffer_ = RowBuffer();
+            buffer_.fill(letter_.found, kRowsTaken);
+            if (buffer_.size() == 0) break;
+        }
+        buffer_.take(columns);
+    }
 }
 
 // ---- AsyncSession and Stream ----
@@ -268,7 +280,8 @@ void define_replies(py::module_& module) {
                                [](const Reply& self) { return self.letter().done.rows_affected; })
         .def_property_readonly("last_insert_id",
                                [](const Reply& self) { return self.letter().done.last_insert_id; })
-        .def("fetch", &Reply::fetch, py::arg("decoding"), py::arg("rows_max") = py::none());
+        .def("fetch", &Reply::fetch, py::arg("decoding"), py::arg("rows_max") = py::none())
+        .def("fetch_into", &Reply::fetch_into, py::arg("columns"), py::arg("rows_max"));
     py::class_<Mailbox, std::shared_ptr<Mailbox>>(module, "Mailbox")
         .def(py::init<>())
         .def_property_readonly("descriptor", &Mailbox::descriptor)

@@ -84,6 +84,8 @@ public:
     py::tuple columns() const { return columns_; }
     // All rows that are left as tuples, or so many.
     py::list fetch(const Decoding& decoding, std::optional<std::size_t> limit);
+    // Adds rows until there are so many, or none left here.
+    void fetch_into(Columns& columns, std::size_t rows_max);
 
 private:
     Letter letter_;

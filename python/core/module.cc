@@ -3,6 +3,7 @@
 #include <sqlite3.h>
 
 #include "core/async.h"
+#include "core/columns.h"
 #include "core/errors.h"
 #include "core/session.h"
 
@@ -11,6 +12,7 @@ PYBIND11_MODULE(_core, module) {
     module.attr("sqlite_version") = sqlite3_libversion();
     quorlite::python::forks();
     quorlite::python::define_errors();
+    quorlite::python::define_columns(module);
     quorlite::python::define_async(module);
     quorlite::python::define_connections(module);
     quorlite::python::define_node(module);

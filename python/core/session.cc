@@ -291,6 +291,14 @@ py::list Result::fetch(const Decoding& decoding, std::optional<std::size_t> limi
     return found;
 }
 
+void Result::fetch_into(Columns& columns, std::size_t rows_max) {
+    while (columns.row_count() < rows_max) {
+        const auto buffer = filled(std::min(rows_max - columns.row_count(), kRowsTaken));
+        if (!buffer) break;
+        while (columns.row_count() < rows_max && buffer->size() > 0) buffer->take(columns);
+    }
+}
+
 py::object Result::next(const Decoding& decoding) {
     const auto buffer = filled(kRowsAhead);
     return buffer ? buffer->take(decoding) : py::none();

@@ -98,6 +98,8 @@ public:
     py::tuple columns() const { return columns_; }
     // All rows that are left as tuples, or so many.
     py::list fetch(const Decoding& decoding, std::optional<std::size_t> limit);
+    // Adds all rows that are left, or so many.
+    void fetch_into(Columns& columns, std::size_t rows_max);
     // The next row; None at the end.
     py::object next(const Decoding& decoding);
     outcome done() const { return outcome_; }

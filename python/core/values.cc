@@ -182,6 +182,16 @@ py::object RowBuffer::take(const Decoding& decoding) {
     return row;
 }
 
+void RowBuffer::take(Columns& into) {
+    const Cell* const cells = cells_.data() + next_ * columns_;
+    ++next_;
+    for (std::size_t i = 0; i < columns_; ++i) {
+        const Cell& cell = cells[i];
+        const bool is_number = cell.bytes == 0;
+        into.append(i, cell.type, cell.number, is_number ? std::string_view() : text_of(cell));
+    }
+}
+
 py::object RowBuffer::decode(const Cell& cell, const Decoding& decoding, std::size_t column) const {
     if (cell.type == value_type::null) return py::none();
     if (column < decoding.by_column.size() && !decoding.by_column[column].is_none()) {

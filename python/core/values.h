@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "core/columns.h"
 #include "quorlite/rows.h"
 #include "quorlite/value.h"
 
@@ -62,6 +63,7 @@ public:
     std::size_t size() const { return columns_ == 0 ? 0 : cells_.size() / columns_ - next_; }
     // The next row. Precondition: size() > 0.
     py::object take(const Decoding& decoding);
+    void take(Columns& into);
 
 private:
     struct Cell {

@@ -70,6 +70,15 @@ async def test_ways_to_fetch(connection):
 
 
 @with_connection
+async def test_an_answer_in_memory_may_be_read_row_by_row(connection):
+    numbers = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 50000) SELECT x FROM n"
+    cursor = await connection.execute(numbers, timeout=20)
+    assert [row[0] async for row in cursor] == list(range(1, 50_001))
+    cursor = await connection.execute(numbers, timeout=20)
+    assert await cursor.fetchall() == [(x,) for x in range(1, 50_001)]
+
+
+@with_connection
 async def test_many_rows_need_little_memory(connection):
     async with await connection.execute(
         "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 2000) "
@@ -168,6 +177,20 @@ async def test_without_autocommit_transactions_begin_by_themselves(connection):
     assert await fetchall(connection, "SELECT x FROM t") == [(2,)]
     await connection.rollback()
     await connection.commit()
+
+
+def test_a_pool_may_be_made_before_its_loop(target):
+    pool = quorlite.aio.create_pool(target, size=1)
+
+    async def use():
+        async with pool.connection() as db:
+            return (await (await db.execute("SELECT 1")).fetchone())[0]
+
+    async def main():
+        async with pool:
+            return await asyncio.gather(*(use() for _ in range(4)))  # three of them wait
+
+    assert asyncio.run(main()) == [1] * 4
 
 
 def test_run_does_it_again(target):

@@ -1,11 +1,12 @@
-"""The leader is killed every three seconds under threads that count, transfer and read.
+"""The leader is killed every three seconds under threads, or tasks, that count, transfer and read.
 
 Afterwards: no acknowledged write is lost, none is there twice, whatever was reported as not committed
 is not there, and nothing that is safe to retry has ever failed.
 
-$QUORLITE_FAILOVER_SECONDS says for how long, $QUORLITE_FAILOVER_CLIENTS under how many threads.
+$QUORLITE_FAILOVER_SECONDS says for how long, $QUORLITE_FAILOVER_CLIENTS under how many threads or tasks.
 """
 
+import asyncio
 import collections
 import os
 import threading
@@ -14,6 +15,7 @@ import time
 import cluster as processes  # of tests/live
 
 import quorlite
+import quorlite.aio
 
 SECONDS = float(os.environ.get("QUORLITE_FAILOVER_SECONDS", "10"))
 CLIENTS = int(os.environ.get("QUORLITE_FAILOVER_CLIENTS", "8"))
@@ -139,4 +141,72 @@ def test_threads(run_folder):
             for thread in threads:
                 thread.join(60)
         assert not any(thread.is_alive() for thread in threads)
+        ledger.check(db)
+
+
+# ---- asyncio ----
+
+
+async def verdict_of_task(statement):
+    try:
+        await statement
+        return "committed"
+    except quorlite.Error as error:
+        assert isinstance(error, quorlite.InDoubtError) == (error.verdict == "in_doubt")
+        return error.verdict
+
+
+async def transfer_in_task(tx, number):
+    """As `transfer`."""
+    if (await tx.execute("INSERT OR IGNORE INTO transfers VALUES(?)", (number,))).rowcount == 0:
+        return
+    move = "UPDATE accounts SET amount = amount + ? WHERE id = ?"
+    await tx.execute(move, (-1, number % ACCOUNTS))
+    await tx.execute(move, (1, (number + 1) % ACCOUNTS))
+
+
+async def work_in_task(pool, client, over, ledger):
+    try:
+        async with pool.connection() as db:
+            await db.execute("INSERT OR IGNORE INTO counters VALUES(?, 0)", (client,), idempotent=True)
+        number = client * 1_000_000
+        while not over.is_set():
+            number += 1
+            async with pool.connection() as db:
+                ledger.wrote(number, await verdict_of_task(
+                    db.execute("INSERT INTO writes VALUES(?)", (number,))))
+                ledger.added(client, await verdict_of_task(
+                    db.execute("UPDATE counters SET n = n + 1 WHERE id = ?", (client,))))
+            await quorlite.aio.run(
+                pool, lambda tx, n=number: transfer_in_task(tx, n), idempotent=True)
+            async with pool.connection() as db:
+                cursor = await db.execute("SELECT sum(amount) FROM accounts", idempotent=True)
+                if await cursor.fetchone() != (TOTAL,):
+                    ledger.forbid("money appeared or vanished")
+            await asyncio.sleep(PAUSE_S)
+    except BaseException as error:
+        ledger.forbid(error)
+
+
+async def run_tasks(nodes, ledger):
+    over = threading.Event()
+    target = ",".join(nodes.addresses) + "/failover"
+    async with quorlite.aio.create_pool(target, size=CLIENTS) as pool:
+        tasks = [asyncio.ensure_future(work_in_task(pool, client, over, ledger))
+                 for client in range(CLIENTS)]
+        try:
+            loop = asyncio.get_running_loop()
+            assert await loop.run_in_executor(None, kill_leaders, nodes, SECONDS) > 1
+        finally:
+            over.set()
+            _, late = await asyncio.wait(tasks, timeout=60)
+        assert not late
+
+
+def test_tasks(run_folder):
+    with processes.Cluster(run_folder / "failover") as nodes:
+        db = quorlite.Cluster(",".join(nodes.addresses)).connect("failover", isolation_level=None)
+        create_tables(db)
+        ledger = Ledger()
+        asyncio.run(run_tasks(nodes, ledger))
         ledger.check(db)

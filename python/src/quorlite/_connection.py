@@ -22,6 +22,15 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union
 
 from quorlite import _core
 from quorlite._adapt import PARSE_COLNAMES, PARSE_DECLTYPES, converter_of, parse_time
+from quorlite._columns import (
+    ALL,
+    Types,
+    arrow_table,
+    check_rows_max,
+    make_columns,
+    numpy_arrays,
+    require,
+)
 from quorlite._copy import import_file, iterdump
 from quorlite._errors import (
     DatabaseError,
@@ -195,6 +204,53 @@ class Cursor:
         if self.row_factory is None:
             return rows
         return [self.row_factory(self, row) for row in rows]
+
+    # ---- Columns ----
+
+    def fetch_arrow(self, *, types: Types = None) -> Any:
+        """The rows that are left as a `pyarrow.Table`.
+
+        :param types: Of columns, by name, where they are known beforehand: ``int64``,
+            ``float64``, ``string`` or ``binary``. Otherwise the values say it; see the guide.
+        """
+        pyarrow = require("pyarrow", "arrow")
+        return arrow_table(pyarrow, self._fill(self._columns(types), ALL))
+
+    def fetch_arrow_batches(self, rows_max: int = 65536, *, types: Types = None) -> Iterator[Any]:
+        """The rows that are left as `pyarrow.RecordBatch`, of at most so many rows, as they come.
+
+        The first batch says the types of all; there is always one, if only an empty one.
+        """
+        check_rows_max(rows_max)
+        return self._batches(require("pyarrow", "arrow"), rows_max, self._columns(types))
+
+    def fetch_numpy(self, *, types: Types = None) -> dict[str, Any]:
+        """The rows that are left as arrays of NumPy, by the names of columns.
+
+        NULL is NaN in float64, masked in int64, None in texts and blobs. See `fetch_arrow`.
+        """
+        require("numpy", "numpy")
+        return numpy_arrays(self._fill(self._columns(types), ALL))
+
+    def _columns(self, types: Types) -> _core.Columns:
+        self._usable()
+        return make_columns(self._result.columns if self._result else None, types)
+
+    def _fill(self, columns: _core.Columns, rows_max: int) -> _core.Columns:
+        self._usable()
+        if self._result is not None:
+            try:
+                self._result.fetch_into(columns, rows_max)
+            except BaseException:
+                self._drop_rows()
+                raise
+        return columns
+
+    def _batches(self, pyarrow: Any, rows_max: int, columns: _core.Columns) -> Iterator[Any]:
+        self._fill(columns, rows_max)
+        yield pyarrow.record_batch(columns)
+        while len(self._fill(columns := columns.successor(), rows_max)) > 0:
+            yield pyarrow.record_batch(columns)
 
     def __iter__(self: C) -> C:
         return self

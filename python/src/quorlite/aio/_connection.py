@@ -14,6 +14,15 @@ from typing import Any, Callable, Optional, Union
 import quorlite
 from quorlite import _core
 from quorlite._adapt import PARSE_COLNAMES, PARSE_DECLTYPES, converter_of, parse_time
+from quorlite._columns import (
+    ALL,
+    Types,
+    arrow_table,
+    check_rows_max,
+    make_columns,
+    numpy_arrays,
+    require,
+)
 from quorlite._connection import DML, OF_TRANSACTIONS, Description, Parameters, first_word
 from quorlite._errors import Error, ProgrammingError
 from quorlite.aio._answers import answer, mailbox_of
@@ -125,6 +134,49 @@ class Cursor:
             if left is None or len(rows) < left:
                 await self._next_batch(connection)
         return found
+
+    async def fetch_arrow(self, *, types: Types = None) -> Any:
+        """The rows that are left as a `pyarrow.Table`; see `quorlite.Cursor.fetch_arrow`."""
+        pyarrow = require("pyarrow", "arrow")
+        return arrow_table(pyarrow, await self._fill(self._columns(types), ALL))
+
+    async def fetch_arrow_batches(
+        self, rows_max: int = 65536, *, types: Types = None
+    ) -> AsyncIterator[Any]:
+        """The rows that are left as `pyarrow.RecordBatch`, of at most so many rows, as they come.
+
+        The first batch says the types of all; there is always one, if only an empty one.
+        """
+        check_rows_max(rows_max)
+        pyarrow = require("pyarrow", "arrow")
+        columns = await self._fill(self._columns(types), rows_max)
+        yield pyarrow.record_batch(columns)
+        while len(await self._fill(columns := columns.successor(), rows_max)) > 0:
+            yield pyarrow.record_batch(columns)
+
+    async def fetch_numpy(self, *, types: Types = None) -> dict[str, Any]:
+        """The rows that are left as arrays of NumPy; see `quorlite.Cursor.fetch_numpy`."""
+        require("numpy", "numpy")
+        return numpy_arrays(await self._fill(self._columns(types), ALL))
+
+    def _columns(self, types: Types) -> _core.Columns:
+        self._usable()
+        described = self.description
+        names = None if described is None else tuple(column[0] for column in described)
+        return make_columns(names, types)
+
+    async def _fill(self, columns: _core.Columns, rows_max: int) -> _core.Columns:
+        connection = self._usable()
+        while self._batch is not None:
+            try:
+                self._batch.fetch_into(columns, rows_max)
+            except BaseException:
+                self._stream = self._batch = None
+                raise
+            if len(columns) >= rows_max:
+                break
+            await self._next_batch(connection)
+        return columns
 
     async def _next_batch(self, connection: Connection) -> None:
         self._batch = None

@@ -31,7 +31,7 @@ class Pool:
         self._connecting = connecting
         self._size = size
         self._acquire_timeout = acquire_timeout
-        self._room = asyncio.Semaphore(size)
+        self._semaphore: Optional[asyncio.Semaphore] = None
         self._idle: list[tuple[Connection, float]] = []
         self._in_use = 0
         self._waiting = 0
@@ -48,6 +48,13 @@ class Pool:
             raise
         self._in_use += 1
         return connection
+
+    @property
+    def _room(self) -> asyncio.Semaphore:
+        # Made in the loop: CPython 3.9's binds itself to the one there is when it is made.
+        if self._semaphore is None:
+            self._semaphore = asyncio.Semaphore(self._size)
+        return self._semaphore
 
     async def _wait(self, timeout: float) -> None:
         self._waiting += 1
