@@ -111,6 +111,8 @@ private:
             decoded = std::mbrtowc(character, &byte, 1, &state);
         }
         if (decoded == kMalformed) *character = L'\ufffd';
+        // Ctrl-D that was pressed before libedit took over the terminal comes as this.
+        if (*character == L'\0') *character = L'\x04';
         return 1;
     }
 

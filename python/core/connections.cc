@@ -114,11 +114,12 @@ node_role role_named(const std::string& name) {
     throw_misuse("a role is voter, standby or spare, not " + name);
 }
 
-// The database's file as `path`, its WAL beside it.
-void dump(cluster& nodes, const std::string& database, const std::string& path) {
+// The database's file as `path`, its WAL beside it; as that node has it, or the leader.
+void dump(cluster& nodes, const std::string& database, const std::string& path,
+          const std::string& node) {
     std::string problem;
     std::ofstream file;
-    nodes.dump(database, [&](const dump_part& part) {
+    const auto write = [&](const dump_part& part) {
         const bool is_wal = part.file.ends_with("-wal");
         if (part.bytes.empty()) {
             file.close();
@@ -129,7 +130,8 @@ void dump(cluster& nodes, const std::string& database, const std::string& path) 
                    static_cast<std::streamsize>(part.bytes.size()));
         if (!file) problem = path + " cannot be written";
         return problem.empty();
-    });
+    };
+    nodes.dump(database, write, node);
     file.close();
     if (!problem.empty() || !file) throw_misuse(path + " cannot be written");
 }
@@ -227,10 +229,11 @@ void define_administration(py::class_<Cluster, std::shared_ptr<Cluster>>& define
             py::arg("id") = 0)
         .def(
             "dump",
-            [](Cluster& self, const std::string& database, const std::string& path) {
-                self.call([&](cluster& nodes) { dump(nodes, database, path); });
+            [](Cluster& self, const std::string& database, const std::string& path,
+               const std::string& node) {
+                self.call([&](cluster& nodes) { dump(nodes, database, path, node); });
             },
-            py::arg("database"), py::arg("path"));
+            py::arg("database"), py::arg("path"), py::arg("node") = "");
 }
 
 void define_clusters(py::module_& module) {

@@ -1,6 +1,8 @@
 """Nodes in the process, and the administration of a cluster."""
 
 import pathlib
+import sqlite3
+import time
 
 import pytest
 
@@ -27,6 +29,30 @@ def test_three_nodes_in_one_process_are_a_cluster(tmp_path):
         db.close()
     with quorlite.Node(tmp_path / "1", wait=0, **options) as first:
         assert first.address == addresses[0]
+
+
+def test_a_snapshot_is_what_the_node_has(run_folder, tmp_path):
+    with TestCluster(folder=run_folder) as nodes:
+        db = nodes.connect("t")
+        with db:
+            db.execute("CREATE TABLE t(x)")
+            db.execute("INSERT INTO t VALUES('there')")
+        db.close()
+        last = nodes.nodes[nodes.leader()].status().last_index
+        for number, node in enumerate(nodes.nodes):
+            end = time.monotonic() + 20
+            while node.status().applied_index < last and time.monotonic() < end:
+                time.sleep(0.01)
+            node.snapshot(tmp_path / str(number), "t")
+            with sqlite3.connect(tmp_path / str(number)) as copy:
+                assert copy.execute("SELECT x FROM t").fetchall() == [("there",)]
+            copy.close()
+        with pytest.raises(quorlite.OperationalError):
+            nodes.nodes[0].snapshot(tmp_path / "none", "nothing")
+        node = nodes.nodes[0]
+    with pytest.raises(quorlite.Error):
+        node.snapshot(tmp_path / "none", "t")
+    assert not (tmp_path / "none").exists()
 
 
 def test_a_cluster_survives_its_leader(run_folder):

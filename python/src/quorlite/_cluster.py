@@ -143,9 +143,15 @@ class Cluster:
         self,
         target: Union[str, os.PathLike[str], sqlite3.Connection],
         database: Optional[str] = None,
+        *,
+        node: str = "",
     ) -> None:
-        """A copy of a database, as one file of SQLite or in a connection of `sqlite3`."""
-        backup(self._core, self._name(database), target)
+        """A copy of a database, as one file of SQLite or in a connection of `sqlite3`.
+
+        :param node: The address of the node that gives it, which may lag behind; the leader if
+            there is none.
+        """
+        backup(self._core, self._name(database), target, node)
 
     def _name(self, database: Optional[str]) -> str:
         name = database if database is not None else self.database

@@ -71,12 +71,16 @@ def backup(
     core: _core.Cluster,
     database: str,
     target: Union[str, os.PathLike[str], sqlite3.Connection],
+    node: str = "",
 ) -> None:
-    """A copy of the database, as one file of SQLite or in a connection of `sqlite3`."""
+    """A copy of the database, as one file of SQLite or in a connection of `sqlite3`.
+
+    :param node: The address of the node that gives it; the leader if there is none.
+    """
     if isinstance(target, sqlite3.Connection):
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "copy"
-            backup(core, database, path)
+            backup(core, database, path, node)
             copy = sqlite3.connect(path)
             try:
                 copy.backup(target)
@@ -86,7 +90,7 @@ def backup(
     path = Path(target)
     with tempfile.TemporaryDirectory(dir=path.absolute().parent) as folder:
         copied = Path(folder) / "copy"
-        core.dump(database, os.fspath(copied))
+        core.dump(database, os.fspath(copied), node)
         db = sqlite3.connect(copied, isolation_level=None)
         try:
             db.execute("PRAGMA journal_mode = DELETE")

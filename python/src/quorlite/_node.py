@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import sqlite3
 from collections.abc import Sequence
 from typing import Union
 
@@ -100,6 +101,18 @@ class Node:
     def handover(self) -> bool:
         """Makes another voter the leader. True once this node does not lead (any more)."""
         return self._core.handover()
+
+    def snapshot(
+        self, target: Union[str, os.PathLike[str], sqlite3.Connection], database: str
+    ) -> None:
+        """A copy of a database as this node has applied it, leader or not, while it goes on.
+
+        :param target: A path for one file of SQLite, or a connection of `sqlite3`.
+        :raises OperationalError: There is no such database, or the node has been stopped.
+        """
+        from quorlite._cluster import Cluster
+
+        Cluster(self).backup(target, database, node=self.address)
 
     def stop(self) -> None:
         """Hands leadership over, lets running requests end, and stops. Twice does no harm."""

@@ -292,6 +292,12 @@ class People(unittest.TestCase):
         shell.expect("people> ")
         self.assertEqual(shell.leave(), 0, shell.seen)
 
+    def test_ctrl_d_that_is_typed_ahead_ends_the_shell(self):
+        self.shell.type("WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 2000000)"
+                        " SELECT count(*) FROM c;\r")
+        time.sleep(0.2)
+        self.assertEqual(self.shell.leave(), 0, self.shell.seen)
+
     def test_ctrl_c_cancels_the_statement_and_not_the_shell(self):
         shell = self.shell
         shell.type(SLOW + ";\r")
