@@ -359,6 +359,61 @@ class MemorySampler(threading.Thread):
         return self.most
 
 
+PAGE_BYTES = 4096
+ROTTEN_MEGABYTES = 20  # more than a node keeps in memory
+ROTTEN_PAGES = 40
+
+
+def damage_pages(file, count):
+    """One byte in each of `count` pages, from the first to the last."""
+    pages = file.stat().st_size // PAGE_BYTES
+    with file.open("r+b") as content:
+        for number in range(count):
+            place = number * (pages - 1) // (count - 1) * PAGE_BYTES + 1234
+            content.seek(place)
+            byte = content.read(1)[0]
+            content.seek(place)
+            content.write(bytes([byte ^ 0x55]))
+
+
+def pages_rotten(cluster):
+    """A disk changes pages behind a node's back. Then the node leads: what it says is right, with the others' pages."""
+    people = cluster.client()
+    people.execute("CREATE TABLE large(id INTEGER PRIMARY KEY, content BLOB)")
+    for _ in range(ROTTEN_MEGABYTES):
+        people.execute("INSERT INTO large(content) VALUES (randomblob(1000000))")
+    ends = "SELECT hex(substr(content, 1, 9)), hex(substr(content, -9)) FROM large"
+    expected = people.query(ends)
+    node = cluster.leader()
+    base = node.directory / "databases" / "000001.db"
+    cluster.until(lambda: base.exists() and base.stat().st_size > 15_000_000, 60, "a flush")
+    number = next(member for member, address, _ in cluster.connect().members() if address == node.address)
+    assert node.stop() == 0
+    damage_pages(base, ROTTEN_PAGES)
+    node.start()
+    cluster.until(lambda: answers(node), 10, "the node answers again")
+    cluster.wait_members(3)
+    cluster.connect().transfer(number)
+    cluster.until(lambda: cluster.leader() is node, 10, "it leads")
+    refused = 0
+
+    def readable():
+        nonlocal refused
+        try:
+            return people.query(ends) == expected
+        except client.Failure as failure:
+            assert "fetched from the other nodes" in failure.message, failure
+            refused += 1
+            return False
+
+    cluster.until(readable, 60, "every row can be read, and is what it was")
+    assert cluster.leader() is node
+    assert people.query("PRAGMA integrity_check") == [("ok",)]
+    mended = node.log.read_text().count("is mended, by node")
+    assert refused > 0 and mended > 0, (refused, mended)
+    return f"{mended} pages mended; {refused} reads refused meanwhile"
+
+
 def disk_megabytes(node):
     return sum(path.stat().st_blocks * 512 for path in node.directory.rglob("*") if path.is_file()) / 1e6
 
@@ -409,7 +464,8 @@ def large_snapshot(cluster):
 
 
 SCENARIOS = [leader_killed, leader_stopped_gracefully, rolling_restart, leader_paused, all_killed, connection_flood,
-             limit_reached, half_messages, slow_writers, never_reading, vanished_clients, garbage_peers, members_removed]
+             limit_reached, half_messages, slow_writers, never_reading, vanished_clients, garbage_peers, members_removed,
+             pages_rotten]
 ON_REQUEST = [short_life, large_snapshot]
 OPTIONS = {
     limit_reached: ["--connections", "50"],
