@@ -160,6 +160,7 @@ struct Node::Impl {
     TimePoint last_led{};  // when a leader was last known, or the members last answered
     bool has_role = true;  // false while the node joins: a voter begins as a spare and a standby
     bool stopped = false;
+    NodeStatus last_status;  // once it is stopped
 
     std::mutex outcome_mutex;
     std::condition_variable outcome_known;
@@ -184,6 +185,7 @@ struct Node::Impl {
     void report_ready();
     void report_failure(NodeError error);
     bool transfer_once();
+    NodeStatus status() const;
     bool handover();
     void say_farewell();
     void wait_for_clients(std::chrono::milliseconds time);
@@ -462,7 +464,28 @@ bool Node::Impl::transfer_once() {
     return ended == std::future_status::ready && !outcome->leading;
 }
 
+// On the loop.
+NodeStatus Node::Impl::status() const {
+    const replica::ReplicaStatus inner = replica->status();
+    return {.id = replica->id().value(),
+            .address = replica->address(),
+            .role = role_name(inner.role),
+            .leader_id = inner.leader.id.value(),
+            .leader_address = inner.leader.address,
+            .term = inner.term.value(),
+            .last_index = inner.last.value(),
+            .committed_index = inner.committed.value(),
+            .applied_index = inner.applied.value(),
+            .clients = front->client_count(),
+            .memory_bytes = inner.memory_bytes,
+            .log_bytes = inner.log_bytes,
+            .connections_refused = front->counters().refused,
+            .peer_frames_dropped = peers.counters().frames_dropped,
+            .statements_overstayed = loop.counters().hand_overs};
+}
+
 bool Node::Impl::handover() {
+    if (stopped) return true;
     for (int attempt = 0; attempt < kHandoverAttempts; ++attempt) {
         if (transfer_once()) return true;
     }
@@ -494,9 +517,11 @@ void Node::Impl::say_farewell() {
 }
 
 void Node::Impl::stop() {
-    if (std::exchange(stopped, true)) return;
+    if (stopped) return;
     if (replica && front) say_farewell();
+    stopped = true;
     loop.run([this] {
+        if (replica && front) last_status = status();
         if (joining) joining->stop();
         if (verification) verification->stop();
         if (front) front->close();
@@ -549,25 +574,9 @@ std::optional<NodeError> Node::wait_ready(std::chrono::milliseconds timeout) {
 }
 
 NodeStatus Node::status() const {
+    if (impl_->stopped) return impl_->last_status;
     NodeStatus status;
-    impl_->loop.run([&] {
-        const replica::ReplicaStatus inner = impl_->replica->status();
-        status.id = impl_->replica->id().value();
-        status.address = impl_->replica->address();
-        status.role = role_name(inner.role);
-        status.leader_id = inner.leader.id.value();
-        status.leader_address = inner.leader.address;
-        status.term = inner.term.value();
-        status.last_index = inner.last.value();
-        status.committed_index = inner.committed.value();
-        status.applied_index = inner.applied.value();
-        status.clients = impl_->front->client_count();
-        status.memory_bytes = inner.memory_bytes;
-        status.log_bytes = inner.log_bytes;
-        status.connections_refused = impl_->front->counters().refused;
-        status.peer_frames_dropped = impl_->peers.counters().frames_dropped;
-        status.statements_overstayed = impl_->loop.counters().hand_overs;
-    });
+    impl_->loop.run([&] { status = impl_->status(); });
     return status;
 }
 

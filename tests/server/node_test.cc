@@ -204,6 +204,21 @@ TEST_F(NodeTest, ThreeNodesInOneProcess) {
     EXPECT_EQ(client.number("SELECT count(*) FROM t"), 21);
 }
 
+TEST_F(NodeTest, AStoppedNodeSaysHowItWas) {
+    start_three();
+    ASSERT_TRUE(execute("CREATE TABLE t(x)"));
+    Node& node = *leader();
+    const NodeStatus before = node.status();
+    node.stop();
+    const NodeStatus after = node.status();
+    EXPECT_EQ(after.id, before.id);
+    EXPECT_EQ(after.address, before.address);
+    EXPECT_GE(after.applied_index, before.applied_index);
+    EXPECT_EQ(after.clients, 0u);
+    EXPECT_TRUE(node.handover());
+    node.stop();
+}
+
 TEST_F(NodeTest, AStoppedLeaderHandsOver) {
     start_three();
     ASSERT_TRUE(execute("CREATE TABLE t(x)"));

@@ -131,6 +131,7 @@ public:
     // not in time (kTimeout; the node goes on).
     std::optional<NodeError> wait_ready(std::chrono::milliseconds timeout);
 
+    // Of a stopped node: as it was at its end.
     NodeStatus status() const;
 
     // Makes the best other voter leader, if this node is leader. True once it is not leader (any
