@@ -94,8 +94,11 @@ void lender::lend(const PoolQueue::Grant& grant, const std::shared_ptr<Asker>& a
     // A ping repairs the connection if it can be repaired.
     auto checked = [asker, lent = std::move(lent)](result<void> well) mutable {
         answer given;
-        if (!well) given.error = std::move(well).error();
-        if (well) given.lent = std::move(lent);
+        if (well) {
+            given.lent = std::move(lent);
+        } else {
+            given.error = std::move(well).error();
+        }
         asker->told->complete(std::move(given));
     };
     db.try_ping(asio::bind_cancellation_slot(asker->stop.slot(),

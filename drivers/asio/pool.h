@@ -68,8 +68,8 @@ private:
 // A connection that is lent; gives it back.
 class loan {
 public:
-    loan(std::shared_ptr<lender> owner, core::PoolQueue::Slot slot, connection lent)
-        : owner_(std::move(owner)), slot_(slot), lent_(std::move(lent)) {}
+    loan(std::shared_ptr<lender> owner, core::PoolQueue::Slot slot, const connection& lent)
+        : owner_(std::move(owner)), slot_(slot), lent_(lent) {}
     loan(const loan&) = delete;
     loan& operator=(const loan&) = delete;
     ~loan();

@@ -134,6 +134,7 @@ void session::close() {
     closed_ = true;
     transport_->alarm(core::kNever, {});
     std::vector<OperationPtr> outstanding;
+    outstanding.reserve(waiting_.size());
     for (const auto& [operation, waiting] : waiting_) outstanding.push_back(operation);
     for (const OperationPtr& each : outstanding) {
         if (connection_ && !each->finished) connection_->abandon(each, transport_->now());
@@ -174,7 +175,7 @@ void session::perform() {
 }
 
 void session::act() {
-    for (core::Action& action : connection_->take_actions()) {
+    for (const core::Action& action : connection_->take_actions()) {
         if (action.dial.empty()) {
             transport_->close(action.channel);
             channels_.erase(action.channel);
@@ -303,8 +304,11 @@ void session::tell(const OperationPtr& operation) {
 Bulk::Bulk(const options& settings, std::string_view table, const std::vector<std::string>& columns)
     : window(settings.pipelined_bytes_max) {
     auto made = core::make_bulk(table, columns);
-    if (made) packing = *std::move(made);
-    if (!made) window.fail(made.error());
+    if (made) {
+        packing = *std::move(made);
+    } else {
+        window.fail(made.error());
+    }
 }
 
 void session::add(const OperationPtr& operation, request asked,
@@ -368,10 +372,9 @@ bool session::interrupt_bulk(const OperationPtr& operation) {
                            [&](const Bulk::Call& call) { return call.operation == operation; });
     });
     if (found == bulks_.end()) return false;
-    const std::shared_ptr<Bulk> bulk = *found;
-    bulk->window.fail(cancelled("interrupted"));
-    const std::vector<OperationPtr> stopped(bulk->window.under_way().rbegin(),
-                                            bulk->window.under_way().rend());
+    core::BulkWindow& window = (*found)->window;
+    window.fail(cancelled("interrupted"));
+    const std::vector<OperationPtr> stopped(window.under_way().rbegin(), window.under_way().rend());
     for (const OperationPtr& each : stopped) connection_->interrupt(each, transport_->now());
     perform();
     return true;

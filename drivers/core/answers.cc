@@ -308,7 +308,7 @@ bool Connection::read_dump(Time now) {
         }
         files_.emplace();
     }
-    ByteView part = in.next_part();
+    const ByteView part = in.next_part();
     const bool over = in.part_bytes_left() == 0;
     if (part.empty() && !over) return false;
     take_file(expected.operation, part, now);

@@ -73,7 +73,7 @@ private:
         std::vector<node_info> nodes;
         const yaml_node_t* const root = yaml_document_get_root_node(&document);
         if (root == nullptr) return nodes;
-        if (root->type == YAML_SCALAR_NODE && text_of(root) == "") return nodes;
+        if (root->type == YAML_SCALAR_NODE && text_of(root).empty()) return nodes;
         if (root->type != YAML_SEQUENCE_NODE) return trouble(path + ": not a list of nodes");
         for (auto* item = root->data.sequence.items.start; item < root->data.sequence.items.top;
              ++item) {
@@ -138,7 +138,7 @@ public:
 
     result<std::vector<node_info>> load() override {
         errno = 0;
-        std::ifstream file(path_);
+        const std::ifstream file(path_);
         if (!file && errno == ENOENT) return std::vector<node_info>{};
         if (!file) return trouble(path_ + ": " + std::strerror(errno));
         std::ostringstream text;

@@ -33,7 +33,7 @@ static asio::awaitable<void> run(quorlite::async::pool pool,
 }
 
 int main(int count, char** arguments) {
-    quorlite::cluster cluster({arguments + 1, arguments + count});
+    const quorlite::cluster cluster({arguments + 1, arguments + count});
     asio::io_context context;
     std::exception_ptr failed;
     asio::co_spawn(context,

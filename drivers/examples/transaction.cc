@@ -4,7 +4,7 @@
 #include <iostream>
 
 int main(int count, char** arguments) {
-    quorlite::cluster cluster({arguments + 1, arguments + count});
+    const quorlite::cluster cluster({arguments + 1, arguments + count});
     quorlite::pool pool(cluster, "example");
     {
         auto lease = pool.acquire();

@@ -31,9 +31,10 @@ std::vector<Thing> things_of(queries& db, Words tables) {
         "rowid";
     for (const auto& [type, name, table, text] :
          db.query<std::string, std::string, std::string, std::string>(sql)) {
-        const bool wanted = tables.empty() || std::ranges::any_of(tables, [&](const auto& each) {
-                                return same_word(each, table);
-                            });
+        const bool wanted =
+            tables.empty() || std::ranges::any_of(tables, [&word = table](const auto& each) {
+                return same_word(each, word);
+            });
         if (wanted) things.push_back({type, name, text});
     }
     return things;
@@ -94,6 +95,7 @@ std::string select_stored(queries& db, const std::string& table) {
 
 std::uint64_t render_rows(rows& found, Renderer& renderer, Progress* progress) {
     std::vector<std::string> names;
+    names.reserve(found.column_count());
     for (std::size_t i = 0; i < found.column_count(); ++i) {
         names.emplace_back(found.column_name(i));
     }

@@ -212,12 +212,12 @@ transaction::transaction(std::shared_ptr<detail::session> session, const call_op
     : queries(std::move(session), changed) {}
 
 transaction::transaction(transaction&& other) noexcept
-    : queries(std::move(other)), open_(std::exchange(other.open_, false)) {}
+    : queries(static_cast<queries&&>(other)), open_(std::exchange(other.open_, false)) {}
 
 transaction& transaction::operator=(transaction&& other) noexcept {
     if (this == &other) return *this;
     if (open_) static_cast<void>(try_rollback());
-    queries::operator=(std::move(other));
+    queries::operator=(static_cast<queries&&>(other));
     open_ = std::exchange(other.open_, false);
     return *this;
 }

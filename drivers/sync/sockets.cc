@@ -77,14 +77,18 @@ public:
     }
 
     Io write(ChannelId channel, std::span<const std::uint8_t> bytes) override {
-        const ssize_t sent = ::send(fd_of(channel), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+        const int descriptor = fd_of(channel);
+        if (descriptor < 0) return {0, false, "the connection is closed"};
+        const ssize_t sent = ::send(descriptor, bytes.data(), bytes.size(), MSG_NOSIGNAL);
         if (sent >= 0) return {static_cast<std::size_t>(sent), false, {}};
         if (would_block(errno)) return {0, true, {}};
         return {0, false, std::strerror(errno)};
     }
 
     Io read(ChannelId channel, std::span<std::uint8_t> room) override {
-        const ssize_t got = ::recv(fd_of(channel), room.data(), room.size(), 0);
+        const int descriptor = fd_of(channel);
+        if (descriptor < 0) return {0, false, "the connection is closed"};
+        const ssize_t got = ::recv(descriptor, room.data(), room.size(), 0);
         if (got > 0) return {static_cast<std::size_t>(got), false, {}};
         if (got == 0) return {0, false, "the node closed the connection"};
         if (would_block(errno)) return {0, true, {}};
@@ -188,6 +192,10 @@ private:
             socket.addresses.pop_back();
             Descriptor descriptor(
                 ::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+            if (descriptor.get() < 0) {
+                socket.problem = std::strerror(errno);
+                continue;
+            }
             const int on = 1;
             if (address.family() != AF_UNIX) {
                 ::setsockopt(descriptor.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);

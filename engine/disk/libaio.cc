@@ -180,7 +180,7 @@ public:
         BlockBuffer bounce(length * kMemoryAlignment);
         const auto count =
             read_all(direct_->number(), from, {bounce.data(), bounce.size()}, name());
-        if (!count) return count;
+        if (!count) return count.error();
         const std::uint64_t skipped = offset - from;
         if (*count <= skipped) return std::size_t{0};
         const std::size_t got = std::min<std::size_t>(*count - skipped, into.size());

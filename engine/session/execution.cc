@@ -418,8 +418,10 @@ void Execution::confirm() {
     phase_ = Phase::kAnswer;
     if (!reply_.ok()) return in_doubt_if(proposed_);
     if (!must_confirm_ || sent_rows_) return;
-    const bool inside = handle_ != nullptr && handle_->connection().in_transaction();
-    if (mutant(Mutant::kTransactionReadsUnconfirmed) && inside) return;
+    if (mutant(Mutant::kTransactionReadsUnconfirmed) && handle_ != nullptr &&
+        handle_->connection().in_transaction()) {
+        return;
+    }
     confirming_ = true;
     wait([this](auto done) { replica_.when_readable(index_, done); });
 }

@@ -71,6 +71,7 @@ public:
     }
     std::vector<argument> view() const {
         std::vector<argument> list;
+        list.reserve(kept_.size());
         for (const kept& each : kept_) {
             list.push_back(each.name.empty() ? argument(each.bound)
                                              : named(each.name, argument(each.bound)));
@@ -151,9 +152,9 @@ struct throwing {
     template <class Handler>
     static void tell(Handler&& handler, answer& given) {
         if (given.error) {
-            std::move(handler)(make_exception(*std::move(given.error)), T());
+            std::forward<Handler>(handler)(make_exception(*std::move(given.error)), T());
         } else {
-            std::move(handler)(std::exception_ptr(), Read()(given));
+            std::forward<Handler>(handler)(std::exception_ptr(), Read()(given));
         }
     }
 };
@@ -162,8 +163,8 @@ struct throwing<void, Read> {
     using signature = void(std::exception_ptr);
     template <class Handler>
     static void tell(Handler&& handler, answer& given) {
-        std::move(handler)(given.error ? make_exception(*std::move(given.error))
-                                       : std::exception_ptr());
+        std::forward<Handler>(handler)(given.error ? make_exception(*std::move(given.error))
+                                                   : std::exception_ptr());
     }
 };
 template <class T, class Read>
@@ -171,11 +172,11 @@ struct quiet {
     using signature = void(result<T>);
     template <class Handler>
     static void tell(Handler&& handler, answer& given) {
-        if (given.error) return std::move(handler)(result<T>(*std::move(given.error)));
+        if (given.error) return std::forward<Handler>(handler)(result<T>(*std::move(given.error)));
         if constexpr (std::is_void_v<T>) {
-            std::move(handler)(result<void>());
+            std::forward<Handler>(handler)(result<void>());
         } else {
-            std::move(handler)(result<T>(Read()(given)));
+            std::forward<Handler>(handler)(result<T>(Read()(given)));
         }
     }
 };

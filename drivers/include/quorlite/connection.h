@@ -355,7 +355,7 @@ public:
                     if (tx.open()) tx.commit();
                     return;
                 } else {
-                    Value value = function(tx);
+                    Value value = function(tx);  // NOLINT(misc-const-correctness): it is moved out
                     if (tx.open()) tx.commit();
                     return value;
                 }
