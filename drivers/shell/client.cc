@@ -27,7 +27,7 @@ connection& Client::db() {
 }
 
 std::optional<std::string> Client::news() {
-    std::string now = db_ ? db_->node() : std::string();
+    const std::string now = db_ ? db_->node() : std::string();
     if (now.empty() || now == leader_) return std::nullopt;
     const std::string before = std::exchange(leader_, now);
     if (before.empty()) return std::nullopt;

@@ -287,7 +287,8 @@ public:
     virtual Index known_committed() const = 0;
     virtual Index applied_index() const = 0;
 
-    virtual Result<std::unique_ptr<Image>> image(std::string_view name) = 0;  // or kNoDatabase
+    // Or kNoDatabase; or kBusy, while this node still catches up after a crash.
+    virtual Result<std::unique_ptr<Image>> image(std::string_view name) = 0;
     virtual std::unique_ptr<SnapshotSource> snapshot_source() = 0;
     virtual Result<std::unique_ptr<SnapshotInstaller>> start_install(SharedBytes manifest) = 0;
     // Blocking, brief: the durable switch. Every generation is retired; databases are those

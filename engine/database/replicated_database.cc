@@ -305,13 +305,18 @@ void ReplicatedDatabase::take(Base base) {
 // --- damaged pages ---
 
 Index ReplicatedDatabase::settled(Index applied) const {
-    const Index settled = earlier(applied, parts_.first);
-    return generation_ ? earlier(settled, generation_->partly_committed(applied).first) : settled;
+    Index settled = earlier(applied, parts_.first);
+    if (generation_) settled = earlier(settled, generation_->partly_committed(applied).first);
+    return std::max(settled, base_at_);  // the file may be ahead of the log after a start
+}
+
+bool ReplicatedDatabase::exact(Index applied) const {
+    return settled(applied) >= std::max(flushing_to_, newer_until_);
 }
 
 std::optional<PageCopy> ReplicatedDatabase::copy_page(PageNumber page, Index applied) const {
     PageCopy copy{Bytes(kPageSize), settled(applied)};
-    if (!committed_once_ || copy.as_of < std::max(flushing_to_, newer_until_)) return std::nullopt;
+    if (!committed_once_ || !exact(applied)) return std::nullopt;
     if (!pages_now().read(page, PageBytes(copy.bytes))) return std::nullopt;
     return copy;
 }

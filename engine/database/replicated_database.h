@@ -96,6 +96,9 @@ public:
     bool write_lock_held() const { return writers_.taken(); }
     void refuse_writers(std::optional<Error> error) { writers_.refuse(std::move(error)); }
 
+    // All pages are as of one moment. Not so after a crash in a flush, or while pages are newer
+    // than what was applied, until that has come.
+    bool exact(Index applied) const;
     // For other nodes, and from them; see Store.
     std::optional<PageCopy> copy_page(PageNumber page, Index applied) const;
     bool mend(PageNumber page, const PageCopy& copy, Index applied, bool newer);

@@ -433,6 +433,11 @@ void DiskStore::save_mark(SnapshotMark mark, std::function<void(Status)> done) {
 Result<std::unique_ptr<Image>> DiskStore::image(std::string_view name) {
     ReplicatedDatabase* const database = find_database(name);
     if (database == nullptr) return Error{code::kNoDatabase, "database does not exist"};
+    if (!database->exact(applied_)) {
+        return Error{code::kBusy,
+                     "this node has not yet caught up with the log: try again, or ask "
+                     "the leader"};
+    }
     return make_image(database->hold_pages());
 }
 
