@@ -64,9 +64,9 @@ protected:
         return *checksum(id);
     }
 
+    std::vector<std::string> lines;  // until the cluster has ended
     Cluster cluster{3};
     OpenClient client{cluster};
-    std::vector<std::string> lines;
 };
 
 TEST_F(PageRepair, OfALeaderWhoseReadersGetAnErrorUntilItIsDone) {
