@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <functional>
 
 namespace quorlite::sim {
 namespace {
@@ -14,7 +13,7 @@ using std::chrono::seconds;
 struct Kind {
     Fault fault;
     std::string_view name;
-    double chance;  // of being part of a run
+    double chance;  // of being part of a run; 0: not drawn
 };
 
 constexpr std::array<Kind, kFaults> kKinds = {{
@@ -30,7 +29,7 @@ constexpr std::array<Kind, kFaults> kKinds = {{
     {Fault::kSlowDisk, "slow-disk", 0.3},
     {Fault::kFailedSync, "failed-sync", 0.3},
     {Fault::kRot, "rot", 0.2},
-    {Fault::kRottenPage, "rotten-page", 0.15},
+    {Fault::kRottenPage, "rotten-page", 0},  // see pages_may_rot()
     {Fault::kLostDisk, "lost-disk", 0.2},
     {Fault::kMember, "member", 0.3},
     {Fault::kWallJump, "wall-jump", 0.2},
@@ -42,12 +41,12 @@ constexpr std::array<Kind, kFaults> kKinds = {{
 }};
 
 // A flush that is cut off leaves pages of which no checksum can tell whether they are whole. So
-// where pages rot no node ends but by the nemesis of rot itself; and there are others that have the
-// page.
-bool goes_with_rotten_pages(Fault fault) {
+// pages rot where no node ends but by that fault itself; and where others have the page.
+bool pages_may_rot(const Plan& plan) {
     constexpr std::array kCutOff = {Fault::kCrash,      Fault::kKill, Fault::kCrashAll,
                                     Fault::kFailedSync, Fault::kRot,  Fault::kLostDisk};
-    return std::ranges::find(kCutOff, fault) == kCutOff.end();
+    return plan.voters >= 3 && !plan.failovers &&
+           std::ranges::none_of(kCutOff, [&](Fault fault) { return plan.has(fault); });
 }
 
 void draw_sizes(Plan& plan, Seeded& random) {
@@ -104,12 +103,10 @@ Plan draw_plan(Seeded& random) {
     plan.pause_max = random.between(milliseconds(1), milliseconds(200));
     plan.fault_every = random.between(milliseconds(300), seconds(3));
     for (const Kind& kind : kKinds) {
-        if (random.chance(kind.chance) && !plan.failovers) plan.faults.push_back(kind.fault);
+        const bool drawn = kind.chance > 0 && random.chance(kind.chance);
+        if (drawn && !plan.failovers) plan.faults.push_back(kind.fault);
     }
-    if (plan.has(Fault::kRottenPage)) {
-        plan.voters = std::max<std::uint64_t>(plan.voters, 3);
-        std::erase_if(plan.faults, std::not_fn(goes_with_rotten_pages));
-    }
+    if (pages_may_rot(plan)) plan.faults.push_back(Fault::kRottenPage);
     plan.late_joiner = !plan.failovers && random.chance(0.3);
     plan.auto_vacuum = random.chance(0.3);
     if (plan.has(Fault::kYields)) plan.yields = static_cast<double>(random.between(1, 50)) / 100;

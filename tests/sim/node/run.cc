@@ -55,6 +55,7 @@ private:
     void kill_leader();
     bool await_write(Duration limit);
     void make_peace();
+    void await_readable();
     void verify();
     void await_convergence();
     bool converged();
@@ -254,13 +255,19 @@ bool Run::await_write(Duration limit) {
     return true;
 }
 
+// Whoever reads finds damage, and has it mended some moments later.
+void Run::await_readable() {
+    for (const Duration end = world_.now() + kPeaceMax; !cluster_.readable();) {
+        if (world_.now() >= end) return fail("damaged pages are not mended");
+        run_for(milliseconds(50));
+    }
+}
+
 void Run::make_peace() {
     say("peace");
     nemesis_->make_peace();
     observer_->disks_fail = nemesis_->disks_failed();
-    if (!run_until([this] { return cluster_.readable(); }, kPeaceMax)) {
-        fail("damaged pages are not mended");
-    }
+    await_readable();
     if (!await_write(kResumeMax)) fail("no write was taken for 6 s after the faults ended");
     workload_.stop();
     const bool idle = run_until(
