@@ -29,18 +29,17 @@ bool is_struck(Fault fault) {
     return fault < Fault::kLoss;
 }
 
-// By number, those of a base file that do not match their checksums.
-std::vector<std::uint64_t> damaged_pages(const SimDisk& disk, std::uint64_t number) {
+// Whether every page of a base file matches its checksum.
+bool is_whole(const SimDisk& disk, std::uint64_t number) {
     const Bytes pages = disk.content(database::base_file_name(number));
     const Bytes sums = disk.content(database::sums_file_name(number));
-    std::vector<std::uint64_t> damaged;
     for (std::uint64_t page = 0; (page + 1) * database::kPageSize <= pages.size(); ++page) {
         const auto sum = load_little<std::uint32_t>(sums.data() + page * sizeof(std::uint32_t));
         const ByteView bytes =
             ByteView(pages).subspan(page * database::kPageSize, database::kPageSize);
-        if (sum != 0 && sum != crc32c(bytes)) damaged.push_back(page);
+        if (sum != 0 && sum != crc32c(bytes)) return false;
     }
-    return damaged;
+    return true;
 }
 
 // As its manifest names them. A file that is being flushed, or was when the node last ended, is not
@@ -359,14 +358,10 @@ void Nemesis::damage_page(bool or_checksum) {
          std::to_string(page + 1) + " of " + file.name + " on node " +
          std::to_string(rotten_.value()));
     const auto mask = static_cast<std::uint8_t>(1 + world_.random.below(255));
-    if (checksum) {
-        constexpr std::uint64_t kSumBytes = sizeof(std::uint32_t);
-        disk.flip(database::sums_file_name(file.number),
-                  page * kSumBytes + world_.random.below(kSumBytes), mask);
-    } else {
-        disk.flip(database::base_file_name(file.number),
-                  page * database::kPageSize + world_.random.below(database::kPageSize), mask);
-    }
+    const std::size_t bytes = checksum ? sizeof(std::uint32_t) : database::kPageSize;
+    disk.flip(
+        checksum ? database::sums_file_name(file.number) : database::base_file_name(file.number),
+        page * bytes + world_.random.below(bytes), mask);
 }
 
 // Whoever reads all of them finds what is damaged, so that it is mended soon.
@@ -378,7 +373,7 @@ bool Nemesis::pages_are_whole() {
     });
     // What newer pages in memory hide from readers counts too.
     const SimDisk& disk = cluster_.disk(rotten_);
-    for (const auto& file : exact_files(disk)) whole &= damaged_pages(disk, file.number).empty();
+    for (const auto& file : exact_files(disk)) whole &= is_whole(disk, file.number);
     return whole;
 }
 
