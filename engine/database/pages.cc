@@ -159,6 +159,11 @@ Status PageStore::read(PageNumber page, PageBytes into) const {
     return fill_page(lookup, found, base, page, into);
 }
 
+Lookup PageStore::find(PageNumber page, PageRef& found) const {
+    const std::lock_guard lock(mutex_);
+    return page > page_count_ ? Lookup::kZeros : find_above(active_, flushing_.get(), page, found);
+}
+
 PageNumber PageStore::page_count() const {
     const std::lock_guard lock(mutex_);
     return page_count_;

@@ -126,6 +126,7 @@ public:
     explicit PageStore(Base base) : base_(std::move(base)), page_count_(base_.page_count) {}
 
     Status read(PageNumber page, PageBytes into) const;  // any thread
+    Lookup find(PageNumber page, PageRef& found) const;  // without the base file
     PageNumber page_count() const;                       // any thread
 
     void put(PageNumber page, PageRef image);

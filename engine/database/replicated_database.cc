@@ -323,7 +323,7 @@ std::optional<PageCopy> ReplicatedDatabase::copy_page(PageNumber page, Index app
 
 bool ReplicatedDatabase::mend(PageNumber page, const PageCopy& copy, Index applied, bool newer) {
     PageRef above;
-    if (pages_->share().find(page, above) != Lookup::kBelow || !base_.file) return true;
+    if (pages_->find(page, above) != Lookup::kBelow || !base_.file) return true;
     const ConstPageBytes bytes(copy.bytes);
     const auto mended = base_.file->mend(page, bytes, copy.as_of < base_at_);
     if (mended && *mended) return true;
