@@ -25,6 +25,11 @@ inline constexpr std::size_t kQueuedMax = 100'000;
 // A text is prepared when it comes for the second time; so many are remembered.
 inline constexpr std::size_t kTextsRemembered = 256;
 
+// How long a blocking call waits awake for an answer that is expected soon, and how many threads of
+// a process do so at a time.
+inline constexpr std::chrono::microseconds kAwakeMax{50};
+inline constexpr int kAwakeThreadsMax = 1;
+
 // Values in one statement: SQLite's SQLITE_MAX_VARIABLE_NUMBER.
 inline constexpr std::size_t kParametersMax = 32'766;
 

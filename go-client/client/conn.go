@@ -193,7 +193,7 @@ func (c *Conn) receiveHeader() (wire.Header, error) {
 func (c *Conn) fill(size int) error {
 	for c.to-c.from < size {
 		c.makeRoom(size)
-		n, err := c.nc.Read(c.in[c.to:])
+		n, err := c.socket.read(c.in[c.to:])
 		c.to += n
 		if err != nil && c.to-c.from < size {
 			return c.broken(err)
