@@ -3,19 +3,16 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <sched.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <random>
-#include <thread>
 
-#include "drivers/core/limits.h"
+#include "drivers/sync/awake.h"
 #include "drivers/sync/resolver.h"
 #include "drivers/sync/transport.h"
 
@@ -37,30 +34,6 @@ public:
 
 private:
     int fd_;
-};
-
-// One of the few places in this process for threads that wait awake: none where a single core is
-// all there is.
-class AwakePlace {
-public:
-    AwakePlace() : taken_(several_cores() && taken_places++ < core::limits::kAwakeThreadsMax) {}
-    AwakePlace(const AwakePlace&) = delete;
-    AwakePlace& operator=(const AwakePlace&) = delete;
-    ~AwakePlace() {
-        if (several_cores()) --taken_places;
-    }
-    bool taken() const { return taken_; }
-
-private:
-    static bool several_cores() {
-        static const bool several = [] {
-            cpu_set_t usable;
-            return ::sched_getaffinity(0, sizeof usable, &usable) != 0 || CPU_COUNT(&usable) > 1;
-        }();
-        return several;
-    }
-    inline static std::atomic<int> taken_places{0};
-    const bool taken_;
 };
 
 struct Socket {
@@ -130,7 +103,7 @@ public:
         polled_.assign(1, pollfd{wake_->get(), POLLIN, 0});
         watched_.assign(1, 0);
         for (const Socket& each : sockets_) watch(each, interests);
-        sleep(events.empty() ? until : Time());
+        awake_.wait(events.empty() ? until : Time(), [this](Time time) { return poll(time); });
         if (polled_[0].revents != 0) {
             std::uint64_t count = 0;
             static_cast<void>(!::read(wake_->get(), &count, sizeof count));
@@ -174,25 +147,6 @@ private:
         if (wanted == 0) return;
         polled_.push_back({socket.descriptor.get(), wanted, 0});
         watched_.push_back(socket.channel);
-    }
-
-    void sleep(Time until) {
-        const Time since = now();
-        const Time awake_until = std::min(until, since + core::limits::kAwakeMax);
-        if (!waits_are_short_ || !watch_awake(awake_until)) poll(until);
-        waits_are_short_ = now() - since < core::limits::kAwakeMax;
-    }
-
-    // A thread that sleeps is woken some 25 microseconds late, which may be longer than the answer
-    // took. So if the last wait was short, the next one is spent awake for a while. False: nothing
-    // happened until then.
-    bool watch_awake(Time until) {
-        const AwakePlace place;
-        while (place.taken() && now() < until) {
-            if (poll(Time())) return true;
-            std::this_thread::yield();
-        }
-        return false;
     }
 
     // False: the time came.
@@ -275,7 +229,7 @@ private:
     std::shared_ptr<Descriptor> wake_;  // shared with look-ups that are under way
     std::vector<Socket> sockets_;
     std::vector<pollfd> polled_;
-    bool waits_are_short_ = false;
+    AwakeWait awake_;
     std::vector<ChannelId> watched_;
 };
 

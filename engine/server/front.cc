@@ -7,6 +7,7 @@
 #include <array>
 #include <asio/io_context.hpp>
 #include <asio/ip/tcp.hpp>
+#include <deque>
 #include <list>
 #include <set>
 #include <string>
@@ -25,7 +26,8 @@ constexpr std::size_t kReadBytes = 64u << 10;
 constexpr std::size_t kHeldBytesMax = 16u
                                       << 10;  // per connection, what its session does not want yet
 constexpr std::size_t kTurnBytesMax = 1u << 20;  // sent before others get their turn
-constexpr std::size_t kStrangersMax = 256;       // accepted above the limit, first word awaited
+constexpr Duration kGatherMax = std::chrono::microseconds(200);  // answers wait for others so long
+constexpr std::size_t kStrangersMax = 256;  // accepted above the limit, first word awaited
 constexpr Duration kDescriptorPause = std::chrono::milliseconds(100);
 constexpr Duration kSweepInterval = std::chrono::seconds(1);
 
@@ -72,6 +74,8 @@ struct Front::State {
 
     std::list<std::shared_ptr<Connection>> strangers;  // oldest first
     std::set<std::shared_ptr<Connection>> clients;
+    std::deque<std::shared_ptr<Connection>> answering;  // what they have to send is gathered
+    TimePoint answering_since{};                        // the first of them
     FrontCounters counters;
     bool warned_of_descriptors = false;
     std::size_t buffer_bytes = 0;  // of all clients
@@ -82,6 +86,7 @@ struct Front::State {
     void welcome(const std::shared_ptr<State>& self, tcp::socket socket);
     void sweep(const std::shared_ptr<State>& self);
     void make_room();
+    void send_answers();
 };
 
 // One accepted connection. What Asio reports is noted and worked on in turn(), a task of the loop.
@@ -97,6 +102,7 @@ public:
     bool is_large() const { return buffer_bytes_ > limits::kLargeBuffersBytes; }
     session::Session* session() { return session_.get(); }
     void finish();
+    void answer();
     void close();
 
     std::list<std::shared_ptr<Connection>>::iterator place;  // among the strangers
@@ -114,6 +120,7 @@ private:
     void deliver();
     bool send();
     void pump();
+    void settle();
     void end_input();
     void count_buffers();
     void update_waits();
@@ -131,8 +138,9 @@ private:
     std::shared_ptr<session::Session> session_;
     Bytes held_;  // received and not wanted yet
     bool input_ended_ = false;
-    bool end_told_ = false;  // to the session
-    bool blocked_ = false;   // the socket takes no more output
+    bool end_told_ = false;   // to the session
+    bool blocked_ = false;    // the socket takes no more output
+    bool answering_ = false;  // it is among those of the front
     bool waits_readable_ = false;
     bool waits_writable_ = false;
     bool waits_broken_ = false;
@@ -154,6 +162,9 @@ void Front::Connection::turn() {
     queued_ = nullptr;
     const unsigned events = std::exchange(events_, 0u);
     if (phase_ == Phase::kClosed) return;
+    if (!front_->answering.empty() && front_->clock.now() - front_->answering_since >= kGatherMax) {
+        front_->send_answers();
+    }
     if ((events & kBroken) != 0) return close();
     if ((events & kWritable) != 0) blocked_ = false;
     if ((events & kReadable) != 0) read();
@@ -272,7 +283,23 @@ void Front::Connection::pump() {
     // meanwhile.
     update_waits();
     deliver();
-    if (phase_ != Phase::kClient || blocked_ || !send()) return;
+    if (phase_ != Phase::kClient || blocked_) return;
+    if (session_->output().empty()) return settle();
+    if (std::exchange(answering_, true)) return;
+    if (front_->answering.empty()) front_->answering_since = front_->clock.now();
+    front_->answering.push_back(shared_from_this());
+}
+
+void Front::Connection::answer() {
+    answering_ = false;
+    if (phase_ != Phase::kClient) return;
+    if (!blocked_ && send()) settle();
+    if (phase_ == Phase::kClient) count_buffers();
+    update_waits();
+}
+
+// Nothing is left to be sent.
+void Front::Connection::settle() {
     if (session_->finished() && session_->output().empty()) return close();
     if (!held_.empty() && session_->wants_input()) note(kChanged);
 }
@@ -472,6 +499,19 @@ void Front::State::make_room() {
     }
 }
 
+// One at a time, for a session that has room again may take its time to go on, and lose the loop.
+void Front::State::send_answers() {
+    while (!answering.empty()) {
+        const std::shared_ptr<Connection> next = std::move(answering.front());
+        answering.pop_front();
+        next->answer();
+    }
+}
+
+void Front::send_answers() {
+    state_->send_answers();
+}
+
 void Front::stop_listening() {
     asio::error_code ignored;
     state_->acceptor.close(ignored);
@@ -507,6 +547,7 @@ void Front::close() {
         const std::shared_ptr<Connection> connection = *state_->clients.begin();
         connection->close();
     }
+    state_->answering.clear();
 }
 
 }  // namespace quorlite::server

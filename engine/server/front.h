@@ -62,6 +62,10 @@ public:
     Status listen(replica::Replica& replica);
     void stop_listening();
 
+    // To be called at the end of each round of the loop: answers are gathered and leave together,
+    // for a client that serves many connections is woken once then.
+    void send_answers();
+
     // Tells every session.
     void leadership_changed();
 

@@ -556,7 +556,10 @@ Node::Started Node::start(NodeOptions options) {
     impl->loop.stays_awake = [&replica = impl->replica] {
         return replica && replica->awaits_clients();
     };
-    impl->loop.round_ended = [peers = &impl->peers] { peers->flush(); };
+    impl->loop.round_ended = [impl = impl.get()] {
+        impl->peers.flush();
+        if (impl->front) impl->front->send_answers();
+    };
     impl->loop.start();
     std::optional<NodeError> error;
     impl->loop.run([&] { error = impl->open(); });

@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <deque>
 
+#include "drivers/sync/awake.h"
+
 namespace quorlite::benchmark {
 namespace {
 
@@ -69,6 +71,7 @@ private:
 
     const LoadPlan& plan_;
     const int epoll_;
+    sync::AwakeWait awake_;
     std::vector<std::unique_ptr<Client>> clients_;
     std::vector<Client*> idle_;
     std::deque<std::pair<Time, Client*>> paused_;  // in the order of their times
@@ -294,11 +297,15 @@ Time Generator::next_timer(Time latest) const {
 
 void Generator::wait_for_events(Time until) {
     std::array<epoll_event, 128> events;
-    const auto left =
-        std::max(nanoseconds(0), duration_cast<nanoseconds>(until - SteadyClock::now()));
-    const timespec timeout = {left.count() / 1'000'000'000, left.count() % 1'000'000'000};
-    const int count =
-        epoll_pwait2(epoll_, events.data(), static_cast<int>(events.size()), &timeout, nullptr);
+    int count = 0;
+    awake_.wait(until, [&](Time time) {
+        const auto left =
+            std::max(nanoseconds(0), duration_cast<nanoseconds>(time - SteadyClock::now()));
+        const timespec timeout = {left.count() / 1'000'000'000, left.count() % 1'000'000'000};
+        const int room = static_cast<int>(events.size());
+        count = epoll_pwait2(epoll_, events.data(), room, &timeout, nullptr);
+        return count > 0;
+    });
     for (int i = 0; i < count && !fatal_; ++i) {
         Client& client = *static_cast<Client*>(events[static_cast<std::size_t>(i)].data.ptr);
         if (events[static_cast<std::size_t>(i)].events & EPOLLOUT) flush(client);
