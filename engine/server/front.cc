@@ -4,7 +4,9 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
+#include <asio/buffer.hpp>
 #include <asio/io_context.hpp>
 #include <asio/ip/tcp.hpp>
 #include <deque>
@@ -22,6 +24,7 @@ namespace {
 
 using asio::ip::tcp;
 
+constexpr std::size_t kFirstBytes = 512;  // of what arrives: most requests are shorter
 constexpr std::size_t kReadBytes = 64u << 10;
 constexpr std::size_t kHeldBytesMax = 16u
                                       << 10;  // per connection, what its session does not want yet
@@ -113,6 +116,7 @@ private:
     void note(unsigned event);
     void turn();
     void read();
+    std::size_t read_more(std::size_t got);
     void take(ByteView bytes);
     void learn_who();
     void become_client();
@@ -136,12 +140,15 @@ private:
     std::size_t buffer_bytes_ = 0;  // its share of the front's
     Phase phase_ = Phase::kStranger;
     std::shared_ptr<session::Session> session_;
+    std::array<std::uint8_t, kFirstBytes> first_{};  // where Asio puts what arrives
+    std::size_t first_bytes_ = 0;
+    asio::error_code read_error_;
     Bytes held_;  // received and not wanted yet
     bool input_ended_ = false;
-    bool end_told_ = false;   // to the session
-    bool blocked_ = false;    // the socket takes no more output
-    bool answering_ = false;  // it is among those of the front
-    bool waits_readable_ = false;
+    bool end_told_ = false;        // to the session
+    bool blocked_ = false;         // the socket takes no more output
+    bool answering_ = false;       // it is among those of the front
+    bool waits_readable_ = false;  // or read() is to come
     bool waits_writable_ = false;
     bool waits_broken_ = false;
     unsigned events_ = 0;
@@ -180,19 +187,30 @@ void Front::Connection::count_buffers() {
     if (front_->buffer_bytes > front_->options.buffers_bytes_max) front_->make_room();
 }
 
+// Passes on what Asio has read, and what else has arrived if that filled all the room it had.
 void Front::Connection::read() {
+    waits_readable_ = false;
+    std::size_t got = first_bytes_;
     if (input_ended_) return;
+    if (read_error_ == asio::error::eof) return end_input();
+    if (read_error_) return close();
+    std::copy_n(first_.begin(), got, front_->buffer.begin());
+    if (got == kFirstBytes) got += read_more(got);
+    active_ = front_->clock.now();
+    // A client's next words, and its end, are looked for while the session works on these. What
+    // follows the first word of a stranger is for whoever it is handed to.
+    if (phase_ == Phase::kClient) update_waits();
+    take({front_->buffer.data(), got});
+}
+
+// Reads on behind the first `got` bytes. The end of the stream, or an error, comes again.
+std::size_t Front::Connection::read_more(std::size_t got) {
     const bool wanted = phase_ == Phase::kClient && held_.empty() && session_->wants_input();
     const std::size_t room = wanted ? kReadBytes : kHeldBytesMax - held_.size();
-    if (room == 0) return;
-    const ssize_t got = ::recv(socket_.native_handle(), front_->buffer.data(), room, MSG_DONTWAIT);
-    if (got > 0) {
-        active_ = front_->clock.now();
-        update_waits();
-        return take({front_->buffer.data(), static_cast<std::size_t>(got)});
-    }
-    if (got == 0) return end_input();
-    if (!would_block(errno)) close();
+    if (room <= got) return 0;
+    const ssize_t more =
+        ::recv(socket_.native_handle(), front_->buffer.data() + got, room - got, MSG_DONTWAIT);
+    return more > 0 ? static_cast<std::size_t>(more) : 0;
 }
 
 void Front::Connection::take(ByteView bytes) {
@@ -334,10 +352,14 @@ void Front::Connection::update_waits() {
 
 void Front::Connection::wait_readable() {
     waits_readable_ = true;
-    socket_.async_wait(tcp::socket::wait_read, [self = shared_from_this()](asio::error_code error) {
-        self->waits_readable_ = false;
-        if (error != asio::error::operation_aborted) self->note(kReadable);
-    });
+    // Waiting until it can be read would cost one more call of the system each time.
+    socket_.async_receive(asio::buffer(first_),
+                          [self = shared_from_this()](asio::error_code error, std::size_t size) {
+                              if (error == asio::error::operation_aborted) return;
+                              self->first_bytes_ = size;
+                              self->read_error_ = error;
+                              self->note(kReadable);
+                          });
 }
 
 void Front::Connection::wait_writable() {

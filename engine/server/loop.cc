@@ -215,7 +215,7 @@ struct Loop::State {
 
     void serve(Holder& self);
     void round();
-    void wait();
+    bool wait();
     void take_posted();
     bool quiet();
     bool pass_on(Holder& self);
@@ -443,13 +443,18 @@ void Loop::State::serve(Holder& self) {
     }
 }
 
-void Loop::State::wait() {
+// Handles the first thing that happens. True: it had to be waited for.
+bool Loop::State::wait() {
+    if (context.poll_one() != 0) {
+        waits_are_short = true;
+        return false;
+    }
     const TimePoint since = clock.now();
     bool happened = false;
     const bool awake = waits_are_short && stays_awake && stays_awake();
     while (awake && !happened && clock.now() - since < options.awake_max) {
+        std::this_thread::yield();
         happened = context.poll_one() != 0;
-        if (!happened) std::this_thread::yield();
     }
     if (happened) {
         ++awake_waits;
@@ -457,14 +462,17 @@ void Loop::State::wait() {
         context.run_one();
     }
     waits_are_short = clock.now() - since < options.awake_max;
+    return true;
 }
 
 // Handles what has happened, waiting for something if need be.
 void Loop::State::round() {
     // Each of these is set before the context is woken, so none can be missed by going to sleep.
     const bool busy = !queue.empty() || has_posted.load() || wanted.load();
-    if (!busy) wait();
-    for (int events = 0; events < kEventsPerRoundMax && context.poll_one() != 0; ++events) {
+    // What was waited for is worked on at once: if more has happened, the next round will not wait.
+    const bool waited = !busy && wait();
+    for (int events = 0; !waited && events < kEventsPerRoundMax; ++events) {
+        if (context.poll_one() == 0) break;
     }
     take_posted();
     // Tasks queued by these tasks wait for the next round, so that sockets get their turn.

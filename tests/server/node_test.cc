@@ -50,8 +50,10 @@ public:
     wire::Response ask(const wire::Request& request) {
         const wire::Response broken = wire::FailureResponse{~std::uint64_t{0}, "broken"};
         if (!connected_ || !wire::encode(request, output_).ok()) return broken;
-        const ssize_t sent = ::send(socket_, output_.data(), output_.size(), MSG_NOSIGNAL);
-        if (sent != static_cast<ssize_t>(output_.size())) return broken;
+        const std::size_t cut = std::min(std::exchange(cut_, 0u), output_.size());
+        if (!send(ByteView(output_).first(cut))) return broken;
+        if (cut > 0) std::this_thread::sleep_for(1ms);
+        if (!send(ByteView(output_).subspan(cut))) return broken;
         output_.clear();
         for (;;) {
             const auto message = reader_.next();
@@ -67,14 +69,15 @@ public:
         }
     }
 
+    // The next request is sent in two pieces, a moment apart.
+    void cut_next_request(std::size_t bytes) { cut_ = bytes; }
     // Sends the beginning of a request that is never finished.
     void begin_request(std::size_t bytes) {
         ByteWriter out(output_);
         out.u32(1u << 20);  // words of the body
         out.u32(static_cast<std::uint32_t>(wire::RequestType::kExecSql));
         output_.resize(output_.size() + bytes);
-        EXPECT_EQ(::send(socket_, output_.data(), output_.size(), MSG_NOSIGNAL),
-                  static_cast<ssize_t>(output_.size()));
+        EXPECT_TRUE(send(output_));
     }
     // Whether the node closes the connection within that time.
     bool is_closed(std::chrono::milliseconds time) {
@@ -104,8 +107,14 @@ public:
     }
 
 private:
+    bool send(ByteView bytes) {
+        return ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL) ==
+               static_cast<ssize_t>(bytes.size());
+    }
+
     int socket_ = -1;
     bool connected_ = false;
+    std::size_t cut_ = 0;
     Bytes output_;
     wire::MessageReader reader_{64u << 20};
 };
@@ -229,6 +238,30 @@ TEST_F(NodeTest, AStoppedLeaderHandsOver) {
     ASSERT_TRUE(execute("INSERT INTO t VALUES (1)"));
     // Far less than an election timeout: nobody had to find out that the leader is gone.
     EXPECT_LT(std::chrono::steady_clock::now() - begin, 300ms);
+}
+
+// However its bytes come in: the server reads in steps of several sizes.
+TEST_F(NodeTest, RequestsOfEverySizeAreReadWhole) {
+    NodeOptions wanted = options("node");
+    wanted.address = free_address();
+    auto started = Node::start(wanted);
+    ASSERT_TRUE(started) << started.error().message;
+    ASSERT_FALSE(started.node().wait_ready(10s));
+    SqlClient client(wanted.address);
+    ASSERT_TRUE(client.open("db"));
+    std::vector<std::size_t> lengths;
+    for (std::size_t length = 440; length < 560; length += 8) lengths.push_back(length);
+    for (const std::size_t around : {16u << 10, 64u << 10, 256u << 10}) {
+        for (const std::size_t less : {600u, 512u, 64u, 0u}) lengths.push_back(around - less);
+    }
+    for (const std::size_t length : lengths) {
+        const std::string text(length, 'x');
+        for (const std::size_t cut : {std::size_t{0}, std::size_t{8}, std::size_t{512}, length}) {
+            client.cut_next_request(cut);
+            ASSERT_EQ(client.number("SELECT length('" + text + "') AS n"), static_cast<int>(length))
+                << "cut after " << cut;
+        }
+    }
 }
 
 TEST_F(NodeTest, ALongStatementDelaysNobodyElse) {
