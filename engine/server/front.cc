@@ -169,15 +169,16 @@ void Front::Connection::turn() {
     queued_ = nullptr;
     const unsigned events = std::exchange(events_, 0u);
     if (phase_ == Phase::kClosed) return;
-    if (!front_->answering.empty() && front_->clock.now() - front_->answering_since >= kGatherMax) {
-        front_->send_answers();
-    }
     if ((events & kBroken) != 0) return close();
     if ((events & kWritable) != 0) blocked_ = false;
     if ((events & kReadable) != 0) read();
     if (phase_ == Phase::kClient) pump();
     if (phase_ == Phase::kClient) count_buffers();
     update_waits();
+    // Last, for it may take long: see there.
+    if (!front_->answering.empty() && front_->clock.now() - front_->answering_since >= kGatherMax) {
+        front_->send_answers();
+    }
 }
 
 void Front::Connection::count_buffers() {

@@ -2,8 +2,9 @@
 //
 // One port serves clients and peers: the first word tells them apart, and a peer's connection is
 // handed on. A client's connection moves bytes between its socket and its Session, in both
-// directions with as few system calls as there are: what a request produced is sent right after the
-// request was worked on, and waiting for the socket to become writable is the exception.
+// directions with as few system calls as there are. What the requests of one round of the loop
+// produced is gathered and sent at its end, or after the request that has made the first wait for
+// 200 microseconds: a client that serves many connections is woken once then, not with each answer.
 //
 // Bounds: at most `connections_max` clients; a connection that has not said its first word within
 // `handshake_timeout` is closed; what a client sent and its session does not want yet is kept up to
@@ -62,8 +63,7 @@ public:
     Status listen(replica::Replica& replica);
     void stop_listening();
 
-    // To be called at the end of each round of the loop: answers are gathered and leave together,
-    // for a client that serves many connections is woken once then.
+    // To be called at the end of each round of the loop.
     void send_answers();
 
     // Tells every session.
