@@ -15,8 +15,8 @@
 #include <string>
 #include <vector>
 
+#include "engine/base/address.h"
 #include "engine/base/limits.h"
-#include "engine/server/address.h"
 #include "wire/peer.h"
 
 namespace quorlite::server {

@@ -6,7 +6,7 @@
 #include <asio/ip/tcp.hpp>
 #include <asio/write.hpp>
 
-#include "engine/server/address.h"
+#include "engine/base/address.h"
 
 namespace quorlite::server {
 namespace {

@@ -6,11 +6,11 @@
 #include <mutex>
 #include <thread>
 
+#include "engine/base/address.h"
 #include "engine/base/limits.h"
 #include "engine/cluster/joiner.h"
 #include "engine/cluster/roles.h"
 #include "engine/replica/replica.h"
-#include "engine/server/address.h"
 #include "engine/server/front.h"
 #include "engine/server/joining.h"
 #include "engine/server/log.h"
@@ -70,7 +70,7 @@ NodeError wrong(std::string message) {
 }
 
 std::optional<NodeError> check_address(const std::string& address) {
-    if (server::parse_address(address)) return std::nullopt;
+    if (parse_address(address)) return std::nullopt;
     return wrong("'" + address + "' is not of the form HOST:PORT; IPv6: [ADDRESS]:PORT");
 }
 
@@ -85,7 +85,7 @@ std::optional<NodeError> check_addresses(const NodeOptions& options) {
         return wrong("the address is longer than " + std::to_string(limits::kAddressBytesMax) +
                      " bytes: use a shorter name");
     }
-    if (server::is_any_host(options.address)) {
+    if (is_any_host(options.address)) {
         return wrong("nobody can reach a node at " + options.address +
                      ": give --address the name of this machine, and --listen this");
     }

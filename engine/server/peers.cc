@@ -14,9 +14,9 @@
 #include <map>
 #include <set>
 
+#include "engine/base/address.h"
 #include "engine/base/check.h"
 #include "engine/base/limits.h"
-#include "engine/server/address.h"
 #include "wire/peer.h"
 
 namespace quorlite::server {

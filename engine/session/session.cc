@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "engine/base/address.h"
 #include "engine/base/check.h"
 #include "engine/session/dump.h"
 #include "engine/session/execution.h"
@@ -490,8 +491,9 @@ void Conversation::change_membership(Change change) {
 void Conversation::on(const wire::AddRequest& request) {
     if (!check_leader()) return;
     if (!request.id) return answer(failure(code::kError, "server ID is not valid"));
-    if (request.address.empty() || request.address.size() > limits::kAddressBytesMax) {
-        return answer(failure(code::kError, "server address is not valid"));
+    // The other nodes could never connect to anything else.
+    if (request.address.size() > limits::kAddressBytesMax || !parse_address(request.address)) {
+        return answer(failure(code::kError, "server address is not valid: HOST:PORT is wanted"));
     }
     change_membership(
         [&](auto done) { replica_.add(request.id, std::string(request.address), done); });

@@ -524,9 +524,14 @@ TEST_F(Requests, MembershipErrors) {
               "FAILURE 1 server ID already in use");
     EXPECT_EQ(client.ask(wire::AddRequest{NodeId(2), "127.0.0.1:9001"}),
               "FAILURE 1 server address already in use");
-    EXPECT_EQ(client.ask(wire::AddRequest{NodeId(2), ""}), "FAILURE 1 server address is not valid");
-    EXPECT_EQ(client.ask(wire::AddRequest{NodeId(2), std::string(10000, 'x')}),
-              "FAILURE 1 server address is not valid");
+    for (const std::string& address :
+         {std::string(), std::string(10'000, 'x') + ":1", std::string("nowhere"),
+          std::string("@unix"), std::string("a:0"), std::string("a:65536"), std::string(":1"),
+          std::string("a b c")}) {
+        EXPECT_EQ(client.ask(wire::AddRequest{NodeId(2), address}),
+                  "FAILURE 1 server address is not valid: HOST:PORT is wanted")
+            << address;
+    }
     EXPECT_EQ(client.ask(wire::AssignRequest{NodeId(9), wire::Role::kVoter}),
               "FAILURE 1 Resource not found");
     EXPECT_EQ(client.ask(wire::AssignRequest{NodeId(), wire::Role::kVoter}),

@@ -1,15 +1,19 @@
-// The blocking client against real nodes: of Quorlite, and of Debian's dqlite where it is
-// installed.
+// The blocking client, and the administration by Asio, against real nodes: of Quorlite, and of
+// Debian's dqlite where it is installed.
 #include <gtest/gtest.h>
 
 #include <unistd.h>
 
 #include <algorithm>
+#include <asio/executor_work_guard.hpp>
+#include <asio/io_context.hpp>
+#include <asio/use_future.hpp>
 #include <filesystem>
 #include <fstream>
 #include <map>
 #include <thread>
 
+#include "quorlite/asio_administration.h"
 #include "quorlite/quorlite.h"
 #include "tests/drivers/live/processes.h"
 
@@ -18,6 +22,25 @@ namespace {
 
 using namespace std::chrono_literals;
 using testing::Nodes;
+
+// An Asio context at work.
+class Running {
+public:
+    Running() : thread_([this] { context_.run(); }) {}
+    ~Running() {
+        work_.reset();
+        thread_.join();
+    }
+    Running(const Running&) = delete;
+    Running& operator=(const Running&) = delete;
+
+    asio::any_io_executor executor() { return context_.get_executor(); }
+
+private:
+    asio::io_context context_;
+    asio::executor_work_guard<asio::io_context::executor_type> work_{context_.get_executor()};
+    std::thread thread_;
+};
 
 // One cluster of each kind for all tests: forming one takes longer than most of them.
 class Client : public ::testing::TestWithParam<Nodes::Kind> {
@@ -190,6 +213,52 @@ TEST_P(Client, AdministersTheCluster) {
     }
     EXPECT_EQ(leaders, 1);
     EXPECT_EQ(cluster_.try_remove(12345).error().verdict, verdict::not_committed);
+}
+
+TEST_P(Client, AdministersTheClusterByAsio) {
+    Running running;
+    async::administration administration(running.executor(), cluster_);
+    const auto wait = asio::use_future;
+    const node_info before = administration.leader(wait).get();
+    administration.set_weight(before.address, 9, wait).get();
+    EXPECT_EQ(administration.describe(before.address, wait).get().weight, 9u);
+    const std::vector<node_info> all = administration.nodes(wait).get();
+    ASSERT_EQ(all.size(), 3u);
+    const auto other = std::find_if(all.begin(), all.end(), [&](const node_info& node) {
+        return node.id != before.id && node.role == node_role::voter;
+    });
+    administration.assign(other->id, node_role::standby, wait).get();
+    administration.assign(other->id, node_role::voter, wait).get();
+    administration.transfer(other->id, wait).get();
+    EXPECT_EQ(administration.leader(wait).get().address, other->address);
+    for (const node_status& each : administration.status(wait).get()) {
+        EXPECT_TRUE(each.reachable) << each.trouble;
+        EXPECT_EQ(each.leader, each.node.address == other->address);
+        EXPECT_EQ(each.node.role, node_role::voter);
+    }
+    EXPECT_EQ(administration.try_remove(12345, wait).get().error().verdict, verdict::not_committed);
+    EXPECT_EQ(administration.try_add(before.id, "127.0.0.1:1", node_role::spare, wait)
+                  .get()
+                  .error()
+                  .verdict,
+              verdict::not_committed);
+}
+
+TEST_P(Client, DumpsADatabaseByAsio) {
+    fresh("CREATE TABLE t(a); INSERT INTO t VALUES (zeroblob(1000000))");
+    Running running;
+    async::dump_stream dump = async::administration(running.executor(), cluster_).dump(name_);
+    std::map<std::string, std::uint64_t> bytes;
+    std::map<std::string, std::uint64_t> announced;
+    while (auto piece = dump.next(asio::use_future).get()) {
+        bytes[piece->file] += piece->bytes.size();
+        announced[piece->file] = piece->file_bytes;
+    }
+    EXPECT_EQ(bytes, announced);
+    EXPECT_EQ(bytes.size(), 2u);
+    std::uint64_t total = 0;
+    for (const auto& [file, size] : bytes) total += size;
+    EXPECT_GT(total, 1'000'000u);
 }
 
 TEST_P(Client, DumpsADatabase) {

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-namespace quorlite::server {
+namespace quorlite {
 
 struct HostPort {
     std::string host;  // without brackets
@@ -39,4 +39,4 @@ inline bool is_any_host(std::string_view address) {
     return parts && (parts->host == "0.0.0.0" || parts->host == "::");
 }
 
-}  // namespace quorlite::server
+}  // namespace quorlite
