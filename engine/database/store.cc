@@ -86,6 +86,8 @@ public:
     std::optional<PageCopy> copy_page(std::string_view database, std::uint32_t page) override;
     bool mend(std::string_view database, std::uint32_t page, const PageCopy& copy,
               bool newer) override;
+    void check_pages(std::string_view database, std::uint32_t first,
+                     std::function<void(std::uint32_t next)> done) override;
 
     std::size_t memory_bytes() const override;
     bool behind() const override;
@@ -536,6 +538,26 @@ bool DiskStore::mend(std::string_view name, std::uint32_t page, const PageCopy& 
     if (!database->mend(page, copy, applied_, newer)) return false;
     if (newer) horizon_->store(std::max(horizon_->load(), copy.as_of.value()));
     return true;
+}
+
+void DiskStore::check_pages(std::string_view name, std::uint32_t first,
+                            std::function<void(std::uint32_t next)> done) {
+    const ReplicatedDatabase* const database = find_database(name);
+    const Base base = database != nullptr ? database->base() : Base{};
+    if (!base.file || first > base.page_count || stopped_) {
+        done(0);
+        return;
+    }
+    const std::uint32_t pages = std::min(kPagesCheckedAtOnce, base.page_count - first + 1);
+    executor_.background(
+        [file = base.file, first, pages] {
+            Bytes content(pages * kPageSize);
+            // The file itself tells of the damage.
+            static_cast<void>(file->read(std::uint64_t{first - 1} * kPageSize, content).ok());
+        },
+        [next = first + pages, done = std::move(done), alive = std::weak_ptr(alive_)] {
+            if (!alive.expired()) done(next);
+        });
 }
 
 std::size_t DiskStore::memory_bytes() const {
