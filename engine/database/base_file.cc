@@ -41,6 +41,7 @@ public:
         fatal("a base file is not opened for this");
     }
     Result<bool> mend(PageNumber page, ConstPageBytes bytes, bool older) override;
+    void check_all_but(const Layer& redone) override;
 
 private:
     static std::uint64_t offset_of(PageNumber page) { return std::uint64_t{page - 1} * kPageSize; }
@@ -178,6 +179,17 @@ Result<bool> SummedFile::mend(PageNumber page, ConstPageBytes bytes, bool older)
     }
     if (!written) return written.error();
     return read_checked(offset_of(page), own).ok();
+}
+
+void SummedFile::check_all_but(const Layer& redone) {
+    const std::unique_lock lock(mutex_);
+    if (exact_) return;
+    for (const auto& [page, image] : redone.pages) {
+        if (page <= sums_.size()) sums_[page - 1] = 0;
+    }
+    const auto cut_off = std::min<std::size_t>(redone.floor, sums_.size());
+    std::fill(sums_.begin() + static_cast<std::ptrdiff_t>(cut_off), sums_.end(), 0u);
+    exact_ = true;
 }
 
 Status SummedFile::sync() {

@@ -314,6 +314,12 @@ bool ReplicatedDatabase::exact(Index applied) const {
     return settled(applied) >= std::max(flushing_to_, newer_until_);
 }
 
+bool ReplicatedDatabase::redone(Index applied) {
+    if (settled(applied) < flushing_to_) return false;
+    if (base_.file) base_.file->check_all_but(pages_->share().active);
+    return true;
+}
+
 std::optional<PageCopy> ReplicatedDatabase::copy_page(PageNumber page, Index applied) const {
     PageCopy copy{Bytes(kPageSize), settled(applied)};
     if (!committed_once_ || !exact(applied)) return std::nullopt;

@@ -115,6 +115,7 @@ private:
     std::size_t page_cache_share() const;
     void arm_timer(Duration delay);
     void flush_interval_over();
+    void note_redone();
     void flush_if_due();
     void start_flush();
     void launch_flush();
@@ -140,6 +141,7 @@ private:
     std::size_t active_pages_ = 0;  // of all databases
     std::size_t connections_ = 0;
     std::size_t page_cache_bytes_ = page_cache_share();  // of each connection
+    std::vector<ReplicatedDatabase*> interrupted_;  // in a flush, by a crash; until it is redone
     std::shared_ptr<FlushJob> flush_;
     bool flush_running_ = false;  // otherwise it waits for the log, or for disk space
     bool disk_full_ = false;
@@ -197,7 +199,9 @@ Status DiskStore::open_base(const ManifestEntry& entry) {
                                        std::to_string(entry.page_count) + " pages");
         }
     }
-    make_database(entry.name).restart(std::move(base), entry.number, entry.at, entry.flushing_to);
+    ReplicatedDatabase& database = make_database(entry.name);
+    database.restart(std::move(base), entry.number, entry.at, entry.flushing_to);
+    if (entry.flushing_to) interrupted_.push_back(&database);
     const Index newest = std::max(entry.at, entry.flushing_to);
     horizon_->store(std::max(horizon_->load(), newest.value()));
     return {};
@@ -262,6 +266,7 @@ Status DiskStore::apply(Index index, Term, ByteView command) {
     if (!applied) return applied;
     applied_ = index;
     unfinished_ = database.unfinished() ? &database : nullptr;
+    note_redone();
     flush_if_due();
     return {};
 }
@@ -279,6 +284,7 @@ void DiskStore::committed(Index index) {
         database->committed(last);
     }
     if (unfinished_ != nullptr) unfinished_->forget_unfinished(index);
+    note_redone();
     flush_if_due();
 }
 
@@ -308,6 +314,12 @@ void DiskStore::note_pages(ReplicatedDatabase& database) {
     active_pages_ += pages - database.counted_pages;
     database.counted_pages = pages;
     if (pages > 0) arm_timer(options_.flush_interval);
+}
+
+// Before the next flush, which takes what was redone out of the layer that tells it.
+void DiskStore::note_redone() {
+    std::erase_if(interrupted_,
+                  [this](ReplicatedDatabase* database) { return database->redone(applied_); });
 }
 
 // Only when everything up to `applied_` is in its place: a flush is named after that.
@@ -486,6 +498,7 @@ Status DiskStore::finish_install(SnapshotInstaller& installer) {
     staging_.reset();
     proposed_.clear();
     unfinished_ = nullptr;
+    interrupted_.clear();
     flush_.reset();
     flush_running_ = false;
     set_disk_full(false);
