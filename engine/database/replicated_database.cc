@@ -323,7 +323,10 @@ bool ReplicatedDatabase::redone(Index applied) {
 std::optional<PageCopy> ReplicatedDatabase::copy_page(PageNumber page, Index applied) const {
     PageCopy copy{Bytes(kPageSize), settled(applied)};
     if (!committed_once_ || !exact(applied)) return std::nullopt;
-    if (!pages_now().read(page, PageBytes(copy.bytes))) return std::nullopt;
+    const PageBytes bytes(copy.bytes);
+    const Status read =
+        generation_ ? generation_->read_committed(page, bytes) : pages_->read(page, bytes);
+    if (!read) return std::nullopt;
     return copy;
 }
 
