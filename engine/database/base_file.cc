@@ -207,7 +207,7 @@ Status SummedFile::truncate(std::uint64_t size) {
         const std::unique_lock lock(mutex_);
         sums_.resize(kept);
     }
-    Status cut = file_->truncate(kept * kSumBytes);
+    const Status cut = file_->truncate(kept * kSumBytes);
     return cut ? pages_->truncate(size) : cut;
 }
 
@@ -219,7 +219,7 @@ Result<std::unique_ptr<BaseFile>> open(Disk& disk, std::uint64_t number, OpenMod
     if (!sums) return std::move(sums).error();
     auto file = std::make_unique<SummedFile>(base_file_name(number), std::move(*pages),
                                              std::move(*sums), exact);
-    Status loaded = file->load();
+    const Status loaded = file->load();
     if (!loaded) return loaded.error();
     return std::unique_ptr<BaseFile>(std::move(file));
 }

@@ -13,7 +13,7 @@ constexpr Duration kScanPause = std::chrono::milliseconds(2);
 constexpr std::uint32_t kLastPage = std::numeric_limits<std::uint32_t>::max();
 // Of the pages wanted at one time, so many are left to readers.
 constexpr std::size_t kWantedByScanMax =
-    limits::kDamagedPagesMax - 2 * database::kPagesCheckedAtOnce;
+    limits::kDamagedPagesMax - 2 * std::size_t{database::kPagesCheckedAtOnce};
 
 }  // namespace
 
