@@ -341,9 +341,11 @@ bool Run::converged() {
     return applied.has_value();
 }
 
-// So that nothing keeps the log from being trimmed.
+// So that nothing keeps the log from being trimmed. A node that was removed in the middle of a
+// transaction of several parts waits for the rest of it, and keeps what it has.
 bool Run::flushed() {
-    return std::ranges::all_of(cluster_.running_ids(), [this](NodeId node) {
+    return std::ranges::all_of(nemesis_->members(), [this](NodeId node) {
+        if (!cluster_.running(node)) return true;  // it is retired: see converged()
         const replica::ReplicaStatus status = cluster_.replica(node).status();
         return status.flushed == status.applied;
     });
