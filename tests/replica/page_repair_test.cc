@@ -98,8 +98,12 @@ TEST_F(PageRepair, OfMorePagesThanAreAskedForAtOneTime) {
         flush();
     }
     damage_pages(1);
+    cluster.isolate(1);
     EXPECT_FALSE(checksum(1).ok());
     cluster.executor.advance(2s);
+    EXPECT_LE(lines.size(), limits::kDamagedPagesMax);
+    cluster.heal();
+    cluster.executor.advance(5s);
     EXPECT_EQ(*checksum(1), *checksum(2));
     EXPECT_GT(lines.size(), 6 * limits::kDamagedPagesMax - 10);
 }
