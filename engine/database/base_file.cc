@@ -41,6 +41,7 @@ public:
         fatal("a base file is not opened for this");
     }
     Result<bool> mend(PageNumber page, ConstPageBytes bytes, bool older) override;
+    void check_all_but(const Layer& redone) override;
 
 private:
     static std::uint64_t offset_of(PageNumber page) { return std::uint64_t{page - 1} * kPageSize; }
@@ -180,6 +181,17 @@ Result<bool> SummedFile::mend(PageNumber page, ConstPageBytes bytes, bool older)
     return read_checked(offset_of(page), own).ok();
 }
 
+void SummedFile::check_all_but(const Layer& redone) {
+    const std::unique_lock lock(mutex_);
+    if (exact_) return;
+    for (const auto& [page, image] : redone.pages) {
+        if (page <= sums_.size()) sums_[page - 1] = 0;
+    }
+    const auto cut_off = std::min<std::size_t>(redone.floor, sums_.size());
+    std::fill(sums_.begin() + static_cast<std::ptrdiff_t>(cut_off), sums_.end(), 0u);
+    exact_ = true;
+}
+
 Status SummedFile::sync() {
     Status status = file_->sync();
     if (status) status = pages_->sync();
@@ -195,7 +207,7 @@ Status SummedFile::truncate(std::uint64_t size) {
         const std::unique_lock lock(mutex_);
         sums_.resize(kept);
     }
-    Status cut = file_->truncate(kept * kSumBytes);
+    const Status cut = file_->truncate(kept * kSumBytes);
     return cut ? pages_->truncate(size) : cut;
 }
 
@@ -207,7 +219,7 @@ Result<std::unique_ptr<BaseFile>> open(Disk& disk, std::uint64_t number, OpenMod
     if (!sums) return std::move(sums).error();
     auto file = std::make_unique<SummedFile>(base_file_name(number), std::move(*pages),
                                              std::move(*sums), exact);
-    Status loaded = file->load();
+    const Status loaded = file->load();
     if (!loaded) return loaded.error();
     return std::unique_ptr<BaseFile>(std::move(file));
 }

@@ -3,8 +3,8 @@
 //
 // Both are written by flushes and become durable together, with sync(). A crash in between leaves
 // pages and checksums that need not match; the manifest knows of it, and such a file is opened as
-// not exact: nothing is checked until the next sync(), by which all that was under way has been
-// written again (see flush.h).
+// not exact: nothing is checked until it is known, by applying the log, which pages these may be;
+// and they are not before the next sync(), by which they have been written again (see flush.h).
 //
 // The checksums, little-endian CRC-32C from page 1 on, are in memory too: a thousandth of the file.
 // 0 is the checksum of a page that was never written, and is not checked.
@@ -34,6 +34,10 @@ public:
     // page is as the copy the checksum is, unless the copy may be `older` than the file. True if
     // the page can be read afterwards.
     virtual Result<bool> mend(PageNumber page, ConstPageBytes bytes, bool older) = 0;
+
+    // Of a file that was not exact: what the interrupted flush wrote is in `redone`, a layer above
+    // this file, so nobody reads it here any more; all else is checked from now on.
+    virtual void check_all_but(const Layer& redone) = 0;
 
     // Runs on any thread that could not read a page, for each that it wanted and that is damaged.
     // To be set before anyone reads.

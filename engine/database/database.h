@@ -50,6 +50,7 @@
 namespace quorlite::database {
 
 inline constexpr std::size_t kPageSize = 4096;  // bytes; every database of a node
+inline constexpr std::uint32_t kPagesCheckedAtOnce = 64;
 
 struct Options {
     std::size_t command_bytes_max = 1u << 20;  // a larger transaction becomes several commands
@@ -305,6 +306,10 @@ public:
     virtual std::optional<PageCopy> copy_page(std::string_view database, std::uint32_t page) = 0;
     virtual bool mend(std::string_view database, std::uint32_t page, const PageCopy& copy,
                       bool newer) = 0;
+    // Reads kPagesCheckedAtOnce pages of the base file from `first` on, in the background; damage
+    // is told as above, before `done`, which says where to go on, or 0 for nowhere.
+    virtual void check_pages(std::string_view database, std::uint32_t first,
+                             std::function<void(std::uint32_t next)> done) = 0;
 
     virtual std::size_t memory_bytes() const = 0;  // frames and pages held
     // Much more was applied than flushed, and a flush is under way, or waits for room: what would

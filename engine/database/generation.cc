@@ -513,6 +513,30 @@ void Generation::overlay_committed(PageSet& set) const {
         [&](PageNumber number, const PageRef& page) { set.active.pages[number] = page; });
 }
 
+Status Generation::read_committed(PageNumber page, PageBytes into) const {
+    PageRef newest;
+    bool cut_off = false;
+    {
+        const std::lock_guard lock(mutex_);
+        scan_committed(
+            [&](PageNumber size) {
+                if (page <= size) return;
+                cut_off = true;
+                newest = PageRef();
+            },
+            [&](PageNumber number, const PageRef& image) {
+                if (number == page) newest = image;
+            });
+    }
+    if (!newest && !cut_off) return pages_->read(page, into);
+    if (newest) {
+        std::ranges::copy(newest.bytes(), into.begin());
+    } else {
+        std::ranges::fill(into, std::uint8_t{0});
+    }
+    return {};
+}
+
 // --- the wal-index and its locks ---
 
 std::uint32_t Generation::wal_index_word(std::size_t offset) const {

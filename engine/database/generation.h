@@ -172,6 +172,8 @@ public:
     void retire();
     // Committed frames that are not in the page store yet, laid over `set`.
     void overlay_committed(PageSet& set) const;
+    // One page of the committed prefix.
+    Status read_committed(PageNumber page, PageBytes into) const;
 
     // The first command that is not (entirely) in the page store, if there is one. Commands up to
     // it and not more may be declared flushed.

@@ -314,10 +314,19 @@ bool ReplicatedDatabase::exact(Index applied) const {
     return settled(applied) >= std::max(flushing_to_, newer_until_);
 }
 
+bool ReplicatedDatabase::redone(Index applied) {
+    if (settled(applied) < flushing_to_) return false;
+    if (base_.file) base_.file->check_all_but(pages_->share().active);
+    return true;
+}
+
 std::optional<PageCopy> ReplicatedDatabase::copy_page(PageNumber page, Index applied) const {
     PageCopy copy{Bytes(kPageSize), settled(applied)};
     if (!committed_once_ || !exact(applied)) return std::nullopt;
-    if (!pages_now().read(page, PageBytes(copy.bytes))) return std::nullopt;
+    const PageBytes bytes(copy.bytes);
+    const Status read =
+        generation_ ? generation_->read_committed(page, bytes) : pages_->read(page, bytes);
+    if (!read) return std::nullopt;
     return copy;
 }
 

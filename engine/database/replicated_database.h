@@ -99,6 +99,9 @@ public:
     // All pages are as of one moment. Not so after a crash in a flush, or while pages are newer
     // than what was applied, until that has come.
     bool exact(Index applied) const;
+    // True once an interrupted flush of the file, if there was one, is wholly in memory again, so
+    // that the pages that it did not touch can be checked.
+    bool redone(Index applied);
     // For other nodes, and from them; see Store.
     std::optional<PageCopy> copy_page(PageNumber page, Index applied) const;
     bool mend(PageNumber page, const PageCopy& copy, Index applied, bool newer);

@@ -86,6 +86,8 @@ public:
     std::optional<PageCopy> copy_page(std::string_view database, std::uint32_t page) override;
     bool mend(std::string_view database, std::uint32_t page, const PageCopy& copy,
               bool newer) override;
+    void check_pages(std::string_view database, std::uint32_t first,
+                     std::function<void(std::uint32_t next)> done) override;
 
     std::size_t memory_bytes() const override;
     bool behind() const override;
@@ -113,6 +115,7 @@ private:
     std::size_t page_cache_share() const;
     void arm_timer(Duration delay);
     void flush_interval_over();
+    void note_redone();
     void flush_if_due();
     void start_flush();
     void launch_flush();
@@ -138,6 +141,7 @@ private:
     std::size_t active_pages_ = 0;  // of all databases
     std::size_t connections_ = 0;
     std::size_t page_cache_bytes_ = page_cache_share();  // of each connection
+    std::vector<ReplicatedDatabase*> interrupted_;  // in a flush, by a crash; until it is redone
     std::shared_ptr<FlushJob> flush_;
     bool flush_running_ = false;  // otherwise it waits for the log, or for disk space
     bool disk_full_ = false;
@@ -195,7 +199,9 @@ Status DiskStore::open_base(const ManifestEntry& entry) {
                                        std::to_string(entry.page_count) + " pages");
         }
     }
-    make_database(entry.name).restart(std::move(base), entry.number, entry.at, entry.flushing_to);
+    ReplicatedDatabase& database = make_database(entry.name);
+    database.restart(std::move(base), entry.number, entry.at, entry.flushing_to);
+    if (entry.flushing_to) interrupted_.push_back(&database);
     const Index newest = std::max(entry.at, entry.flushing_to);
     horizon_->store(std::max(horizon_->load(), newest.value()));
     return {};
@@ -260,6 +266,7 @@ Status DiskStore::apply(Index index, Term, ByteView command) {
     if (!applied) return applied;
     applied_ = index;
     unfinished_ = database.unfinished() ? &database : nullptr;
+    note_redone();
     flush_if_due();
     return {};
 }
@@ -277,6 +284,7 @@ void DiskStore::committed(Index index) {
         database->committed(last);
     }
     if (unfinished_ != nullptr) unfinished_->forget_unfinished(index);
+    note_redone();
     flush_if_due();
 }
 
@@ -306,6 +314,12 @@ void DiskStore::note_pages(ReplicatedDatabase& database) {
     active_pages_ += pages - database.counted_pages;
     database.counted_pages = pages;
     if (pages > 0) arm_timer(options_.flush_interval);
+}
+
+// Before the next flush, which takes what was redone out of the layer that tells it.
+void DiskStore::note_redone() {
+    std::erase_if(interrupted_,
+                  [this](ReplicatedDatabase* database) { return database->redone(applied_); });
 }
 
 // Only when everything up to `applied_` is in its place: a flush is named after that.
@@ -484,6 +498,7 @@ Status DiskStore::finish_install(SnapshotInstaller& installer) {
     staging_.reset();
     proposed_.clear();
     unfinished_ = nullptr;
+    interrupted_.clear();
     flush_.reset();
     flush_running_ = false;
     set_disk_full(false);
@@ -536,6 +551,26 @@ bool DiskStore::mend(std::string_view name, std::uint32_t page, const PageCopy& 
     if (!database->mend(page, copy, applied_, newer)) return false;
     if (newer) horizon_->store(std::max(horizon_->load(), copy.as_of.value()));
     return true;
+}
+
+void DiskStore::check_pages(std::string_view name, std::uint32_t first,
+                            std::function<void(std::uint32_t next)> done) {
+    const ReplicatedDatabase* const database = find_database(name);
+    const Base base = database != nullptr ? database->base() : Base{};
+    if (!base.file || first > base.page_count || stopped_) {
+        done(0);
+        return;
+    }
+    const std::uint32_t pages = std::min(kPagesCheckedAtOnce, base.page_count - first + 1);
+    executor_.background(
+        [file = base.file, first, pages] {
+            Bytes content(pages * kPageSize);
+            // The file itself tells of the damage.
+            static_cast<void>(file->read(std::uint64_t{first - 1} * kPageSize, content).ok());
+        },
+        [next = first + pages, done = std::move(done), alive = std::weak_ptr(alive_)] {
+            if (!alive.expired()) done(next);
+        });
 }
 
 std::size_t DiskStore::memory_bytes() const {

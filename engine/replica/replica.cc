@@ -65,6 +65,7 @@ struct Replica::State {
     void carry_out(raft::Output output);
     void send(raft::Envelope envelope);
     void send_frame(NodeId to, Channel channel, decltype(PeerMessage::body) body);
+    SendBulk send_chunks();
     void apply(std::vector<raft::Entry> entries);
     bool apply_one(const raft::Entry& entry);
     void read_log(const raft::LogRead& read);
@@ -90,7 +91,8 @@ struct Replica::State {
     Index trim_limit() const;
 
     // --- damaged pages ---
-    std::vector<NodeId> others() const;
+    bool has_others() const;
+    void ask_others(const PageRequest& request);
     void damaged(const std::string& database, std::uint32_t page);
     void receive(const PageReply& reply, NodeId from);
 
@@ -273,13 +275,9 @@ Status Replica::State::open() {
     if (Status status = open_identity(); !status.ok()) return status;
     if (Status status = open_storage(); !status.ok()) return status;
 
-    auto send_bulk = [this](NodeId to, std::variant<ChunkRequest, Chunk> body) {
-        std::visit([&](auto& part) { send_frame(to, Channel::kBulk, std::move(part)); }, body);
-    };
-    sender = std::make_unique<SnapshotSender>(*store, seams.executor, send_bulk);
-    repair = std::make_unique<PageRepair>(*store, [this](NodeId to, PageRequest request) {
-        send_frame(to, Channel::kBulk, std::move(request));
-    });
+    sender = std::make_unique<SnapshotSender>(*store, seams.executor, send_chunks());
+    repair = std::make_unique<PageRepair>(
+        *store, seams.executor, [this](const PageRequest& request) { ask_others(request); });
     store->on_damage = [this](const std::string& database, std::uint32_t page) {
         damaged(database, page);
     };
@@ -364,6 +362,12 @@ void Replica::State::send_frame(NodeId to, Channel channel, decltype(PeerMessage
                                .body = std::move(body)}));
 }
 
+SendBulk Replica::State::send_chunks() {
+    return [this](NodeId to, std::variant<ChunkRequest, Chunk> body) {
+        std::visit([&](auto& part) { send_frame(to, Channel::kBulk, std::move(part)); }, body);
+    };
+}
+
 void Replica::State::apply(std::vector<raft::Entry> entries) {
     if (!unapplied.empty()) {
         std::ranges::move(entries, std::back_inserter(unapplied));
@@ -385,7 +389,7 @@ bool Replica::State::apply_one(const raft::Entry& entry) {
         store->committed(applied);
         const Status status = store->apply(entry.index, entry.term, *entry.payload);
         if (!status.ok()) {
-            if (status.error().code == code::kIo && !others().empty()) return false;
+            if (status.error().code == code::kIo && has_others()) return false;
             fatal("log entry " + std::to_string(entry.index.value()) +
                   " cannot be applied: " + status.error().message);
         }
@@ -512,7 +516,7 @@ void Replica::State::tick() {
     reads.expire(now(), no_quorum(options.write_timeout));
     sender->release_silent(now());
     if (receiver) receiver->tick(now());
-    repair->tick(others(), now());
+    repair->tick(now());
     if (!unapplied.empty()) apply({});
     take_held();
     pump();
@@ -582,10 +586,7 @@ void Replica::State::install(raft::SnapshotRequest request) {
         return;
     }
     receiver = std::make_shared<SnapshotReceiver>(
-        core->leader(), request.point.index, std::move(*installer), seams.executor,
-        [this](NodeId to, std::variant<ChunkRequest, Chunk> body) {
-            std::visit([&](auto& part) { send_frame(to, Channel::kBulk, std::move(part)); }, body);
-        },
+        core->leader(), request.point.index, std::move(*installer), seams.executor, send_chunks(),
         [this, point = request.point](Status status) { installed(point, std::move(status)); });
     receiver->start(now());
 }
@@ -648,16 +649,20 @@ void Replica::State::trim_log() {
 // --- damaged pages
 // -----------------------------------------------------------------------------------
 
-std::vector<NodeId> Replica::State::others() const {
-    std::vector<NodeId> others;
+bool Replica::State::has_others() const {
+    return std::ranges::any_of(core->configuration().servers, [this](const raft::Server& server) {
+        return server.id != identity.id;
+    });
+}
+
+void Replica::State::ask_others(const PageRequest& request) {
     for (const raft::Server& server : core->configuration().servers) {
-        if (server.id != identity.id) others.push_back(server.id);
+        if (server.id != identity.id) send_frame(server.id, Channel::kBulk, request);
     }
-    return others;
 }
 
 void Replica::State::damaged(const std::string& database, std::uint32_t page) {
-    if (!repair->damaged(database, page, others(), now()) || !owner.on_damage) return;
+    if (!repair->damaged(database, page, now()) || !owner.on_damage) return;
     owner.on_damage("page " + std::to_string(page) + " of the database " + database +
                     " is damaged on this node's disk: the other nodes are asked for it");
 }

@@ -100,6 +100,31 @@ protected:
         return found;
     }
 
+    // To one page that the change, whose flush was interrupted, does not touch.
+    void notices_damage_beside(const Change& change) {
+        Layer redone;
+        redone.floor = static_cast<PageNumber>(change.kept);
+        for (const auto& [page, content] : change.pages) {
+            redone.pages[static_cast<PageNumber>(page + 1)] = PageRef();
+        }
+        file->check_all_but(redone);
+        std::vector<std::size_t> beside;
+        const Bytes sums = disk.content(sums_file_name(1));
+        for (std::size_t page = 0; page < model.size(); ++page) {
+            Bytes bytes(kPageSize);
+            ASSERT_OK(file->read(page * kPageSize, bytes));
+            if (page >= change.kept || change.pages.contains(page)) continue;
+            if (load_little<std::uint32_t>(sums.data() + page * 4) != 0) beside.push_back(page);
+        }
+        if (beside.empty()) return;
+        const std::size_t page = beside[random.below(beside.size())];
+        const std::uint64_t offset = page * kPageSize + random.below(kPageSize);
+        ASSERT_TRUE(disk.flip(base_file_name(1), offset, 0x20));
+        Bytes bytes(kPageSize);
+        EXPECT_FALSE(file->read(page * kPageSize, bytes).ok());
+        ASSERT_TRUE(disk.flip(base_file_name(1), offset, 0x20));
+    }
+
     // Whether the page is damaged or its checksum, only the page itself helps.
     void mend(PageNumber page, bool sum_is_damaged) {
         Bytes copy = filled({model[page - 1]});
@@ -159,7 +184,8 @@ TEST_P(BaseFileTest, AnyByteThatChangedByItselfIsNoticed) {
     EXPECT_THAT(refused(), testing::IsEmpty());
 }
 
-// A flush that a crash interrupted is made again, and perhaps more with it.
+// A flush that a crash interrupted is made again, and perhaps more with it. What it did not touch
+// is checked even before that.
 TEST_P(BaseFileTest, ACrashRaisesNoFalseAlarm) {
     ASSERT_OK(make(draw_change(0), model));
     for (int i = 0; i < 10; ++i) {
@@ -177,6 +203,7 @@ TEST_P(BaseFileTest, ACrashRaisesNoFalseAlarm) {
         }
         EXPECT_EQ(read, model.size());
         disk.fail(0, code::kIo);
+        notices_damage_beside(change);
         ASSERT_OK(make(change, model));
         EXPECT_THAT(refused(), testing::IsEmpty());
         reopen(true);

@@ -102,7 +102,12 @@ public:
             Page page{};
             PageSet now = leader_->share();
             generation_->overlay_committed(now);
-            if (random_.below(2) == 0) now.read(number, page).ok();
+            if (random_.below(2) == 0) {
+                ASSERT_TRUE(now.read(number, page).ok());
+                Page alone;
+                ASSERT_TRUE(generation_->read_committed(number, alone).ok());
+                EXPECT_EQ(alone, page);
+            }
             page[random_.below(kPageSize)] = static_cast<std::uint8_t>(random_.next());
             pages.emplace_back(number, page);
         }

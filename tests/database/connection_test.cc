@@ -185,6 +185,16 @@ TEST_F(ConnectionTest, OneOperationDoesNotWorkWithoutBound) {
     EXPECT_OK(execute(connection(), "SELECT 'x' LIKE hex(zeroblob(500))"));
 }
 
+TEST_F(ConnectionTest, LikeAndGlobUseAnIndex) {
+    ASSERT_OK(
+        writer_->run("CREATE TABLE names(a TEXT COLLATE NOCASE, b TEXT);"
+                     "CREATE INDEX by_a ON names(a); CREATE INDEX by_b ON names(b)"));
+    for (const char* const condition : {"a LIKE 'abc%'", "b GLOB 'abc*'"}) {
+        const std::string sql = "EXPLAIN QUERY PLAN SELECT * FROM names WHERE ";
+        EXPECT_THAT(writer_->must_query(sql + condition), testing::HasSubstr("SEARCH names"));
+    }
+}
+
 TEST_F(ConnectionTest, InstrAndReplaceAreLinear) {
     EXPECT_EQ(writer_->must_query("SELECT instr(zeroblob(1<<24), zeroblob(1<<20) || x'01')"),
               "0\n");

@@ -147,6 +147,46 @@ TEST(Flush, CrashAfterCrashAfterCrash) {
     }
 }
 
+// What the flush did not touch is checked as soon as it is known what it did touch.
+TEST(Flush, DamageBesideAnInterruptedFlushIsNoticed) {
+    Node leader;
+    ASSERT_OK(leader.open());
+    Log log;
+    Writer writer(leader, log);
+    ASSERT_OK(writer.run("CREATE TABLE t(a INTEGER PRIMARY KEY, b)"));
+    for (int i = 0; i < 30; ++i) {
+        ASSERT_OK(writer.run("INSERT INTO t(b) VALUES(randomblob(3000))"));
+    }
+    const std::uint64_t before = log.size();
+    ASSERT_OK(writer.run("UPDATE t SET b = randomblob(3000) WHERE a = 10"));
+    writer.commit();
+    const std::uint64_t untouched = 25 * kPageSize;
+    int interrupted = 0;
+    for (std::uint64_t change = 1; change < 20; ++change) {
+        Node node;
+        ASSERT_OK(node.open());
+        node.catch_up(log, before);
+        node.flush();
+        node.catch_up(log, log.size());
+        node.disk->cut_after_changes(change);
+        try {
+            node.flush();
+        } catch (const sim::PowerCut&) {
+        }
+        node.store.reset();
+        node.executor.clear();
+        node.crash({.kind = sim::Tail::Kind::kAll});
+        ASSERT_TRUE(node.disk->flip("databases/000001.db", untouched + 100, 1));
+        ASSERT_OK(node.open());
+        interrupted += node.store->find("test")->checksum().ok() ? 1 : 0;
+        node.catch_up(log, log.size());
+        EXPECT_FALSE(node.store->find("test")->checksum().ok()) << change;
+        ASSERT_TRUE(node.disk->flip("databases/000001.db", untouched + 100, 1));
+        EXPECT_EQ(node.checksum(), leader.checksum());
+    }
+    EXPECT_GT(interrupted, 1);
+}
+
 TEST(Flush, NothingBeyondTheDurableLogReachesABaseFile) {
     const History history = make_history(5, 20, 1u << 20);
     Node node(1, flushing_options());

@@ -81,6 +81,33 @@ TEST_F(PageRepair, OfALeaderWhoseReadersGetAnErrorUntilItIsDone) {
     EXPECT_THAT(lines.back(), HasSubstr("is mended, by node"));
 }
 
+// A reader meets the first of them, and nobody any other.
+TEST_F(PageRepair, OfPagesThatNobodyReadsOnceOneIsFoundToBeDamaged) {
+    OpenClient fresh(cluster);
+    damage_pages(1);
+    EXPECT_THAT(fresh.query("SELECT length(b) FROM t WHERE a = 20"),
+                HasSubstr("fetched from the other nodes"));
+    cluster.executor.advance(1s);
+    EXPECT_EQ(*checksum(1), *checksum(2));
+}
+
+TEST_F(PageRepair, OfMorePagesThanAreAskedForAtOneTime) {
+    while (cluster.disk(1).content(database::base_file_name(1)).size() / kPage <
+           3 * limits::kDamagedPagesMax) {
+        for (std::size_t i = 0; i < limits::kDamagedPagesMax; ++i) insert();
+        flush();
+    }
+    damage_pages(1);
+    cluster.isolate(1);
+    EXPECT_FALSE(checksum(1).ok());
+    cluster.executor.advance(2s);
+    EXPECT_LE(lines.size(), limits::kDamagedPagesMax);
+    cluster.heal();
+    cluster.executor.advance(5s);
+    EXPECT_EQ(*checksum(1), *checksum(2));
+    EXPECT_GT(lines.size(), 6 * limits::kDamagedPagesMax - 10);
+}
+
 // What it has to apply changes pages that the others have as of later only.
 TEST_F(PageRepair, OfAFollowerThatNeedsThePagesForWhatItApplies) {
     cluster.isolate(3);

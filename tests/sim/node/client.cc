@@ -43,7 +43,7 @@ SimClient::SimClient(World& world, std::function<std::vector<NodeId>()> nodes, D
 bool SimClient::expected(std::uint64_t code) const {
     return code == code::kNotLeader || code == code::kLeadershipLost || code == code::kBusy ||
            code == kBusySnapshot || code == code::kFull || code == code::kNotFound ||
-           (disks_fail && (code & 0xff) == code::kIo);
+           (disks_fail() && (code & 0xff) == code::kIo);
 }
 
 // --- operations ---

@@ -84,7 +84,7 @@ public:
     // An error that no client should ever see, or an answer that makes no sense; else empty.
     const std::string& complaint() const { return complaint_; }
     // Errors of the disk are no surprise any more.
-    bool disks_fail = false;
+    std::function<bool()> disks_fail = [] { return false; };
 
 private:
     struct Current {

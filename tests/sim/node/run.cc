@@ -177,9 +177,11 @@ void Run::build() {
 
 void Run::set_up() {
     const auto make_client = [this] {
-        return std::make_unique<SimClient>(
+        auto client = std::make_unique<SimClient>(
             world_, [this] { return cluster_.ids(); },
             [this](NodeId node) { return cluster_.dial(node); });
+        client->disks_fail = [this] { return nemesis_ && nemesis_->disks_failed(); };
+        return client;
     };
     for (std::uint64_t i = 0; i < plan_.clients + plan_.watchers; ++i) {
         clients_.push_back(make_client());
@@ -214,7 +216,6 @@ void Run::disturb() {
     while (world_.now() < end && !failed()) {
         if (plan_.failovers) kill_leader();
         run_for(world_.random.between(Duration(1), plan_.fault_every));
-        for (const auto& client : clients_) client->disks_fail = nemesis_->disks_failed();
         fail(cluster_.compare_databases(nemesis_->disks_failed()).value_or(""));
         if (trace_) show_nodes();
     }
@@ -266,7 +267,6 @@ void Run::await_readable() {
 void Run::make_peace() {
     say("peace");
     nemesis_->make_peace();
-    observer_->disks_fail = nemesis_->disks_failed();
     await_readable();
     if (!await_write(kResumeMax)) fail("no write was taken for 6 s after the faults ended");
     workload_.stop();
@@ -341,9 +341,11 @@ bool Run::converged() {
     return applied.has_value();
 }
 
-// So that nothing keeps the log from being trimmed.
+// So that nothing keeps the log from being trimmed. A node that was removed in the middle of a
+// transaction of several parts waits for the rest of it, and keeps what it has.
 bool Run::flushed() {
-    return std::ranges::all_of(cluster_.running_ids(), [this](NodeId node) {
+    return std::ranges::all_of(nemesis_->members(), [this](NodeId node) {
+        if (!cluster_.running(node)) return true;  // it is retired: see converged()
         const replica::ReplicaStatus status = cluster_.replica(node).status();
         return status.flushed == status.applied;
     });
