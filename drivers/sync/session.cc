@@ -132,8 +132,9 @@ void session::pump(const OperationPtr& operation, Done done) {
                 {each.channel, connection_->wants_input(each.channel), each.blocked});
         }
         events_.clear();
-        transport_->wait(interests_, connection_->wake_at(), events_);
-        if (interrupted_.exchange(false)) connection_->interrupt(operation, transport_->now());
+        const bool stopped = !transport_->wait(interests_, connection_->wake_at(), events_);
+        if (interrupted_.exchange(false) || stopped)
+            connection_->interrupt(operation, transport_->now());
         handle(events_);
         connection_->tick(transport_->now());
     }

@@ -96,7 +96,7 @@ public:
         return {0, false, std::strerror(errno)};
     }
 
-    void wait(std::span<const Interest> interests, Time until,
+    bool wait(std::span<const Interest> interests, Time until,
               std::vector<Event>& events) override {
         // Dialling may have failed at once.
         look_at_dialling(events);
@@ -112,6 +112,7 @@ public:
             if (polled_[i].revents != 0) happened(watched_[i], events);
         }
         look_at_dialling(events);
+        return true;
     }
 
     void wake() noexcept override { poke(*wake_); }

@@ -1,7 +1,6 @@
 #include "core/arrow.h"
 
 #include <array>
-#include <deque>
 
 extern "C" {
 
@@ -37,34 +36,41 @@ namespace {
 
 constexpr std::int64_t kNullable = 2;  // ARROW_FLAG_NULLABLE
 
+// Releases what a structure points to, unless that was moved elsewhere, and frees it.
+struct Release {
+    template <class Structure>
+    void operator()(Structure* exported) const {
+        if (exported->release != nullptr) exported->release(exported);
+        delete exported;
+    }
+};
+
+template <class Structure>
+using Exported = std::unique_ptr<Structure, Release>;
+
 // What a structure's private_data is: everything that it points to.
 template <class Structure>
 struct Owned {
     std::shared_ptr<std::vector<Column>> columns;
     std::string name;
     std::array<const void*, 3> buffers = {};
-    std::deque<Structure> children;
+    std::vector<Exported<Structure>> children;
     std::vector<Structure*> pointers;
 };
 
-// Children that were moved elsewhere are marked as released, and live on.
+// A structure that owns these.
 template <class Structure>
-void release(Structure* exported) {
-    const auto owned = static_cast<Owned<Structure>*>(exported->private_data);
-    for (Structure& child : owned->children) {
-        if (child.release != nullptr) child.release(&child);
-    }
-    delete owned;
-    exported->release = nullptr;
-}
-
-template <class Structure>
-void adopt(Structure& exported, std::unique_ptr<Owned<Structure>> owned) {
-    for (Structure& child : owned->children) owned->pointers.push_back(&child);
-    exported.n_children = static_cast<std::int64_t>(owned->pointers.size());
-    exported.children = owned->pointers.data();
-    exported.release = release<Structure>;
-    exported.private_data = owned.release();
+Exported<Structure> make(std::unique_ptr<Owned<Structure>> owned) {
+    for (const auto& child : owned->children) owned->pointers.push_back(child.get());
+    Exported<Structure> made(new Structure());
+    made->n_children = static_cast<std::int64_t>(owned->pointers.size());
+    made->children = owned->pointers.data();
+    made->release = [](Structure* exported) {
+        delete static_cast<Owned<Structure>*>(exported->private_data);
+        exported->release = nullptr;
+    };
+    made->private_data = owned.release();
+    return made;
 }
 
 const char* format_of(ColumnKind kind) {
@@ -83,45 +89,42 @@ const char* format_of(ColumnKind kind) {
     return "Z";
 }
 
-ArrowSchema schema_of(const Column& column) {
+Exported<ArrowSchema> schema_of(const Column& column) {
     auto owned = std::make_unique<Owned<ArrowSchema>>();
     owned->name = column.name;
-    ArrowSchema schema = {};
-    schema.format = format_of(column.kind);
-    schema.name = owned->name.c_str();
-    schema.flags = kNullable;
-    adopt(schema, std::move(owned));
+    const char* const name = owned->name.c_str();
+    auto schema = make(std::move(owned));
+    schema->format = format_of(column.kind);
+    schema->name = name;
+    schema->flags = kNullable;
     return schema;
 }
 
-ArrowArray array_of(const std::shared_ptr<std::vector<Column>>& columns, const Column& column) {
+Exported<ArrowArray> array_of(const std::shared_ptr<std::vector<Column>>& columns,
+                              const Column& column) {
     auto owned = std::make_unique<Owned<ArrowArray>>();
     owned->columns = columns;
     owned->buffers = {column.nulls == 0 ? nullptr : column.validity.data(), column.numbers.data(),
                       column.bytes.data()};
-    ArrowArray array = {};
-    array.length = static_cast<std::int64_t>(column.size);
-    array.null_count = static_cast<std::int64_t>(column.nulls);
+    const void** const buffers = owned->buffers.data();
+    auto array = make(std::move(owned));
+    array->length = static_cast<std::int64_t>(column.size);
+    array->null_count = static_cast<std::int64_t>(column.nulls);
     const bool text = column.kind == ColumnKind::string || column.kind == ColumnKind::binary;
-    array.n_buffers = column.kind == ColumnKind::undecided ? 0 : text ? 3 : 2;
-    array.buffers = owned->buffers.data();
-    adopt(array, std::move(owned));
+    array->n_buffers = column.kind == ColumnKind::undecided ? 0 : text ? 3 : 2;
+    array->buffers = buffers;
     return array;
 }
 
 template <class Structure>
-py::object capsule_of(const Structure& exported, const char* name) {
-    auto* const held = new Structure(exported);
-    PyObject* const capsule = PyCapsule_New(held, name, [](PyObject* made) {
-        const auto left =
-            static_cast<Structure*>(PyCapsule_GetPointer(made, PyCapsule_GetName(made)));
-        if (left->release != nullptr) left->release(left);
-        delete left;
+py::object capsule_of(Exported<Structure> exported, const char* name) {
+    PyObject* const capsule = PyCapsule_New(exported.get(), name, [](PyObject* made) {
+        const Exported<Structure> left(
+            static_cast<Structure*>(PyCapsule_GetPointer(made, PyCapsule_GetName(made))));
     });
-    if (capsule != nullptr) return py::reinterpret_steal<py::object>(capsule);
-    held->release(held);
-    delete held;
-    throw py::error_already_set();
+    if (capsule == nullptr) throw py::error_already_set();
+    exported.release();
+    return py::reinterpret_steal<py::object>(capsule);
 }
 
 }  // namespace
@@ -156,17 +159,16 @@ py::tuple export_arrow(const std::shared_ptr<std::vector<Column>>& columns) {
         fields->children.push_back(schema_of(each));
         arrays->children.push_back(array_of(columns, each));
     }
-    ArrowSchema schema = {};
-    schema.format = "+s";
-    schema.name = "";
-    adopt(schema, std::move(fields));
-    ArrowArray array = {};
-    array.length = columns->empty() ? 0 : static_cast<std::int64_t>(columns->front().size);
-    array.n_buffers = 1;
-    array.buffers = arrays->buffers.data();
-    adopt(array, std::move(arrays));
-    const py::object first = capsule_of(schema, "arrow_schema");
-    return py::make_tuple(first, capsule_of(array, "arrow_array"));
+    const void** const buffers = arrays->buffers.data();
+    auto schema = make(std::move(fields));
+    schema->format = "+s";
+    schema->name = "";
+    auto array = make(std::move(arrays));
+    array->length = columns->empty() ? 0 : static_cast<std::int64_t>(columns->front().size);
+    array->n_buffers = 1;
+    array->buffers = buffers;
+    const py::object first = capsule_of(std::move(schema), "arrow_schema");
+    return py::make_tuple(first, capsule_of(std::move(array), "arrow_array"));
 }
 
 }  // namespace quorlite::python

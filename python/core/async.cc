@@ -129,14 +129,9 @@ py::list Reply::fetch(const Decoding& decoding, std::optional<std::size_t> limit
 }
 
 void Reply::fetch_into(Columns& columns, std::size_t rows_max) {
-    while (columns.row_count() < rows_max) {
-        if (buffer_.size() == 0) {
-            buffer_ = RowBuffer();
-            buffer_.fill(letter_.found, kRowsTaken);
-            if (buffer_.size() == 0) break;
-        }
-        buffer_.take(columns);
-    }
+    while (columns.row_count() < rows_max && buffer_.size() > 0) buffer_.take(columns);
+    // With the GIL, which is all that keeps threads that share a cursor apart.
+    columns.fill(letter_.found, rows_max);
 }
 
 // ---- AsyncSession and Stream ----

@@ -114,6 +114,30 @@ void admit(Column& column, ColumnKind kind, std::size_t rows_before) {
                name_of(column.kind) + ": CAST the column in the SELECT, or give its type in types");
 }
 
+// What the column's array gets for a value of a kind that was admitted.
+std::int64_t store(Column& column, const value_view& value, std::size_t rows_before) {
+    const std::size_t row = rows_before + column.size;
+    switch (column.kind) {
+        case ColumnKind::undecided:
+            break;
+        case ColumnKind::int64:
+            return value.integer();
+        case ColumnKind::float64:
+            if (value.type() == value_type::real) return std::bit_cast<std::int64_t>(value.real());
+            if (!is_exact(value.integer())) refuse(column, row, kInexact);
+            return bits_of(value.integer());
+        case ColumnKind::string:
+            if (!is_utf8(value.text())) {
+                refuse(column, row, "the text is not UTF-8: CAST the column AS BLOB in the SELECT");
+            }
+            [[fallthrough]];
+        case ColumnKind::binary:
+            column.bytes.append(value.text());
+            return static_cast<std::int64_t>(column.bytes.size());
+    }
+    return 0;
+}
+
 void append_null(Column& column) {
     ++column.nulls;
     if (has_text(column.kind)) {
@@ -190,30 +214,23 @@ std::shared_ptr<Columns> Columns::successor() const {
     return next;
 }
 
-void Columns::append(std::size_t index, value_type type, std::int64_t number,
-                     std::string_view text) {
+bool Columns::fill(rows& from, std::size_t rows_max) {
+    while (row_count() < rows_max) {
+        if (!from.next()) return false;
+        for (std::size_t i = 0; i < data_->size(); ++i) append(i, from[i]);
+    }
+    return true;
+}
+
+void Columns::append(std::size_t index, const value_view& value) {
     Column& column = (*data_)[index];
-    const ColumnKind kind = kind_of(type);
     const std::size_t row = column.size;
-    if (kind == ColumnKind::undecided) {
+    if (row % 8 == 0) column.validity.push_back(0);
+    if (value.is_null()) {
         append_null(column);
     } else {
-        admit(column, kind, rows_before_);
-        if (has_text(kind)) {
-            if (kind == ColumnKind::string && !is_utf8(text)) {
-                refuse(column, rows_before_ + row,
-                       "the text is not UTF-8: CAST the column AS BLOB in the SELECT");
-            }
-            column.bytes.append(text);
-            number = static_cast<std::int64_t>(column.bytes.size());
-        } else if (kind != column.kind) {
-            if (!is_exact(number)) refuse(column, rows_before_ + row, kInexact);
-            number = bits_of(number);
-        }
-        column.numbers.push_back(number);
-    }
-    if (row % 8 == 0) column.validity.push_back(0);
-    if (kind != ColumnKind::undecided) {
+        admit(column, kind_of(value.type()), rows_before_);
+        column.numbers.push_back(store(column, value, rows_before_));
         column.validity.back() = static_cast<std::uint8_t>(column.validity.back() | 1U << row % 8);
     }
     ++column.size;

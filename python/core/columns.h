@@ -6,7 +6,8 @@
 // is undecided.
 //
 // No cell becomes an object of Python's. What is exported keeps the arrays alive, and they do not
-// change afterwards. Everything runs with the GIL; what is exported may be released without it.
+// change afterwards. Rows are added without the GIL, or with it; one thread at a time. What is
+// exported may be released without it.
 #pragma once
 
 #include <pybind11/pybind11.h>
@@ -17,6 +18,7 @@
 #include <string_view>
 #include <vector>
 
+#include "quorlite/rows.h"
 #include "quorlite/value.h"
 
 namespace quorlite::python {
@@ -47,8 +49,11 @@ public:
     std::shared_ptr<Columns> successor() const;
 
     std::size_t row_count() const { return data_->empty() ? 0 : data_->front().size; }
-    // Adds a value to a column. After an error the object is of no use.
-    void append(std::size_t column, value_type type, std::int64_t number, std::string_view text);
+    // Adds rows until there are so many, or none left: then it returns false. May wait. After an
+    // error the object is of no use.
+    bool fill(rows& from, std::size_t rows_max);
+    // Adds a value to a column; a row is complete when each column got one.
+    void append(std::size_t column, const value_view& value);
 
     // Two capsules: an arrow_schema and an arrow_array, of a struct with a field for each column.
     py::tuple to_arrow() const;

@@ -48,12 +48,12 @@ public:
         return made;
     }
 
-    // Calls function(cluster&) without the GIL.
+    // Calls function(cluster&), which may wait, without the GIL.
     template <class Function>
     auto call(Function function) {
         cluster& used = nodes();
         const py::gil_scoped_release released;
-        return function(used);
+        return interruptibly([&] { return function(used); });
     }
 
 private:

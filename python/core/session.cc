@@ -112,20 +112,7 @@ auto Session::call(Function function) {
     }
     dropped.clear();
     connection& db = used();
-    Waiting waiting([&db] { db.interrupt(); });
-    try {
-        if constexpr (std::is_void_v<std::invoke_result_t<Function, connection&>>) {
-            function(db);
-            waiting.rethrow();
-        } else {
-            auto value = function(db);
-            waiting.rethrow();
-            return value;
-        }
-    } catch (const error&) {
-        waiting.rethrow();
-        throw;
-    }
+    return interruptibly([&] { return function(db); });
 }
 
 void Session::drop(rows unread) {
@@ -246,38 +233,44 @@ void Result::close() {
     session_->discard(rows_);
 }
 
-bool Result::refill(std::size_t rows_max) {
-    auto fresh = std::make_shared<RowBuffer>();
+template <class Take>
+void Result::read(Take take) {
+    if (over_) return;
+    bool more = false;
     std::optional<outcome> ended;
-    session_->call([&](connection&) {
-        if (!rows_) return;  // another thread has read the rest
-        try {
-            if (fresh->fill(*rows_, rows_max)) return;
-        } catch (...) {
+    try {
+        session_->call([&](connection&) {
+            if (!rows_) return;  // another thread has read the rest
+            try {
+                more = take(*rows_);
+            } catch (...) {
+                rows_.reset();
+                throw;
+            }
+            if (more) return;
+            ended = rows_->outcome();
             rows_.reset();
-            throw;
-        }
-        ended = rows_->outcome();
-        rows_.reset();
-    });
+        });
+    } catch (...) {
+        over_ = true;
+        throw;
+    }
+    over_ = !more;
     if (ended) outcome_ = *ended;
-    const bool any = fresh->size() > 0;
-    if (any) buffers_.push_back(std::move(fresh));
-    return any && !ended;
+}
+
+std::shared_ptr<RowBuffer> Result::ahead() {
+    while (!buffers_.empty() && buffers_.front()->size() == 0) buffers_.pop_front();
+    return buffers_.empty() ? nullptr : buffers_.front();
 }
 
 std::shared_ptr<RowBuffer> Result::filled(std::size_t rows_max) {
-    while (true) {
-        while (!buffers_.empty() && buffers_.front()->size() == 0) buffers_.pop_front();
-        if (!buffers_.empty()) return buffers_.front();
-        if (over_) return nullptr;
-        try {
-            over_ = !refill(rows_max);
-        } catch (...) {
-            over_ = true;
-            throw;
-        }
+    while (!over_ && !ahead()) {
+        const auto fresh = std::make_shared<RowBuffer>();
+        read([&](rows& from) { return fresh->fill(from, rows_max); });
+        if (fresh->size() > 0) buffers_.push_back(fresh);
     }
+    return ahead();
 }
 
 py::list Result::fetch(const Decoding& decoding, std::optional<std::size_t> limit) {
@@ -293,9 +286,12 @@ py::list Result::fetch(const Decoding& decoding, std::optional<std::size_t> limi
 
 void Result::fetch_into(Columns& columns, std::size_t rows_max) {
     while (columns.row_count() < rows_max) {
-        const auto buffer = filled(std::min(rows_max - columns.row_count(), kRowsTaken));
+        const auto buffer = ahead();
         if (!buffer) break;
-        while (columns.row_count() < rows_max && buffer->size() > 0) buffer->take(columns);
+        buffer->take(columns);
+    }
+    if (columns.row_count() < rows_max) {
+        read([&](rows& from) { return columns.fill(from, rows_max); });
     }
 }
 

@@ -106,9 +106,14 @@ public:
     void close();
 
 private:
+    // Has a row that was read before; null if there is none.
+    std::shared_ptr<RowBuffer> ahead();
     // Has a row; null at the end.
     std::shared_ptr<RowBuffer> filled(std::size_t rows_max);
-    bool refill(std::size_t rows_max);
+    // Calls take(rows&) without the GIL, unless the result is over, which it is when that returns
+    // false.
+    template <class Take>
+    void read(Take take);
 
     const std::shared_ptr<Session> session_;
     std::optional<rows> rows_;  // under the session's lock, the rest under the GIL

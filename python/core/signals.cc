@@ -3,12 +3,13 @@
 #include <pybind11/pybind11.h>
 
 #include <algorithm>
-#include <chrono>
 
 namespace py = pybind11;
 
 namespace quorlite::python {
 namespace {
+
+using std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kLookEvery{100};
 
@@ -28,10 +29,10 @@ public:
     sync::Io read(sync::ChannelId channel, std::span<std::uint8_t> room) override {
         return sockets_->read(channel, room);
     }
-    void wait(std::span<const sync::Interest> interests, core::Time until,
+    bool wait(std::span<const sync::Interest> interests, core::Time until,
               std::vector<sync::Event>& events) override {
         sockets_->wait(interests, std::min(until, core::later(now(), kLookEvery)), events);
-        if (events.empty() && innermost != nullptr) innermost->look();
+        return innermost == nullptr || innermost->look();
     }
     void wake() noexcept override { sockets_->wake(); }
 
@@ -41,8 +42,7 @@ private:
 
 }  // namespace
 
-Waiting::Waiting(std::function<void()> interrupt)
-    : interrupt_(std::move(interrupt)), outer_(innermost) {
+Waiting::Waiting() : outer_(innermost), looks_at_(steady_clock::now() + kLookEvery) {
     innermost = this;
 }
 
@@ -50,12 +50,15 @@ Waiting::~Waiting() {
     innermost = outer_;
 }
 
-void Waiting::look() {
-    if (raised_) return;
+bool Waiting::look() {
+    if (raised_) return false;
+    const auto now = steady_clock::now();
+    if (now < looks_at_) return true;
+    looks_at_ = now + kLookEvery;
     const py::gil_scoped_acquire acquired;
-    if (PyErr_CheckSignals() == 0) return;
+    if (PyErr_CheckSignals() == 0) return true;
     raised_ = std::make_exception_ptr(py::error_already_set());
-    interrupt_();
+    return false;
 }
 
 std::unique_ptr<sync::Transport> make_interruptible_sockets() {

@@ -185,11 +185,24 @@ py::object RowBuffer::take(const Decoding& decoding) {
 void RowBuffer::take(Columns& into) {
     const Cell* const cells = cells_.data() + next_ * columns_;
     ++next_;
-    for (std::size_t i = 0; i < columns_; ++i) {
-        const Cell& cell = cells[i];
-        const bool is_number = cell.bytes == 0;
-        into.append(i, cell.type, cell.number, is_number ? std::string_view() : text_of(cell));
+    for (std::size_t i = 0; i < columns_; ++i) into.append(i, view_of(cells[i]));
+}
+
+value_view RowBuffer::view_of(const Cell& cell) const {
+    switch (cell.type) {
+        case value_type::null:
+            return {};
+        case value_type::text:
+        case value_type::iso8601:
+        case value_type::blob:
+            return value_view::of_text(text_of(cell), cell.type);
+        case value_type::integer:
+        case value_type::real:
+        case value_type::unix_time:
+        case value_type::boolean:
+            break;
     }
+    return value_view::of_integer(cell.number, cell.type);
 }
 
 py::object RowBuffer::decode(const Cell& cell, const Decoding& decoding, std::size_t column) const {

@@ -1,7 +1,7 @@
 // Values between Python and SQL: parameters to be bound, and rows to be handed out.
 //
-// Nothing here waits, and nothing here knows a connection: every front end uses it. Parameters are
-// read, and rows made into tuples, with the GIL; rows are taken off a result without it.
+// Nothing here knows a connection: every front end uses it. Parameters are read, and rows made into
+// tuples, with the GIL; rows are taken off a result without it.
 #pragma once
 
 #include <pybind11/pybind11.h>
@@ -63,6 +63,7 @@ public:
     std::size_t size() const { return columns_ == 0 ? 0 : cells_.size() / columns_ - next_; }
     // The next row. Precondition: size() > 0.
     py::object take(const Decoding& decoding);
+    // Adds the next row. Precondition: size() > 0.
     void take(Columns& into);
 
 private:
@@ -72,6 +73,7 @@ private:
         std::size_t bytes;
     };
     py::object decode(const Cell& cell, const Decoding& decoding, std::size_t column) const;
+    value_view view_of(const Cell& cell) const;
     std::string_view text_of(const Cell& cell) const;
     py::bytes as_bytes(const Cell& cell) const;
     py::object decode_text(std::string_view text, const Decoding& decoding) const;

@@ -3,6 +3,7 @@
 import asyncio
 import math
 import random
+import subprocess
 import sys
 
 import numpy
@@ -113,6 +114,39 @@ def test_batches(db):
         next(late)
     with pytest.raises(quorlite.ProgrammingError, match="one row"):
         db.execute("SELECT 1").fetch_arrow_batches(0)
+
+
+MEMORY = """
+import re, sys
+import quorlite
+
+def peak_mb():
+    with open("/proc/self/status") as status:
+        return int(re.search(r"VmHWM:\\s+(\\d+) kB", status.read()).group(1)) / 1024
+
+db = quorlite.connect(sys.argv[1], "memory")
+kept = None
+query = sys.argv[3] + "SELECT x, zeroblob(1000) FROM n"
+list(db.execute(query, (1000,)).fetch_arrow_batches(1000))
+before, rows = peak_mb(), 0
+for batch in db.execute(query, (100_000,)).fetch_arrow_batches(1000):
+    rows += len(batch)
+    if sys.argv[2] == "keep":
+        kept = [kept, batch]
+assert rows == 100_000
+print(peak_mb() - before)
+"""
+
+
+@pytest.mark.parametrize("what", ["drop", "keep"])
+def test_batches_need_bounded_memory(quorlite_cluster, what):
+    """Batches of 1 MB of a result of 100 MB; that much, if the caller keeps them all."""
+    target = ",".join(quorlite_cluster.addresses)
+    done = subprocess.run([sys.executable, "-c", MEMORY, target, what, NUMBERS],
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    grown = float(done.stdout)
+    assert grown < 20 if what == "drop" else grown > 90
 
 
 def test_arrays_outlive_what_they_came_from(db):

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -9,6 +10,7 @@ import threading
 import time
 
 import pytest
+from test_hostile import Server, Spoiler, silent
 
 import quorlite
 
@@ -221,6 +223,82 @@ def test_ctrl_c_stops_a_wait(quorlite_cluster, what):
         process.send_signal(signal.SIGINT)
         assert process.communicate(timeout=30)[0] == "alive\n"
         assert time.monotonic() - begin < 20
+    finally:
+        process.kill()
+        process.wait()
+
+
+ADMINISTRATION = ["nodes()", "leader()", "status()", "add('127.0.0.1:1', 7)", "assign(1, 'spare')", "remove(7)",
+                  "transfer()", "backup('copy.db', 'db')"]
+
+
+def stop_each(addresses, calls, folder):
+    """Each of the calls waits for ever; Ctrl-C ends it."""
+    script = textwrap.dedent("""
+        import sys, quorlite
+        cluster = quorlite.Cluster(sys.argv[1], timeout=100, connect_timeout=100)
+        for call in [%s]:
+            print("ready", flush=True)
+            try:
+                call()
+            except KeyboardInterrupt:
+                print("stopped", flush=True)
+    """) % ", ".join(f"lambda: cluster.{call}" for call in calls)
+    command = [sys.executable, "-c", script, ",".join(addresses)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=folder) as process:
+        try:
+            for call in calls:
+                assert process.stdout.readline() == "ready\n", call
+                time.sleep(0.4)
+                begin = time.monotonic()
+                process.send_signal(signal.SIGINT)
+                assert process.stdout.readline() == "stopped\n", call
+                assert time.monotonic() - begin < 10
+            assert process.wait(30) == 0
+        finally:
+            process.kill()
+
+
+def test_ctrl_c_stops_administration(tmp_path):
+    with Server(silent) as server:
+        stop_each([server.address], ADMINISTRATION, tmp_path)
+
+
+def test_ctrl_c_stops_a_question_that_was_sent(quorlite_cluster, tmp_path):
+    node = quorlite_cluster.nodes[0].status().leader_address
+
+    def only_says_that_it_leads(client):
+        host, port = node.rsplit(":", 1)
+        with socket.create_connection((host, int(port))) as there:
+            threading.Thread(target=Spoiler.forward, args=(client, there), daemon=True).start()
+            mine = "127.0.0.1:%d" % client.getsockname()[1]
+            client.sendall(there.recv(65536).replace(node.encode(), mine.encode()))
+            silent(there)
+
+    with Server(only_says_that_it_leads) as server:
+        stop_each([server.address], ["nodes()", "status()", "transfer(7)"], tmp_path)
+
+
+def test_ctrl_c_stops_rows_that_never_end(quorlite_cluster):
+    script = textwrap.dedent("""
+        import sys, quorlite
+        db = quorlite.connect(sys.argv[1], "interrupted")
+        query = "WITH RECURSIVE n(i) AS (VALUES(0) UNION ALL SELECT i + 1 FROM n) SELECT NULL FROM n"
+        cursor = db.execute(query, timeout=60)
+        print("ready", flush=True)
+        try:
+            cursor.fetch_arrow()
+        except KeyboardInterrupt:
+            print(cursor.fetchall(), db.execute("SELECT 'alive'").fetchone()[0], flush=True)
+    """)
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, ",".join(quorlite_cluster.addresses)],
+        stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=10)[0] == "[] alive\n"
     finally:
         process.kill()
         process.wait()

@@ -141,6 +141,18 @@ def test_converters_by_the_column_s_name(db):
     assert row == (b"cba", decimal.Decimal("1.5"), None, 7, datetime.datetime(2026, 1, 2, 3, 4, 5))
 
 
+def test_declared_types_call_no_converter(db):
+    """They do not come over the wire; the guide says so."""
+    quorlite.register_converter("point", lambda raw: raw.split(b";"))
+    db.execute("CREATE TABLE t(place POINT)")
+    db.execute("INSERT INTO t VALUES('1;2')")
+    db.commit()
+    both = db.cluster.connect(db.database, detect_types=quorlite.PARSE_DECLTYPES | quorlite.PARSE_COLNAMES)
+    assert both.execute("SELECT place FROM t").fetchone() == ("1;2",)
+    assert both.execute('SELECT place AS "place [point]" FROM t').fetchone() == ([b"1", b"2"],)
+    both.close()
+
+
 def test_a_converter_that_fails(db):
     named = db.cluster.connect(db.database, detect_types=quorlite.PARSE_COLNAMES)
     cursor = named.execute("SELECT 'x' AS \"d [decimal]\"")

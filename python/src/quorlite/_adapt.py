@@ -100,7 +100,11 @@ _converters: dict[str, Callable[[bytes], Any]] = {
 
 
 def register_converter(name: str, converter: Callable[[bytes], Any]) -> None:
-    """Columns named ``"x [name]"`` are read by it, with `PARSE_COLNAMES`."""
+    """Columns named ``"x [name]"`` are read by it, with `PARSE_COLNAMES`.
+
+    `PARSE_DECLTYPES` calls no converter: of the types that columns were declared with, nodes tell
+    only whether it is a time or a boolean.
+    """
     _converters[name.upper()] = converter
 
 

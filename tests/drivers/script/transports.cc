@@ -42,7 +42,7 @@ public:
         std::copy(bytes.begin(), bytes.end(), room.begin());
         return {bytes.size(), false, problem};
     }
-    void wait(std::span<const sync::Interest> interests, Time until,
+    bool wait(std::span<const sync::Interest> interests, Time until,
               std::vector<sync::Event>& events) override {
         std::swap(events, dialled_);
         dialled_.clear();
@@ -50,10 +50,11 @@ public:
             const bool can_read = each.read && world_.readable(streams_.at(each.channel));
             if (can_read || each.write) events.push_back({each.channel, false, true, {}});
         }
-        if (!events.empty()) return;
+        if (!events.empty()) return true;
         // Nothing will ever happen: a call that waits for ever is what must not be.
         if (until == core::kNever) throw std::logic_error("waits for ever");
         world_.wait_until(until);
+        return true;
     }
     void wake() noexcept override {}
 
