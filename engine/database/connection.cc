@@ -353,7 +353,8 @@ int SqliteConnection::set_page_cache() {
 void SqliteConnection::check_captured() {
     if (!std::exchange(client_->captured, false)) return;
     // The command is on its way to the log, and cannot be called back.
-    if (!generation().published()) fatal("SQLite ran out of memory in the middle of a commit");
+    if (generation().published()) return;
+    fatal(std::string("SQLite failed in the middle of a commit: ") + sqlite3_errmsg(db_));
 }
 
 // --- PRAGMA delete_database ---

@@ -380,6 +380,30 @@ TEST_F(ConnectionTest, AnUnfinishedInsertReturningIsUndoneByReset) {
     EXPECT_EQ(log_.size(), before + 1);
 }
 
+// What was spilled and written again before a ROLLBACK TO is forgotten, and what follows is
+// committed, in the first transaction of a WAL as in later ones.
+TEST_F(ConnectionTest, ATransactionGoesOnAfterARollbackToBeforeItsFirstFrame) {
+    Options options;
+    options.page_cache_bytes = 40u << 10;
+    Node node(2, options);
+    ASSERT_OK(node.open());
+    Log log;
+    Writer writer(node, log);
+    const std::string spill =
+        "CREATE TABLE t(a INTEGER PRIMARY KEY, x);"
+        "INSERT INTO t WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 90)"
+        " SELECT n, randomblob(3000) FROM c;"
+        "UPDATE t SET x = randomblob(3000) WHERE a > 60;"
+        "UPDATE t SET x = randomblob(3000) WHERE a > 60;";
+    ASSERT_OK(writer.run("BEGIN; SAVEPOINT s;" + spill +
+                         "ROLLBACK TO s; CREATE TABLE u(x); INSERT INTO u VALUES(1); COMMIT"));
+    EXPECT_EQ(log.size(), 1u);
+    ASSERT_OK(writer.run("BEGIN; SAVEPOINT s;" + spill +
+                         "ROLLBACK TO s; INSERT INTO u VALUES(2); COMMIT"));
+    EXPECT_EQ(writer.must_query("SELECT group_concat(x) FROM u"), "1,2\n");
+    EXPECT_EQ(writer.must_query("PRAGMA integrity_check"), "ok\n");
+}
+
 TEST_F(ConnectionTest, ATransactionIsOneCommandAndARollbackNone) {
     const std::size_t before = log_.size();
     ASSERT_OK(
