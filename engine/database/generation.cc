@@ -153,8 +153,9 @@ int Generation::begin_wal(ByteView header) {
     // SQLite has just published an empty WAL; all that came before is committed and lies below it.
     committed_header_.reset();
     if (wal_index_word(kNewestFrameOffset) == 0) committed_header_ = shown_header();
-    // What was written stays readable, as in a file. After a ROLLBACK TO to where nothing was written
-    // SQLite (3.40; mended since) still looks for a checksum there when the transaction commits.
+    // What was written stays readable, as in a file. After a ROLLBACK TO to where nothing was
+    // written SQLite (3.40; mended since) still looks for a checksum there when the transaction
+    // commits.
     wal_begun_.store(true, std::memory_order_release);
     return SQLITE_OK;
 }
