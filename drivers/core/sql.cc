@@ -14,6 +14,8 @@ struct Token {
     std::string_view text;
 };
 
+constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";  // a blank, for SQLite
+
 bool is_blank(char c) {
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
@@ -110,6 +112,8 @@ private:
         while (at_ < text_.size()) {
             if (is_blank(text_[at_])) {
                 ++at_;
+            } else if (text_.substr(at_, 3) == kByteOrderMark) {
+                at_ += kByteOrderMark.size();
             } else if (text_.substr(at_, 2) == "--") {
                 const std::size_t end = text_.find('\n', at_);
                 at_ = end == std::string_view::npos ? text_.size() : end + 1;

@@ -1,5 +1,6 @@
 // .backup: a database as a file that SQLite can open.
 #include <algorithm>
+#include <filesystem>
 #include <memory>
 
 #include "drivers/shell/administration.h"
@@ -51,6 +52,10 @@ void back_up(Shell& shell, Words words) {
         },
         node);
     if (stopped) interrupt::check();
+    // What belonged to an older file of that name would be taken for a part of this one.
+    for (const char* const suffix : {"-wal", "-shm", "-journal"}) {
+        std::filesystem::remove(names.back() + suffix);
+    }
     // The WAL first: a database whose WAL is missing would look whole.
     for (std::size_t i = files.size(); i > 0; --i) {
         if (files[i - 1]) files[i - 1]->keep();

@@ -1,6 +1,7 @@
 // .export: a table or a result to a file, in the format that the file's name ends with.
 #include <filesystem>
 
+#include "drivers/core/sql.h"
 #include "drivers/shell/commands.h"
 #include "drivers/shell/dump.h"
 #include "drivers/shell/interrupt.h"
@@ -36,6 +37,9 @@ void export_file(Shell& shell, Words words) {
         options.insert_into = sql;
         total = db.query_value<std::uint64_t>("SELECT count(*) FROM " + sql_name(sql));
         sql = select_stored(db, sql);
+    }
+    if (core::analyse(sql).effect != core::Effect::kRead) {
+        fail("only what reads can be exported: a table, or a SELECT");
     }
     NewFile file(words[0]);
     Progress progress("export", Unit::kRows, total);

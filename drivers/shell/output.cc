@@ -1,5 +1,6 @@
 #include "drivers/shell/output.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -56,8 +57,12 @@ void Output::say(std::string_view text) {
     std::fprintf(stderr, "%.*s\n", static_cast<int>(text.size()), text.data());
 }
 
-NewFile::NewFile(std::string path)
-    : path_(std::move(path)), beside_(path_ + ".part"), file_(std::fopen(beside_.c_str(), "we")) {
+NewFile::NewFile(std::string path) : path_(std::move(path)), beside_(path_ + ".part") {
+    struct stat there = {};
+    if (::lstat(path_.c_str(), &there) == 0 && !S_ISREG(there.st_mode)) {
+        fail("cannot write to " + path_ + ": it is there already, and not an ordinary file");
+    }
+    file_ = std::fopen(beside_.c_str(), "we");
     if (file_ == nullptr) fail_by_errno("cannot write to " + path_);
 }
 
@@ -78,6 +83,9 @@ void NewFile::keep() {
     if (!safe) fail_by_errno("writing to " + path_);
     std::fclose(std::exchange(file_, nullptr));
     if (std::rename(beside_.c_str(), path_.c_str()) != 0) {
+        const int problem = errno;
+        ::unlink(beside_.c_str());
+        errno = problem;
         fail_by_errno("cannot make " + path_);
     }
 }

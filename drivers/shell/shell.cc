@@ -50,8 +50,13 @@ public:
     explicit Stream(std::istream& in) : in_(in) {}
     std::optional<std::string> next(const std::string&) override {
         std::string line;
-        if (!std::getline(in_, line)) return std::nullopt;
-        return line;
+        if (std::getline(in_, line)) return line;
+        // A script that is cut short has not been carried out.
+        const bool is_stdin = &in_ == &std::cin;
+        if (in_.bad() || (is_stdin && std::ferror(stdin) != 0)) {
+            fail("cannot read the script to its end");
+        }
+        return std::nullopt;
     }
 
 private:

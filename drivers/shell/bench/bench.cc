@@ -1,6 +1,7 @@
 #include "drivers/shell/bench/bench.h"
 
 #include <CLI/CLI.hpp>
+#include <cstdlib>
 #include <iomanip>
 #include <iostream>
 #include <sstream>
@@ -130,9 +131,7 @@ void add_commands(CLI::App& app, Options& options) {
         CLI::App* const added = app.add_subcommand(name, description);
         added->add_option("-c,--cluster", options.plan.nodes, "Addresses, node 1 first")
             ->delimiter(',')
-            ->envname("QUORLITE_CLUSTER")
-            ->type_name("HOST:PORT,...")
-            ->required();
+            ->type_name("HOST:PORT,... or $QUORLITE_CLUSTER");
         added->add_option("--deadline", options.deadline_seconds, "Seconds until giving up");
         added->add_flag("--json", options.json, "One line of JSON; latencies in microseconds");
         return added;
@@ -148,6 +147,11 @@ void add_commands(CLI::App& app, Options& options) {
         ->required();
 }
 
+std::vector<std::string> nodes_of_environment() {
+    const char* const set = std::getenv("QUORLITE_CLUSTER");
+    return set == nullptr ? std::vector<std::string>() : CLI::detail::split(set, ',');
+}
+
 }  // namespace
 
 int bench_main(int count, const char* const* words) {
@@ -161,6 +165,13 @@ int bench_main(int count, const char* const* words) {
         app.parse(count, words);
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? 0 : kUsage;
+    }
+    // Not left to CLI11, where the variable would also fill the option of commands not given, which
+    // is the same list.
+    if (options.plan.nodes.empty()) options.plan.nodes = nodes_of_environment();
+    if (options.plan.nodes.empty()) {
+        std::cerr << "quorlite bench: no cluster is named: give -c or set QUORLITE_CLUSTER\n";
+        return kUsage;
     }
     const Result<std::string> line = perform(app.get_subcommands().front()->get_name(), options);
     if (!line) {

@@ -315,12 +315,16 @@ func (t *tokens) sizeUntil(closing string, skip int) int {
 	return skip + at + len(closing)
 }
 
+const byteOrderMark = "\xef\xbb\xbf" // a blank, for SQLite
+
 func (t *tokens) skipBlanks() {
 	for t.at < len(t.text) {
 		rest := t.text[t.at:]
 		switch c := rest[0]; {
 		case c == ' ' || c >= '\t' && c <= '\r':
 			t.at++
+		case strings.HasPrefix(rest, byteOrderMark):
+			t.at += len(byteOrderMark)
 		case strings.HasPrefix(rest, "--"):
 			t.at += t.sizeUntil("\n", 0)
 		case strings.HasPrefix(rest, "/*"):

@@ -37,6 +37,14 @@ TEST(Sql, KnowsTransactions) {
     EXPECT_EQ(analyse("SAVEPOINT \"a b\"").savepoint, "\"a b\"");
     EXPECT_EQ(analyse("RELEASE SAVEPOINT x;").savepoint, "x");
     EXPECT_EQ(effect("RELEASE x"), Effect::kRelease);
+    EXPECT_EQ(effect("\xef\xbb\xbf"
+                     "BEGIN"),
+              Effect::kBegin);
+    EXPECT_EQ(effect("; \xef\xbb\xbf\xef\xbb\xbf"
+                     "COMMIT"),
+              Effect::kCommit);
+    EXPECT_EQ(effect("BEGIN\xef\xbb\xbf"), Effect::kWrite);  // one word, and no such statement
+    EXPECT_EQ(effect("\xef\xbb\xbf"), Effect::kNone);
 }
 
 TEST(Sql, KnowsWhatYieldsRows) {

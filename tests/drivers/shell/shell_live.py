@@ -165,6 +165,11 @@ class Scripts(unittest.TestCase):
         self.assertEqual(run("modes", f".read {script}")[0], 'INSERT INTO "t"("y") VALUES(2);\n')
         self.assertEqual(result.read_text(), "| x |\n|---|\n| 1 |\n")
         self.assertIn("cannot read", run("modes", ".read /nowhere", status=FAILED)[1])
+        self.assertIn("cannot read", run("modes", f".read {options.directory}", status=FAILED)[1])
+        folder = os.open(options.directory, os.O_RDONLY)
+        done = subprocess.run(arguments("modes"), stdin=folder, capture_output=True, timeout=PATIENCE)
+        os.close(folder)
+        self.assertNotEqual(done.returncode, 0)
 
     def test_nobody_there(self):
         done = subprocess.run([str(options.shell), "-c", "127.0.0.1:1", "--timeout", "0.3", "x"], input=b"SELECT 1;\n" * 50,
@@ -268,6 +273,23 @@ class Data(unittest.TestCase):
             self.assertEqual(found, (6,))
         self.assertIn("Error", run("", f".backup nothing {path}", status=FAILED)[1])
         self.assertFalse(path.with_suffix(".db.part").exists())
+        # What belongs to an older database of that name would be taken for a part of this one.
+        for suffix in ("-wal", "-shm", "-journal"):
+            pathlib.Path(f"{path}{suffix}").write_text("old")
+        run("backup", f".backup {path}")
+        self.assertEqual([each.name for each in options.directory.glob("backup.db*")], ["backup.db"])
+
+    def test_only_what_reads_is_exported_and_only_to_a_file(self):
+        run("reads", "CREATE TABLE t(a); INSERT INTO t VALUES(1)")
+        path = options.directory / "reads.csv"
+        self.assertIn("only what reads", run("reads", f".export {path} 'DELETE FROM t'", status=FAILED)[1])
+        self.assertEqual(run("reads", "SELECT count(*) FROM t")[0], "1\n")
+        self.assertFalse(path.exists())
+        path.mkdir()
+        for command in (".export {} t", ".backup {}"):
+            self.assertIn("not an ordinary file", run("reads", command.format(path), status=FAILED)[1])
+        self.assertFalse(path.with_suffix(".csv.part").exists())
+        path.rmdir()
 
 
 class People(unittest.TestCase):
@@ -431,6 +453,12 @@ class Operators(unittest.TestCase):
         self.assertEqual((report["wrong_answers"], report["errors"]), (0, {}))
         wrong = subprocess.run([*bench, "run", "-c", nodes, "--workload", "x"], capture_output=True, timeout=PATIENCE)
         self.assertEqual(wrong.returncode, USAGE)
+        # What is given goes before what the environment says.
+        other = subprocess.run([*bench, "wait", "-c", "127.0.0.1:1", "--deadline", "0.3"], capture_output=True,
+                               timeout=PATIENCE, env=dict(os.environ, QUORLITE_CLUSTER=nodes))
+        self.assertNotEqual(other.returncode, 0)
+        subprocess.run([*bench, "wait"], check=True, capture_output=True, timeout=PATIENCE,
+                       env=dict(os.environ, QUORLITE_CLUSTER=nodes))
 
 
 class Script:
