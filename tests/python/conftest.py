@@ -3,9 +3,13 @@
 import os
 import pathlib
 import shutil
+import signal
 import sys
 
 import pytest
+
+# A shell starts what runs in the background with this signal ignored, and children would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "live"))
