@@ -112,7 +112,7 @@ private:
         while (at_ < text_.size()) {
             if (is_blank(text_[at_])) {
                 ++at_;
-            } else if (text_.substr(at_, 3) == kByteOrderMark) {
+            } else if (text_.substr(at_).starts_with(kByteOrderMark)) {
                 at_ += kByteOrderMark.size();
             } else if (text_.substr(at_, 2) == "--") {
                 const std::size_t end = text_.find('\n', at_);

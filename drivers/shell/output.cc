@@ -81,13 +81,8 @@ void NewFile::write(std::string_view bytes) {
 void NewFile::keep() {
     const bool safe = std::fflush(file_) == 0 && ::fsync(::fileno(file_)) == 0;
     if (!safe) fail_by_errno("writing to " + path_);
+    if (std::rename(beside_.c_str(), path_.c_str()) != 0) fail_by_errno("cannot make " + path_);
     std::fclose(std::exchange(file_, nullptr));
-    if (std::rename(beside_.c_str(), path_.c_str()) != 0) {
-        const int problem = errno;
-        ::unlink(beside_.c_str());
-        errno = problem;
-        fail_by_errno("cannot make " + path_);
-    }
 }
 
 }  // namespace quorlite::shell

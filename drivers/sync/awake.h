@@ -7,9 +7,11 @@
 #pragma once
 
 #include <sched.h>
+#include <time.h>
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 
 #include "drivers/core/limits.h"
 #include "drivers/core/time.h"
@@ -18,15 +20,14 @@ namespace quorlite::sync {
 
 class AwakeWait {
 public:
-    // poll(time) waits until something happens, and then is true, or until the time comes, which
-    // may have passed already. The result is that of the last call.
+    // poll(timespec) waits until something happens, and then is true, or for so long at most.
+    // Without end is an hour.
     template <class Poll>
-    bool wait(core::Time until, Poll poll) {
+    void wait(core::Time until, Poll poll) {
         const core::Time since = now();
         const core::Time awake_until = std::min(until, since + core::limits::kAwakeMax);
-        const bool happened = (waits_are_short_ && watch(awake_until, poll)) || poll(until);
+        if (!waits_are_short_ || !watch(awake_until, poll)) poll(left(until));
         waits_are_short_ = now() - since < core::limits::kAwakeMax;
-        return happened;
     }
 
 private:
@@ -55,11 +56,18 @@ private:
 
     static core::Time now() { return std::chrono::steady_clock::now(); }
 
+    static timespec left(core::Time until) {
+        const auto left = std::clamp<core::Duration>(until - now(), core::Duration::zero(),
+                                                     std::chrono::hours(1));
+        const auto seconds = std::chrono::floor<std::chrono::seconds>(left);
+        return {static_cast<time_t>(seconds.count()), static_cast<long>((left - seconds).count())};
+    }
+
     template <class Poll>
     static bool watch(core::Time until, Poll& poll) {
         const Place place;
         while (place.taken() && now() < until) {
-            if (poll(core::Time())) return true;
+            if (poll(timespec{})) return true;
             ::sched_yield();
         }
         return false;

@@ -103,7 +103,9 @@ public:
         polled_.assign(1, pollfd{wake_->get(), POLLIN, 0});
         watched_.assign(1, 0);
         for (const Socket& each : sockets_) watch(each, interests);
-        awake_.wait(events.empty() ? until : Time(), [this](Time time) { return poll(time); });
+        awake_.wait(events.empty() ? until : Time(), [this](const timespec& timeout) {
+            return ::ppoll(polled_.data(), polled_.size(), &timeout, nullptr) > 0;
+        });
         if (polled_[0].revents != 0) {
             std::uint64_t count = 0;
             static_cast<void>(!::read(wake_->get(), &count, sizeof count));
@@ -148,16 +150,6 @@ private:
         if (wanted == 0) return;
         polled_.push_back({socket.descriptor.get(), wanted, 0});
         watched_.push_back(socket.channel);
-    }
-
-    // False: the time came.
-    bool poll(Time until) {
-        const auto left = std::max(until == core::kNever ? std::chrono::hours(1) : until - now(),
-                                   core::Duration::zero());
-        const auto seconds = std::chrono::floor<std::chrono::seconds>(left);
-        const timespec timeout = {static_cast<time_t>(seconds.count()),
-                                  static_cast<long>((left - seconds).count())};
-        return ::ppoll(polled_.data(), polled_.size(), &timeout, nullptr) > 0;
     }
 
     void happened(ChannelId channel, std::vector<Event>& events) {
@@ -230,8 +222,8 @@ private:
     std::shared_ptr<Descriptor> wake_;  // shared with look-ups that are under way
     std::vector<Socket> sockets_;
     std::vector<pollfd> polled_;
-    AwakeWait awake_;
     std::vector<ChannelId> watched_;
+    AwakeWait awake_;
 };
 
 }  // namespace

@@ -319,7 +319,7 @@ void Front::Connection::answer() {
 
 // Nothing is left to be sent.
 void Front::Connection::settle() {
-    if (session_->finished() && session_->output().empty()) return close();
+    if (session_->finished()) return close();
     if (!held_.empty() && session_->wants_input()) note(kChanged);
 }
 

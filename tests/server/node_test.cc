@@ -136,6 +136,14 @@ protected:
         return wanted;
     }
 
+    // One node by itself. To be called in ASSERT_NO_FATAL_FAILURE.
+    void start_one(NodeOptions wanted) {
+        auto started = Node::start(std::move(wanted));
+        ASSERT_TRUE(started) << started.error().message;
+        nodes.push_back(std::move(started.node()));
+        ASSERT_FALSE(nodes.back().wait_ready(10s));
+    }
+
     void start_three() {
         for (int i = 1; i <= 3; ++i) {
             NodeOptions wanted = options("node" + std::to_string(i));
@@ -179,10 +187,8 @@ TEST_F(NodeTest, OneNodeServesAndKeepsItsDataOverARestart) {
     NodeOptions wanted = options("node");
     wanted.address = free_address();
     {
-        auto started = Node::start(wanted);
-        ASSERT_TRUE(started) << started.error().message;
-        Node& node = started.node();
-        ASSERT_FALSE(node.wait_ready(10s));
+        ASSERT_NO_FATAL_FAILURE(start_one(wanted));
+        Node& node = nodes.back();
         EXPECT_EQ(node.status().id, 1u);
         SqlClient client(wanted.address);
         ASSERT_TRUE(client.open("db"));
@@ -190,12 +196,11 @@ TEST_F(NodeTest, OneNodeServesAndKeepsItsDataOverARestart) {
         EXPECT_EQ(client.number("SELECT sum(x) FROM t"), 83);
         node.stop();
         node.stop();
+        nodes.clear();
     }
     wanted.address.clear();
-    auto started = Node::start(wanted);
-    ASSERT_TRUE(started) << started.error().message;
-    ASSERT_FALSE(started.node().wait_ready(10s));
-    SqlClient client(started.node().status().address);
+    ASSERT_NO_FATAL_FAILURE(start_one(wanted));
+    SqlClient client(nodes.back().status().address);
     ASSERT_TRUE(client.open("db"));
     EXPECT_EQ(client.number("SELECT sum(x) FROM t"), 83);
 }
@@ -244,9 +249,7 @@ TEST_F(NodeTest, AStoppedLeaderHandsOver) {
 TEST_F(NodeTest, RequestsOfEverySizeAreReadWhole) {
     NodeOptions wanted = options("node");
     wanted.address = free_address();
-    auto started = Node::start(wanted);
-    ASSERT_TRUE(started) << started.error().message;
-    ASSERT_FALSE(started.node().wait_ready(10s));
+    ASSERT_NO_FATAL_FAILURE(start_one(wanted));
     SqlClient client(wanted.address);
     ASSERT_TRUE(client.open("db"));
     std::vector<std::size_t> lengths;
@@ -267,9 +270,7 @@ TEST_F(NodeTest, RequestsOfEverySizeAreReadWhole) {
 TEST_F(NodeTest, ALongStatementDelaysNobodyElse) {
     NodeOptions wanted = options("node");
     wanted.address = free_address();
-    auto started = Node::start(wanted);
-    ASSERT_TRUE(started) << started.error().message;
-    ASSERT_FALSE(started.node().wait_ready(10s));
+    ASSERT_NO_FATAL_FAILURE(start_one(wanted));
     SqlClient client(wanted.address);
     ASSERT_TRUE(client.open("db"));
     ASSERT_TRUE(client.execute("CREATE TABLE t(x); INSERT INTO t VALUES (7)"));
@@ -289,7 +290,7 @@ TEST_F(NodeTest, ALongStatementDelaysNobodyElse) {
     }
     slow.join();
     EXPECT_LT(worst, 100ms);
-    EXPECT_GE(started.node().status().statements_overstayed, 1u);
+    EXPECT_GE(nodes.back().status().statements_overstayed, 1u);
 }
 
 TEST_F(NodeTest, ClientsThatHoldMuchAndDoNothingGiveWay) {
@@ -297,9 +298,7 @@ TEST_F(NodeTest, ClientsThatHoldMuchAndDoNothingGiveWay) {
     wanted.address = free_address();
     wanted.buffers_bytes_max = 4u << 20;
     wanted.log_level = NodeLogLevel::kOff;
-    auto started = Node::start(wanted);
-    ASSERT_TRUE(started) << started.error().message;
-    ASSERT_FALSE(started.node().wait_ready(10s));
+    ASSERT_NO_FATAL_FAILURE(start_one(wanted));
     SqlClient idle(wanted.address);  // holds little
     ASSERT_TRUE(idle.open("db"));
     ASSERT_TRUE(idle.execute("CREATE TABLE t(x)"));

@@ -298,10 +298,7 @@ Time Generator::next_timer(Time latest) const {
 void Generator::wait_for_events(Time until) {
     std::array<epoll_event, 128> events;
     int count = 0;
-    awake_.wait(until, [&](Time time) {
-        const auto left =
-            std::max(nanoseconds(0), duration_cast<nanoseconds>(time - SteadyClock::now()));
-        const timespec timeout = {left.count() / 1'000'000'000, left.count() % 1'000'000'000};
+    awake_.wait(until, [&](const timespec& timeout) {
         const int room = static_cast<int>(events.size());
         count = epoll_pwait2(epoll_, events.data(), room, &timeout, nullptr);
         return count > 0;
