@@ -72,7 +72,8 @@ func TestAgainstThreeNodes(t *testing.T) {
 		"streaming": testStreaming, "cancel": testCancel, "transactions": testTransactions,
 		"read only": testReadOnly, "errors": testErrors, "rows held": testRowsHeld,
 		"column types": testColumnTypes, "lost transaction": testLostTransaction,
-		"run": testRunTx, "left open": testLeftOpen, "immediate": testImmediate, "memory": testMemory,
+		"conflict": testConflict,
+		"run":      testRunTx, "left open": testLeftOpen, "immediate": testImmediate, "memory": testMemory,
 	} {
 		run := run
 		t.Run(name, func(t *testing.T) {
@@ -457,6 +458,36 @@ func testLostTransaction(t *testing.T, db *sql.DB) {
 	}
 	if n := mustInt(t, db, "SELECT count(*) FROM t"); n != 0 {
 		t.Errorf("%d rows are left of a lost transaction", n)
+	}
+}
+
+// A constraint may end its transaction; most do not.
+func testConflict(t *testing.T, db *sql.DB) {
+	mustExec(t, db, "CREATE TABLE r (n UNIQUE ON CONFLICT ROLLBACK)")
+	mustExec(t, db, "INSERT INTO t VALUES (1, 1)")
+	mustExec(t, db, "INSERT INTO r VALUES (1)")
+	tx, err := db.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback()
+	mustExec(t, tx, "INSERT INTO r VALUES (2)")
+	if _, err := tx.Exec("INSERT INTO t VALUES (1, 1)"); failure(t, err).Code() != quorlite.CodeConstraint {
+		t.Errorf("a conflict: %v", err)
+	}
+	mustExec(t, tx, "INSERT INTO r VALUES (3)")
+	if _, err := tx.Exec("INSERT INTO r VALUES (1)"); failure(t, err).Code() != quorlite.CodeConstraint {
+		t.Errorf("a conflict that rolls back: %v", err)
+	}
+	if _, err := tx.Exec("INSERT INTO r VALUES (4)"); err == nil {
+		t.Error("a statement was executed after the transaction was lost")
+	}
+	if err := tx.Commit(); quorlite.VerdictOf(err) != quorlite.NotCommitted {
+		t.Errorf("the commit of a lost transaction: %v", err)
+	}
+	mustExec(t, db, "INSERT INTO r VALUES (5)")
+	if n := mustInt(t, db, "SELECT sum(n) FROM r"); n != 6 {
+		t.Errorf("the sum is %d instead of 6", n)
 	}
 }
 

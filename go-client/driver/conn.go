@@ -80,7 +80,7 @@ func (c *conn) connect(ctx context.Context, deadline time.Time) error {
 
 func (c *conn) situation(ctx context.Context, t *text) rules.Situation {
 	s := rules.Situation{Effect: t.effect, InTransaction: c.tx.open, Several: t.several(),
-		RollsBack: t.rollsBack(), Idempotent: quorlite.IsIdempotent(ctx)}
+		Idempotent: quorlite.IsIdempotent(ctx)}
 	if !t.several() && len(t.statements) == 1 {
 		s.Effect = c.tx.standing(t.statements[0])
 	}
@@ -114,6 +114,9 @@ func (c *conn) attempt(ctx context.Context, t *text, once func(deadline time.Tim
 			return nil
 		}
 		judgement := c.judge(ctx, err, s)
+		if rules.MayHaveEnded(judgement, s) {
+			judgement = c.probe(ctx, deadline, s, judgement)
+		}
 		doubt = doubt || judgement.Error.Outcome == quorlite.InDoubt
 		if doubt {
 			judgement.Error.Outcome = quorlite.InDoubt
@@ -214,6 +217,21 @@ func (c *conn) interrupt(err error) (wire.Response, error) {
 		return answer, nil
 	}
 	return nil, &stoppedError{confirmed: true}
+}
+
+// probe finds out whether the transaction is still open after a conflict. BEGIN is refused inside of
+// one; if it is not, the new transaction stands in for the lost one until that is rolled back.
+func (c *conn) probe(ctx context.Context, deadline time.Time, s rules.Situation,
+	conflict rules.Judgement) rules.Judgement {
+	_, err := c.execOnce(ctx, deadline, beginDeferred, nil)
+	var refused *client.FailedError
+	switch {
+	case err == nil:
+		conflict.TransactionGone = true
+	case !errors.As(err, &refused) || refused.Failure.Code != quorlite.CodeError:
+		return c.judge(ctx, err, s)
+	}
+	return conflict
 }
 
 // apply does what the judgement says about the connection and the transaction.

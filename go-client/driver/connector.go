@@ -17,6 +17,8 @@ import (
 	"crypto/x509"
 	"database/sql"
 	"database/sql/driver"
+	"errors"
+	"fmt"
 	"net"
 	"net/url"
 	"os"
@@ -115,9 +117,12 @@ func (c *Connector) Connect(ctx context.Context) (driver.Conn, error) {
 func ParseDSN(dsn string) (client.NodeStore, string, Config, error) {
 	var config Config
 	fail := func(format string, arguments ...any) (client.NodeStore, string, Config, error) {
-		return nil, "", config, usage("DSN: "+format, arguments...)
+		return nil, "", Config{}, usage("DSN: "+format, arguments...)
 	}
 	rest := strings.TrimPrefix(dsn, "quorlite://")
+	if scheme, _, other := strings.Cut(rest, "://"); other {
+		return fail("%q is not of this driver; it is quorlite://HOST:PORT,.../DATABASE", scheme+"://")
+	}
 	rest, query, _ := strings.Cut(rest, "?")
 	hosts, path, found := strings.Cut(rest, "/")
 	if !found || path == "" {
@@ -154,41 +159,63 @@ func ParseDSN(dsn string) (client.NodeStore, string, Config, error) {
 func storeOf(hosts string, options url.Values) (client.NodeStore, error) {
 	var addresses []string
 	for _, address := range strings.Split(hosts, ",") {
-		if address = strings.TrimSpace(address); address != "" {
-			addresses = append(addresses, address)
+		if address = strings.TrimSpace(address); address == "" {
+			continue
 		}
+		if err := checkAddress(address); err != nil {
+			return nil, err
+		}
+		addresses = append(addresses, address)
 	}
 	if path := options.Get("store"); path != "" {
 		if len(addresses) > 0 {
-			return nil, usage("nodes are given both by name and by a store")
+			return nil, errors.New("nodes are given both by name and by a store")
 		}
 		return &client.YAMLStore{Path: path}, nil
 	}
 	if len(addresses) == 0 {
-		return nil, usage("no node is named")
+		return nil, errors.New("no node is named")
 	}
-	if options.Get("dns") != "true" {
+	dns := false
+	if options.Has("dns") {
+		var err error
+		if dns, err = strconv.ParseBool(options.Get("dns")); err != nil {
+			return nil, fmt.Errorf("dns: %w", err)
+		}
+	}
+	if !dns {
 		return client.NewListStore(addresses...), nil
 	}
 	if len(addresses) > 1 {
-		return nil, usage("dns=true takes one HOST:PORT, which stands for all nodes")
+		return nil, errors.New("dns=true takes one HOST:PORT, which stands for all nodes")
 	}
-	host, port, err := net.SplitHostPort(addresses[0])
-	if err != nil {
-		return nil, err
-	}
+	host, port, _ := net.SplitHostPort(addresses[0])
 	number, err := strconv.ParseUint(port, 10, 16)
 	return &client.DNSStore{Name: host, Port: uint16(number)}, err
+}
+
+func checkAddress(address string) error {
+	if strings.Contains(address, "@") {
+		return fmt.Errorf("%q: there are no users; tls=true keeps strangers out", address)
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("a node is HOST:PORT: %w", err)
+	}
+	if number, err := strconv.ParseUint(port, 10, 16); err != nil || number == 0 || host == "" {
+		return fmt.Errorf("a node is HOST:PORT, and %q is none", address)
+	}
+	return nil
 }
 
 func setOption(config *Config, security *tlsOptions, key, value string) (err error) {
 	switch key {
 	case "timeout":
-		config.Timeout, err = time.ParseDuration(value)
+		config.Timeout, err = duration(value)
 	case "connect_timeout":
-		config.ConnectTimeout, err = time.ParseDuration(value)
+		config.ConnectTimeout, err = duration(value)
 	case "busy_timeout":
-		config.BusyTimeout, err = time.ParseDuration(value)
+		config.BusyTimeout, err = duration(value)
 	case "statement_cache":
 		if config.StatementCache, err = strconv.Atoi(value); config.StatementCache == 0 {
 			config.StatementCache = -1
@@ -196,7 +223,7 @@ func setOption(config *Config, security *tlsOptions, key, value string) (err err
 	case "txlock":
 		config.BeginImmediate = value == "immediate"
 		if value != "immediate" && value != "deferred" {
-			err = usage("%q is neither deferred nor immediate", value)
+			err = fmt.Errorf("%q is neither deferred nor immediate", value)
 		}
 	case "tls":
 		security.on, err = strconv.ParseBool(value)
@@ -210,9 +237,17 @@ func setOption(config *Config, security *tlsOptions, key, value string) (err err
 		security.serverName = value
 	case "store", "dns":
 	default:
-		err = usage("there is no such option")
+		err = errors.New("there is no such option")
 	}
 	return err
+}
+
+func duration(value string) (time.Duration, error) {
+	d, err := time.ParseDuration(value)
+	if err == nil && d <= 0 {
+		err = fmt.Errorf("%s is no time to wait", value)
+	}
+	return d, err
 }
 
 type tlsOptions struct {
@@ -229,7 +264,7 @@ func (o tlsOptions) dial() (client.DialFunc, error) {
 		}
 		config.RootCAs = x509.NewCertPool()
 		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, usage("%s has no certificate", o.ca)
+			return nil, fmt.Errorf("%s has no certificate", o.ca)
 		}
 	}
 	if o.cert != "" || o.key != "" {

@@ -12,6 +12,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -37,9 +38,14 @@ func TestDSN(t *testing.T) {
 	}
 	for _, bad := range []string{"", "a:1", "quorlite://a:1", "quorlite:///db", "a:1/db?timeout=x",
 		"a:1/db?what=1", "a:1/db?txlock=x", "a:1/db?store=f", "a:x/db?dns=true", "a:1/%zz",
-		"a:1/db?tls=true&tls_ca=/does/not/exist", "a:1/db?tls_ca=f", "a:1,b:1/db?dns=true"} {
-		if _, _, _, err := driver.ParseDSN(bad); err == nil {
+		"a:1/db?tls=true&tls_ca=/does/not/exist", "a:1/db?tls_ca=f", "a:1,b:1/db?dns=true",
+		"a/db", "a:0/db", "a:99999/db", "a:1,b/db", ":1/db", "me:secret@a:1/db", "postgres://a:1/db",
+		"a:1/db?dns=maybe", "a:1/db?timeout=0s", "a:1/db?connect_timeout=-1s", "a:1/db?busy_timeout=2"} {
+		_, _, _, err := driver.ParseDSN(bad)
+		if err == nil {
 			t.Errorf("%q was accepted", bad)
+		} else if strings.Count(err.Error(), "quorlite: ") != 1 {
+			t.Errorf("%q: an error inside of an error: %v", bad, err)
 		}
 	}
 }

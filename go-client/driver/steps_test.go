@@ -52,6 +52,41 @@ func insertInTx(tx *sql.Tx) error {
 	return err
 }
 
+// beside inserts a row before a statement that breaks a constraint, and `after` behind it.
+func beside(db *sql.DB, conflict string, after func(tx *sql.Tx) error) error {
+	tx, err := db.Begin()
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	if err := insertInTx(tx); err != nil {
+		return err
+	}
+	_, err = tx.Exec(conflict)
+	var failure *quorlite.Error
+	if !errors.As(err, &failure) || failure.ExtendedCode != quorlite.CodeUnique {
+		return err
+	}
+	return after(tx)
+}
+
+func insertAndCommit(tx *sql.Tx) error {
+	if err := insertInTx(tx); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+func findLost(tx *sql.Tx) error {
+	if insertInTx(tx) == nil {
+		return errors.New("a statement was executed outside of the transaction that it belongs to")
+	}
+	if err := tx.Commit(); quorlite.VerdictOf(err) != quorlite.NotCommitted {
+		return fmt.Errorf("the commit of a lost transaction: %w", err)
+	}
+	return nil
+}
+
 // Every step of the client's I/O fails in turn, in every way. Whatever happens, an error tells the
 // truth about the work, what is safe to repeat does not fail at all, and the next operation works.
 func TestEveryStepFails(t *testing.T) {
@@ -90,6 +125,12 @@ func TestEveryStepFails(t *testing.T) {
 				err = rolling
 			}
 			return err
+		}, 0, false},
+		{"conflict", func(db *sql.DB) error {
+			return beside(db, "CONFLICT", insertAndCommit)
+		}, 2, false},
+		{"conflict that rolls back", func(db *sql.DB) error {
+			return beside(db, "CONFLICT ROLLBACK", findLost)
 		}, 0, false},
 		{"read only", func(db *sql.DB) error {
 			options := &sql.TxOptions{ReadOnly: true}

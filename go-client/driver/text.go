@@ -55,15 +55,6 @@ func (t *text) controls() bool {
 	return false
 }
 
-func (t *text) rollsBack() bool {
-	for _, statement := range t.statements {
-		if statement.RollsBack {
-			return true
-		}
-	}
-	return false
-}
-
 // mayPrepare: control statements are short, and one text has one handle only.
 func (t *text) mayPrepare() bool {
 	return len(t.statements) == 1 && !t.effect.Controls() && len(t.sql) <= textBytesMax

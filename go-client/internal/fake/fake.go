@@ -1,8 +1,9 @@
-// Package fake is a server for tests that speaks the protocol and knows three statements, on
+// Package fake is a server for tests that speaks the protocol and knows a few statements, on
 // connections of which any read or write can be made to fail.
 //
 // The statements: "INSERT n" remembers n for good, or once its transaction is committed; "SELECT n"
-// yields rows in several messages, and "SELECT 1" in one; everything else succeeds without doing anything.
+// yields rows in several messages, and "SELECT 1" in one; "CONFLICT" breaks a constraint, and "CONFLICT
+// ROLLBACK" ends the transaction with it; everything else succeeds without doing anything.
 // A statement can be made one that is never answered.
 package fake
 
@@ -253,6 +254,14 @@ func (s *session) execute(sql string) []wire.Response {
 	s.server.mu.Lock()
 	defer s.server.mu.Unlock()
 	switch {
+	case sql == "CONFLICT" || sql == "CONFLICT ROLLBACK":
+		if sql != "CONFLICT" {
+			s.inTx, s.pending = false, nil
+		}
+		return []wire.Response{wire.Failure{Code: 2067, Message: "UNIQUE constraint failed"}}
+	case strings.HasPrefix(sql, "BEGIN") && s.inTx:
+		return []wire.Response{wire.Failure{Code: 1,
+			Message: "cannot start a transaction within a transaction"}}
 	case strings.HasPrefix(sql, "BEGIN"):
 		s.inTx = true
 	case sql == "COMMIT":

@@ -12,6 +12,8 @@
 //	busy                                      any                 again, within the busy timeout
 //	busy, stale snapshot                      in a transaction    not committed, restart it
 //	any failure                               outside, several    in doubt: some were executed
+//	broken constraint                         in a transaction    not committed; ask whether it is
+//	                                                              still open (ON CONFLICT ROLLBACK)
 //	anything else that the server says        any                 not committed
 //
 // "Again" never goes beyond the deadline, and never after a row was handed out. "Outside" includes
@@ -33,7 +35,6 @@ type Situation struct {
 	Effect        sqltext.Effect // Read for whatever changes nothing
 	InTransaction bool           // an explicit one, begun before this statement
 	Several       bool           // more than one statement in one request
-	RollsBack     bool           // a conflict may end the transaction
 	Idempotent    bool
 	Delivered     bool // the caller has been given rows of it
 }
@@ -148,9 +149,15 @@ func JudgeFailure(failure wire.Failure, s Situation) Judgement {
 		err.Outcome = quorlite.InDoubt
 	}
 	err.MayRetry = failure.Message == "leadership transfer failed"
-	conflict := s.RollsBack && err.Code() == quorlite.CodeConstraint
-	gone := s.InTransaction && (endsTransaction(err.Code()) || conflict || s.Several)
+	gone := s.InTransaction && (endsTransaction(err.Code()) || s.Several)
 	return Judgement{Error: err, TransactionGone: gone}
+}
+
+// MayHaveEnded: whether the transaction has survived the conflict only the server knows, as
+// RAISE(ROLLBACK), or ON CONFLICT ROLLBACK wherever it is declared, ends it.
+func MayHaveEnded(judgement Judgement, s Situation) bool {
+	return s.InTransaction && !judgement.TransactionGone &&
+		judgement.Error.Code() == quorlite.CodeConstraint
 }
 
 // JudgeLoss: the connection broke, or the other side sent nonsense. Sent: the request had left

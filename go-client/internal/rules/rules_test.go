@@ -21,7 +21,6 @@ var (
 	begin        = Situation{Effect: sqltext.Begin}
 	several      = Situation{Effect: sqltext.Write, Several: true}
 	halfRead     = Situation{Effect: sqltext.Read, Delivered: true}
-	orRollback   = Situation{Effect: sqltext.Write, InTransaction: true, RollsBack: true}
 )
 
 type outcome struct {
@@ -78,7 +77,6 @@ func TestFailures(t *testing.T) {
 		{"stale", code(517), outsideWrite, outcome{Pause, no, true, false, false}},
 		{"constraint", code(2067), outsideWrite, outcome{Report, no, false, false, false}},
 		{"constraint", code(2067), insideWrite, outcome{Report, no, false, false, false}},
-		{"constraint", code(2067), orRollback, outcome{Report, no, false, false, true}},
 		{"constraint", code(2067), several, outcome{Report, doubt, false, false, false}},
 		{"full", code(13), insideWrite, outcome{Report, no, false, false, true}},
 		{"full", code(13), outsideWrite, outcome{Report, no, false, false, false}},

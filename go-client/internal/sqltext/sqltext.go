@@ -34,7 +34,6 @@ type Statement struct {
 	Effect     Effect
 	YieldsRows bool // as far as its words tell; if not, it is to be executed
 	Sets       bool // a PRAGMA with a value: it may yield rows or not
-	RollsBack  bool // has the word ROLLBACK: a conflict may end the transaction
 	Parameters int
 	Names      []string // of the parameters, with their sign; empty for one without a name
 	Savepoint  string   // that SAVEPOINT, RELEASE and ROLLBACK TO name, in lower case
@@ -114,8 +113,6 @@ func (p *parser) word(w string) {
 		}
 	case "returning":
 		p.returning = true
-	case "rollback":
-		p.out.RollsBack = p.words > 1
 	}
 	if p.first == "pragma" && actingPragmas[w] {
 		p.out.Effect = Write
