@@ -166,6 +166,12 @@ void Connection::answer_statement(const Expected& expected, const wire::Response
     if (const auto* const rows = std::get_if<wire::RowsResponse>(&response)) {
         return answer_rows(*rows, now);
     }
+    const bool answered = std::holds_alternative<wire::FailureResponse>(response) ||
+                          std::holds_alternative<wire::ResultResponse>(response);
+    if (expected.conflict && answered) {
+        expected_.pop_front();
+        return take_probe(expected, response, now);
+    }
     if (const auto* const failure = std::get_if<wire::FailureResponse>(&response)) {
         expected_.pop_front();
         if (!operation) return;
@@ -238,12 +244,21 @@ void Connection::take_failure(const OperationPtr& operation, const wire::Failure
         return finish(operation);
     }
     Judgement judgement = judge_failure(failure.code, failure.message, operation->situation());
-    constexpr std::uint64_t kConstraint = 19;
-    if (operation->in_transaction && operation->rolls_back_on_conflict &&
-        (failure.code & 0xff) == kConstraint) {
-        judgement.transaction_gone = true;
-    }
+    const bool conflict =
+        (failure.code & 0xff) == code::kConstraint && transaction_ == Transaction::kOpen;
+    const bool asked = !expected_.empty() && expected_.back().conflict;
+    if (conflict && !asked) return probe(operation, std::move(judgement.error));
     apply(operation, std::move(judgement), now);
+}
+
+void Connection::take_probe(const Expected& expected, const wire::Response& response, Time now) {
+    const auto* const failure = std::get_if<wire::FailureResponse>(&response);
+    const bool survived = failure != nullptr && failure->code == code::kError;
+    if (!expected.operation) return;
+    if (failure != nullptr && !survived) return take_failure(expected.operation, *failure, now);
+    Judgement judgement{Remedy::kNone, expected.conflict->error, false, !survived};
+    if (!survived && expected.conflict->followed) escape(judgement.error);
+    apply(expected.operation, std::move(judgement), now);
 }
 
 // An INTERRUPT stopped it. Inside a transaction a write that is stopped takes the rest with it.

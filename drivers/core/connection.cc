@@ -21,11 +21,17 @@ Connection::~Connection() {
 }
 
 void Connection::start(const OperationPtr& operation, Time now) {
-    if (queue_.size() >= limits::kQueuedMax) {
+    const bool administers =
+        operation->kind == OperationKind::kAdmin || operation->kind == OperationKind::kDump;
+    const std::size_t name = target_.database.size();
+    const bool misnamed = !administers && (name == 0 || name > wire::kDatabaseNameBytesMax);
+    if (misnamed || queue_.size() >= limits::kQueuedMax) {
         error_info error;
         error.kind = error_kind::usage;
         error.extended_code = code::kMisuse;
-        error.message = "too many operations wait on one connection";
+        error.message = misnamed ? "a database's name has 1 to " +
+                                       std::to_string(wire::kDatabaseNameBytesMax) + " bytes"
+                                 : "too many operations wait on one connection";
         return finish(operation, std::move(error));
     }
     next_deadline_ = std::min(next_deadline_, operation->deadline);
@@ -141,7 +147,7 @@ void Connection::connect(Time now) {
         while (!queue_.empty() && transaction_ == Transaction::kLost) {
             const OperationPtr operation = queue_.front();
             queue_.pop_front();
-            end_in_lost_transaction(operation);
+            end_in_lost_transaction(operation, now);
         }
         if (queue_.empty()) return;
     }

@@ -86,13 +86,20 @@ private:
     enum class Phase : std::uint8_t { kIdle, kWaiting, kSearching, kDialling, kOpening, kReady };
     enum class Transaction : std::uint8_t { kNone, kOpen, kLost };
 
+    // A statement of a transaction broke a constraint. `followed`: others had been sent behind it.
+    struct Conflict {
+        error_info error;
+        bool followed = false;
+    };
+
     // An answer that is outstanding.
     struct Expected {
         wire::RequestType request;
         OperationPtr operation;  // null: nobody wants the answer
         std::uint64_t mark = 0;
-        std::string sql = {};  // PREPARE
-        bool barrier = false;  // nothing may be sent until it is answered
+        std::string sql = {};                   // PREPARE
+        bool barrier = false;                   // nothing may be sent until it is answered
+        std::optional<Conflict> conflict = {};  // a probe: what it is about
     };
 
     std::uint64_t random() { return generator_(); }
@@ -114,6 +121,8 @@ private:
     void fail_queued(const error_info& error);
     void expire(Time now);
     void apply(const OperationPtr& operation, Judgement judgement, Time now);
+    bool followed() const;
+    static void escape(error_info& error);
     bool pause(const OperationPtr& operation, Time now);
     error_info late(const Operation& operation) const;
     bool send_interrupt(const OperationPtr& operation, Time now);
@@ -126,7 +135,9 @@ private:
     bool send_first(Time now);
     bool held_up(const Operation& operation, Time now) const;
     bool prepared(const Operation& operation);
-    void end_in_lost_transaction(const OperationPtr& operation);
+    void end_in_lost_transaction(const OperationPtr& operation, Time now);
+    void roll_back_remains(Time now);
+    void probe(const OperationPtr& operation, error_info error);
     void situate(Operation& operation) const;
     void send_statement(const OperationPtr& operation);
     void send_admin(const OperationPtr& operation);
@@ -146,6 +157,7 @@ private:
     void answer_admin(const Expected& expected, const wire::Response& response, Time now);
     void take_failure(const OperationPtr& operation, const wire::FailureResponse& failure,
                       Time now);
+    void take_probe(const Expected& expected, const wire::Response& response, Time now);
     void take_stopped(const OperationPtr& operation);
     void hold(const OperationPtr& operation, Piece piece, Time now);
 

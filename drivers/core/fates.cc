@@ -139,14 +139,11 @@ void Connection::apply(const OperationPtr& operation, Judgement judgement, Time 
         trouble_ = address() + ": " + judgement.error.message;
     }
     if (judgement.transaction_gone && transaction_ == Transaction::kOpen) {
-        if (!judgement.leave && !expected_.empty()) {
-            // Statements behind it may have been executed outside of the transaction.
-            judgement.error.verdict = verdict::in_doubt;
-            judgement.error.may_retry = false;
-        }
+        if (!judgement.leave && followed()) escape(judgement.error);
         const bool over =
             operation->standing == Effect::kCommit || operation->standing == Effect::kRollback;
         if (over) transaction_ = Transaction::kNone;
+        if (over && !judgement.leave) roll_back_remains(now);
         if (!over) lose_transaction(judgement.error);
     }
     const bool again = judgement.remedy == Remedy::kElsewhere ||
@@ -156,6 +153,20 @@ void Connection::apply(const OperationPtr& operation, Judgement judgement, Time 
     } else {
         finish(operation, std::move(judgement.error));
     }
+}
+
+// Whether statements have been sent whose answers are outstanding.
+bool Connection::followed() const {
+    return std::any_of(expected_.begin(), expected_.end(), [](const Expected& each) {
+        return each.request != wire::RequestType::kInterrupt &&
+               each.request != wire::RequestType::kFinalize;
+    });
+}
+
+// What was sent behind the statement that ended its transaction may have been executed outside.
+void Connection::escape(error_info& error) {
+    error.verdict = verdict::in_doubt;
+    error.may_retry = false;
 }
 
 // Whether a busy statement may wait and be sent again.

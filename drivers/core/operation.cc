@@ -86,7 +86,6 @@ result<OperationPtr> make_statement(OperationKind kind, std::string_view sql, ar
     operation->sql = sql;
     operation->effect = text.effect;
     operation->yields_rows = text.yields_rows;
-    operation->rolls_back_on_conflict = text.rolls_back_on_conflict;
     operation->savepoint = text.savepoint;
     if (kind == OperationKind::kPrepare) {
         operation->effect = Effect::kRead;  // compiling changes nothing

@@ -61,7 +61,6 @@ struct Operation {
     std::string sql;
     Effect effect = Effect::kWrite;
     bool yields_rows = false;
-    bool rolls_back_on_conflict = false;
     std::string savepoint;
     Bytes tuple;  // the parameters, encoded
     std::size_t values = 0;

@@ -13,6 +13,8 @@
 //                                             in a transaction    not_committed, restart it
 //   busy                                      any                 again, within the busy timeout
 //   busy, stale snapshot                      in a transaction    not_committed, restart it
+//   broken constraint                         in a transaction    not_committed; ask whether it is
+//                                                                 still open (ON CONFLICT ROLLBACK)
 //   anything else that the server says        any                 not_committed
 //
 // "Again" never goes beyond the deadline, and never after a row was handed out. "Outside" includes
@@ -38,6 +40,7 @@ inline constexpr int kNotFound = 12;
 inline constexpr int kCannotOpen = 14;
 inline constexpr int kProtocol = 15;
 inline constexpr int kTooBig = 18;
+inline constexpr int kConstraint = 19;
 inline constexpr int kMismatch = 20;
 inline constexpr int kMisuse = 21;
 inline constexpr int kBusySnapshot = 517;

@@ -19,7 +19,7 @@ bool Connection::send_first(Time now) {
         const bool rollback = operation->effect == Effect::kRollback;
         if (!rollback) {
             queue_.pop_front();
-            end_in_lost_transaction(operation);
+            end_in_lost_transaction(operation, now);
             return true;
         }
     } else if (leader_moved()) {
@@ -58,7 +58,7 @@ bool Connection::held_up(const Operation& operation, Time now) const {
     if (leaving_ || !again_.empty() || operation.not_before > now) return true;
     if (expected_.empty()) return false;
     if (operation.barrier() || transaction_ == Transaction::kLost) return true;
-    if (expected_.front().barrier) return true;
+    if (expected_.back().barrier) return true;
     if (!expected_.back().sql.empty()) return true;  // a PREPARE is outstanding
     return expected_.size() >= settings_.pipelined_max ||
            main_->output().size() >= settings_.pipelined_bytes_max;
@@ -73,7 +73,7 @@ bool Connection::leader_moved() const {
 }
 
 // A statement, when the transaction that it believes to be in is gone.
-void Connection::end_in_lost_transaction(const OperationPtr& operation) {
+void Connection::end_in_lost_transaction(const OperationPtr& operation, Time now) {
     if (operation->effect == Effect::kRollback) {
         transaction_ = Transaction::kNone;
         return finish(operation);
@@ -81,8 +81,30 @@ void Connection::end_in_lost_transaction(const OperationPtr& operation) {
     error_info error = lost_because_;
     error.message = "the transaction was lost and has to be rolled back: " + error.message;
     // A COMMIT that fails so ends the transaction.
-    if (operation->effect == Effect::kCommit) transaction_ = Transaction::kNone;
+    if (operation->effect == Effect::kCommit) {
+        transaction_ = Transaction::kNone;
+        roll_back_remains(now);
+    }
     finish(operation, std::move(error));
+}
+
+// A transaction that is over for its owner may still be open on the server, and what comes next
+// must not become a part of it.
+void Connection::roll_back_remains(Time now) {
+    if (phase_ != Phase::kReady) return;
+    expect(wire::ExecSqlRequest{wire::kNarrowTuple, 0, "ROLLBACK", {}}, nullptr);
+    expected_.back().barrier = true;
+    drain_by_ = std::min(drain_by_, later(now, settings_.interrupt_timeout));
+}
+
+// Whether the transaction has survived the conflict only the server knows: RAISE(ROLLBACK), or ON
+// CONFLICT ROLLBACK wherever it is declared, ends it. BEGIN is refused inside of one; if it is not,
+// the new transaction stands in for the lost one until that is rolled back.
+void Connection::probe(const OperationPtr& operation, error_info error) {
+    const bool behind = followed();
+    expect(wire::ExecSqlRequest{wire::kNarrowTuple, 0, "BEGIN", {}}, operation);
+    expected_.back().barrier = true;
+    expected_.back().conflict = Conflict{std::move(error), behind};
 }
 
 // False if a PREPARE has to be answered first, which has been sent.

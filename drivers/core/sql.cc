@@ -167,7 +167,6 @@ public:
         if (words_ > 1 && with_ && writes(text)) out_.effect = Effect::kWrite;
         if (pragma_ && acts(text)) out_.effect = Effect::kWrite;
         if (is(text, "returning")) returning_ = true;
-        if (is(text, "rollback")) out_.rolls_back_on_conflict = true;
         follow_trigger(text);
         follow_savepoint(text);
     }

@@ -26,11 +26,10 @@ enum class Effect : std::uint8_t {
 
 struct SqlText {
     Effect effect = Effect::kNone;
-    bool yields_rows = false;             // as far as its words tell; if not, it is to be executed
-    bool rolls_back_on_conflict = false;  // has the word ROLLBACK somewhere
-    std::size_t end = 0;                  // of the first statement, its semicolon included
-    bool tail = false;                    // another statement follows
-    bool complete = false;                // the first statement has its semicolon
+    bool yields_rows = false;  // as far as its words tell; if not, it is to be executed
+    std::size_t end = 0;       // of the first statement, its semicolon included
+    bool tail = false;         // another statement follows
+    bool complete = false;     // the first statement has its semicolon
     std::uint32_t parameters = 0;
     std::vector<std::pair<std::string_view, std::uint32_t>> names;  // with their sign, from 1 on
     std::string_view savepoint;  // of SAVEPOINT, RELEASE and ROLLBACK TO, as it is written

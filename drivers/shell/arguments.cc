@@ -115,7 +115,11 @@ std::shared_ptr<node_store> open_nodes(const std::string& cluster) {
         if (port == 0) complain("'" + cluster + "' is not dns:NAME:PORT");
         return make_dns_store(name.substr(0, colon), port);
     }
-    if (std::filesystem::is_regular_file(cluster)) return open_yaml_store(cluster);
+    if (std::filesystem::is_regular_file(cluster)) {
+        const std::shared_ptr<node_store> store = open_yaml_store(cluster);
+        if (store->load().value().empty()) complain(cluster + " names no node");
+        return store;
+    }
     return make_list_store(split_addresses(cluster));
 }
 

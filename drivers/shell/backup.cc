@@ -61,7 +61,7 @@ void back_up(Shell& shell, Words words) {
         if (files[i - 1]) files[i - 1]->keep();
     }
     if (shell.interactive()) {
-        shell.output().say("-- " + size_text(static_cast<double>(done)) + " in " + names.back());
+        shell.note(size_text(static_cast<double>(done)) + " in " + names.back());
     }
 }
 

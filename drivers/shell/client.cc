@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "drivers/shell/interrupt.h"
 #include "drivers/shell/output.h"
 
 namespace quorlite::shell {
@@ -10,15 +9,9 @@ namespace quorlite::shell {
 Client::Client(std::shared_ptr<node_store> nodes, const options& chosen)
     : cluster_(std::move(nodes), chosen) {}
 
-Client::~Client() {
-    interrupt::aim(nullptr);
-}
-
 void Client::open(const std::string& database) {
-    interrupt::aim(nullptr);
     database_ = database;
     db_.emplace(cluster_.connect_lazily(database));
-    interrupt::aim(&*db_);
 }
 
 connection& Client::db() {
@@ -31,7 +24,7 @@ std::optional<std::string> Client::news() {
     if (now.empty() || now == leader_) return std::nullopt;
     const std::string before = std::exchange(leader_, now);
     if (before.empty()) return std::nullopt;
-    return "-- " + now + " leads now; it was " + before;
+    return now + " leads now; it was " + before;
 }
 
 }  // namespace quorlite::shell

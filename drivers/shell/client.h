@@ -14,7 +14,6 @@ namespace quorlite::shell {
 class Client {
 public:
     Client(std::shared_ptr<node_store> nodes, const options& chosen);
-    ~Client();
 
     quorlite::cluster& cluster() { return cluster_; }
     // Connects when it is needed. The transaction that is open, if any, is rolled back.

@@ -20,7 +20,7 @@ std::size_t small_number(const std::string& word) {
     std::uint16_t number = 0;
     const char* const end = word.data() + word.size();
     const auto [parsed, error] = std::from_chars(word.data(), end, number);
-    if (error != std::errc() || parsed != end) fail("'" + word + "' is not a width");
+    if (error != std::errc() || parsed != end) fail("'" + word + "' is no number below 65536");
     return number;
 }
 
@@ -72,6 +72,7 @@ void print_text(Shell& shell, Words words) {
 }
 
 void open_database(Shell& shell, Words words) {
+    if (shell.client().in_transaction()) shell.note("The open transaction is rolled back.");
     shell.client().open(words[0]);
 }
 
@@ -79,8 +80,8 @@ void read_script(Shell& shell, Words words) {
     shell.read_file(words[0]);
 }
 
-void quit(Shell& shell, Words) {
-    shell.quit();
+void quit(Shell& shell, Words words) {
+    shell.quit(words.empty() ? 0 : static_cast<int>(small_number(words[0])));
 }
 
 std::string usage_of(const CommandEntry& command) {
@@ -118,7 +119,8 @@ constexpr std::array kCommands = {
     CommandEntry{"describe", "[NODE]", "Failure domain and weight", 0, 1, describe_node},
     CommandEntry{"dump", "[TABLE...]", "The database, or these tables, as SQL", 0, kAny,
                  dump_database},
-    CommandEntry{"exit", "", "As .quit", 0, 0, quit},
+    CommandEntry{"exit", "[STATUS]", "As .quit; with this exit status, if nothing went wrong", 0, 1,
+                 quit},
     CommandEntry{"export", "FILE TABLE|'SELECT...'", "A table or a result to .csv, .json or .sql",
                  2, 2, export_file},
     CommandEntry{"headers", "on|off", "Names above the columns of csv and list", 1, 1, set_headers},

@@ -37,6 +37,9 @@ std::vector<Thing> things_of(queries& db, Words tables) {
             });
         if (wanted) things.push_back({type, name, text});
     }
+    if (things.empty() && !tables.empty()) {
+        fail("there is no table " + joined({tables.begin(), tables.end()}, " or "));
+    }
     return things;
 }
 

@@ -46,7 +46,7 @@ void export_file(Shell& shell, Words words) {
     const std::uint64_t count =
         copy_rows(db, sql, options, [&](std::string_view text) { file.write(text); }, progress);
     file.keep();
-    if (shell.interactive()) shell.output().say("-- " + count_text(count) + " rows");
+    if (shell.interactive()) shell.note(count_text(count) + " rows");
 }
 
 }  // namespace quorlite::shell

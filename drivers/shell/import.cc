@@ -130,21 +130,36 @@ private:
     }
 
     void insert_batch() {
-        interrupt::check();
-        const std::vector<Record> records = take_records();
-        if (records.empty()) return;
         try {
+            interrupt::check();
+            const std::vector<Record> records = take_records();
+            if (records.empty()) return;
             if (db_.in_transaction()) {
-                insert(db_, records);
+                insert_within_transaction(records);
             } else {
                 db_.run_transaction([&](transaction& tx) { insert(tx, records); });
             }
+            inserted_ += records.size();
         } catch (const error& failed) {
             error_info info = failed.info();
             info.message += "; " + progress_so_far();
             throw_error(std::move(info));
         }
-        inserted_ += records.size();
+    }
+
+    // All of them or none, whatever becomes of the transaction.
+    void insert_within_transaction(const std::vector<Record>& records) {
+        db_.execute("SAVEPOINT quorlite_import");
+        try {
+            insert(db_, records);
+        } catch (const error&) {
+            if (!db_.transaction_lost()) {
+                db_.execute("ROLLBACK TO quorlite_import");
+                db_.execute("RELEASE quorlite_import");
+            }
+            throw;
+        }
+        db_.execute("RELEASE quorlite_import");
     }
 
     void insert(queries& into, const std::vector<Record>& records) {
@@ -162,7 +177,7 @@ private:
         for (std::size_t i = 0; i < results.size(); ++i) {
             if (results[i].ok()) continue;
             error_info info = results[i].error();
-            info.message = place(records[i]) + info.message;
+            if (info.kind != error_kind::cancelled) info.message = place(records[i]) + info.message;
             throw_error(std::move(info));
         }
     }
@@ -171,10 +186,11 @@ private:
         return path_ + ":" + std::to_string(record.line) + ": ";
     }
     std::string progress_so_far() const {
+        if (db_.transaction_lost()) return "none of its records are in the table";
         return count_text(inserted_) + " records before it are in the table";
     }
     [[noreturn]] void fail_at(const Record& record, const std::string& why) const {
-        fail(place(record) + why + "; " + progress_so_far());
+        fail(place(record) + why);
     }
 
     connection& db_;
@@ -195,7 +211,7 @@ void import_file(Shell& shell, Words words) {
     if (words.size() != (no_header ? 3u : 2u)) fail("usage: .import [--no-header] FILE TABLE");
     const std::string& path = words[words.size() - 2];
     const std::uint64_t count = Import(shell, path, words.back()).run(no_header);
-    if (shell.interactive()) shell.output().say("-- " + count_text(count) + " records");
+    if (shell.interactive()) shell.note(count_text(count) + " records");
 }
 
 }  // namespace quorlite::shell

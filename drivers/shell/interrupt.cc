@@ -6,6 +6,7 @@
 #include <atomic>
 
 #include "drivers/shell/arguments.h"
+#include "quorlite/error.h"
 
 namespace quorlite::shell::interrupt {
 namespace {
@@ -13,16 +14,21 @@ namespace {
 constexpr int kPressesMax = 3;
 
 std::atomic<int> presses = 0;
-std::atomic<connection*> aimed_at = nullptr;
 
 extern "C" void handle_sigint(int) {
     if (presses.fetch_add(1) + 1 >= kPressesMax) ::_exit(kInterrupted);
-    if (connection* const target = aimed_at.load()) target->interrupt();
+    key()->raise();
 }
 
 }  // namespace
 
+const std::shared_ptr<stop_signal>& key() {
+    static const auto signal = std::make_shared<stop_signal>();
+    return signal;
+}
+
 void install() {
+    key();  // made before the handler wants it
     struct sigaction action = {};
     action.sa_handler = handle_sigint;
     ::sigemptyset(&action.sa_mask);
@@ -30,15 +36,12 @@ void install() {
 }
 
 bool pending() noexcept {
-    return presses.load() > 0;
+    return key()->raised();
 }
 
 void clear() noexcept {
     presses.store(0);
-}
-
-void aim(connection* target) noexcept {
-    aimed_at.store(target);
+    key()->lower();
 }
 
 void check() {

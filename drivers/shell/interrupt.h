@@ -1,20 +1,21 @@
-// Ctrl-C: a flag that SIGINT sets, and the connection whose call it stops.
+// Ctrl-C: a signal that stops the calls of the driver which are under way.
 //
-// The handler does nothing but that. Code that runs for long without a call of the driver asks
-// interrupted() now and then. A person who presses the key three times without any effect wants
-// out: the process ends.
+// Code that runs for long without such a call asks check() now and then. A person who presses the
+// key three times without any effect wants out: the process ends.
 #pragma once
 
-#include "quorlite/connection.h"
+#include <memory>
+
+#include "quorlite/stop_signal.h"
 
 namespace quorlite::shell::interrupt {
 
 // Installs the handler. System calls that wait are cut short.
 void install();
+// Raised by the key, until clear(): for options::stop.
+const std::shared_ptr<stop_signal>& key();
 bool pending() noexcept;
 void clear() noexcept;
-// The connection to be interrupted, or null. It must outlive being named here.
-void aim(connection* target) noexcept;
 // Throws an error of kind cancelled if the key was pressed.
 void check();
 

@@ -33,7 +33,7 @@ int run(const Arguments& arguments) {
         if (interactive) greet(shell, arguments);
         shell.read(*source, interactive ? std::string() : "standard input");
     }
-    return interactive ? static_cast<int>(kFine) : shell.exit_status();
+    return shell.exit_status();
 }
 
 int main(int count, const char* const* words) {
@@ -43,12 +43,17 @@ int main(int count, const char* const* words) {
     }
     const auto parsed = parse_arguments(count, words);
     if (const int* const status = std::get_if<int>(&parsed)) return *status;
+    const auto& arguments = std::get<Arguments>(parsed);
     try {
-        return run(std::get<Arguments>(parsed));
+        return run(arguments);
+    } catch (const error& failed) {
+        const std::string text =
+            arguments.json ? json_text(failed.info()) : "quorlite: " + failed.info().message;
+        std::fprintf(stderr, "%s\n", text.c_str());
     } catch (const std::exception& failed) {
         std::fprintf(stderr, "quorlite: %s\n", failed.what());
-        return kUsage;
     }
+    return kUsage;
 }
 
 }  // namespace

@@ -16,6 +16,9 @@
 namespace quorlite::shell {
 namespace {
 
+using nlohmann::json;
+constexpr auto kReplace = json::error_handler_t::replace;
+
 // Of everything that went wrong the exit status tells the worst: from the left to the right.
 int severity(int status) {
     static constexpr std::array<int, 5> kOrder = {kFine, kFailed, kUnavailable, kInterrupted,
@@ -78,6 +81,19 @@ private:
 
 }  // namespace
 
+std::string json_text(const error_info& error) {
+    const json described = {
+        {"message", error.message},
+        {"kind", to_string(error.kind)},
+        {"code", error.code()},
+        {"extended_code", error.extended_code},
+        {"verdict", to_string(error.verdict)},
+        {"may_retry", error.may_retry},
+        {"node", error.node},
+    };
+    return json{{"error", described}}.dump(-1, ' ', false, kReplace);
+}
+
 std::unique_ptr<LineSource> open_stdin() {
     return std::make_unique<Stream>(std::cin);
 }
@@ -87,7 +103,8 @@ std::unique_ptr<LineSource> open_file(const std::string& path) {
 }
 
 Shell::Shell(const Arguments& arguments, bool interactive, bool terminal)
-    : client_(open_nodes(arguments.cluster), options{.timeout = arguments.timeout}),
+    : client_(open_nodes(arguments.cluster),
+              options{.timeout = arguments.timeout, .stop = interrupt::key()}),
       interactive_(interactive),
       json_errors_(arguments.json),
       bail_(arguments.bail) {
@@ -174,21 +191,33 @@ void Shell::perform(const Item& item, const std::string& where) {
         info.message = failed.what();
         report(info, where, before);
     }
-    if (const auto news = client_.news()) output_.say(*news);
-    if (before && !was_lost_ && client_.transaction_lost()) {
-        output_.say(
-            "-- The transaction is gone: nothing of it was done. Enter ROLLBACK, then begin anew.");
-    }
-    was_lost_ = client_.transaction_lost();
+    if (const auto news = client_.news()) note(*news);
+    tell_of_loss(before);
     if (timer_ && std::holds_alternative<Statement>(item)) {
         const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
-        output_.say("-- " + seconds_text(took.count()));
+        note(seconds_text(took.count()));
     }
     // A key that was pressed for this item is not for the next.
     interrupt::clear();
     // Nothing that follows in a script would fare better without a leader, or is wanted any more.
     const bool hopeless = status_ == kUnavailable || status_ == kInterrupted;
     if (!interactive_ && status_ != kFine && (bail_ || hopeless)) over_ = true;
+}
+
+// That a transaction is gone, once: it failed, or its COMMIT did.
+void Shell::tell_of_loss(bool was_open) {
+    const bool lost = client_.transaction_lost();
+    const bool known = std::exchange(was_lost_, lost);
+    if (!was_open || status_ == kFine) return;
+    if (lost && !known) {
+        note("The transaction is gone: nothing of it was done. Enter ROLLBACK, then begin anew.");
+    } else if (!client_.in_transaction() && status_ != kInDoubt) {
+        note("The transaction is gone: nothing of it was done.");
+    }
+}
+
+void Shell::note(const std::string& text) {
+    output_.say(json_errors_ ? json{{"note", text}}.dump(-1, ' ', false, kReplace) : "-- " + text);
 }
 
 void Shell::execute(const std::string& sql) {
@@ -208,32 +237,25 @@ void Shell::show(const Relation& relation) {
 void Shell::report(const error_info& error, const std::string& where, bool in_transaction) {
     status_ = exit_status_of(error, in_transaction);
     if (severity(status_) > severity(worst_)) worst_ = status_;
-    if (json_errors_) {
-        const nlohmann::json described = {
-            {"message", error.message},
-            {"kind", to_string(error.kind)},
-            {"code", error.code()},
-            {"extended_code", error.extended_code},
-            {"verdict", to_string(error.verdict)},
-            {"may_retry", error.may_retry},
-            {"node", error.node},
-        };
-        using nlohmann::json;
-        output_.say(
-            json{{"error", described}}.dump(-1, ' ', false, json::error_handler_t::replace));
-        return;
-    }
+    if (json_errors_) return output_.say(json_text(error));
     if (error.verdict == verdict::in_doubt) {
         output_.say(where + "In doubt: " + error.message +
                     ".\n-- It may have been done, or not: look at the data before you try again.");
         return;
     }
-    if (error.kind == error_kind::cancelled) return output_.say(where + "Interrupted.");
+    if (error.kind == error_kind::cancelled) {
+        // How far it came may be said behind it.
+        const std::string_view bare = "interrupted";
+        const bool plain = error.message.starts_with(bare);
+        return output_.say(where + "Interrupted" +
+                           (plain ? error.message.substr(bare.size()) : ": " + error.message) +
+                           ".");
+    }
     const bool ours = error.kind != error_kind::sql && error.kind != error_kind::busy;
     const std::string code =
         ours ? std::string() : " (" + std::to_string(error.extended_code) + ")";
     output_.say(where + "Error: " + error.message + code);
-    if (error.verdict == verdict::committed) output_.say("-- It was done nevertheless.");
+    if (error.verdict == verdict::committed) note("It was done nevertheless.");
 }
 
 }  // namespace quorlite::shell

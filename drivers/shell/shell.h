@@ -28,6 +28,9 @@ public:
 std::unique_ptr<LineSource> open_stdin();
 std::unique_ptr<LineSource> open_file(const std::string& path);
 
+// An error as a program reads it: one line of JSON.
+std::string json_text(const error_info& error);
+
 class Shell {
 public:
     Shell(const Arguments& arguments, bool interactive, bool terminal);
@@ -36,7 +39,8 @@ public:
     void read(LineSource& source, const std::string& name);
     // The SQL of the command line: stops at the first failure.
     void run(const std::vector<std::string>& texts);
-    int exit_status() const { return worst_; }
+    // People see what went wrong; a script is told by its end.
+    int exit_status() const { return worst_ == kFine || interactive_ ? chosen_ : worst_; }
 
     // --- for commands ---
     Client& client() { return client_; }
@@ -45,15 +49,22 @@ public:
     bool interactive() const { return interactive_; }
     void set_timer(bool on) { timer_ = on; }
     void set_bail(bool on) { bail_ = on; }
-    void quit() { over_ = true; }
+    // The status counts if nothing went wrong.
+    void quit(int status) {
+        over_ = true;
+        chosen_ = status;
+    }
     // Reads another file, as if it stood here.
     void read_file(const std::string& path);
     void show(const Relation& relation);
+    // Says something beside the results that is no error.
+    void note(const std::string& text);
     void execute(const std::string& sql);
 
 private:
     void perform(const Item& item, const std::string& where);
     void report(const error_info& error, const std::string& where, bool in_transaction);
+    void tell_of_loss(bool was_open);
     std::string prompt(const Splitter& splitter) const;
 
     Client client_;
@@ -67,6 +78,7 @@ private:
     int depth_ = 0;
     int status_ = kFine;  // of the last item
     int worst_ = kFine;
+    int chosen_ = kFine;  // by .exit
     bool was_lost_ = false;
 };
 

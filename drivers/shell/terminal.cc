@@ -93,6 +93,11 @@ private:
             ready = ::ppoll(&input, 1, nullptr, &before);
             if (ready < 0 && errno == EINTR) ready = 0;
         }
+        // Pressed before what can be read was typed: that is for the next line.
+        sigset_t raised;
+        ::sigemptyset(&raised);
+        ::sigpending(&raised);
+        if (::sigismember(&raised, SIGINT) == 1) ready = -1;
         const int result = ready > 0 ? decode_character(character) : -1;
         ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
         return result;

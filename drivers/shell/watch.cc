@@ -42,22 +42,28 @@ void watch(Shell& shell, Words words) {
                                : positive(words[0]);
     const double count_max = words.size() > 1 ? positive(words[1]) : 1e18;
     const bool terminal = ::isatty(1) == 1;
+    std::optional<error_info> failed;
     for (double count = 0; count < count_max && !interrupt::pending(); ++count) {
         // A signal ends the pause early.
         if (count > 0) ::poll(nullptr, 0, static_cast<int>(seconds * 1000));
         if (interrupt::pending()) break;
         const result<std::vector<node_status>> nodes = shell.client().cluster().try_status();
+        if (interrupt::pending()) break;
         if (terminal) shell.output().write("\033[H\033[2J");
         if (shell.rendering().mode != Mode::kJson) shell.output().write(time_of_day() + "\n");
+        failed.reset();
         if (nodes) {
             shell.show(status_relation(*nodes));
         } else {
-            shell.output().say("no leader: " + nodes.error().message);
+            failed = nodes.error();
+            shell.note(failed->message);
         }
         shell.output().flush();
     }
     // Ctrl-C is how one leaves, and no error.
+    const bool left = interrupt::pending();
     interrupt::clear();
+    if (failed && !left) throw_error(*failed);
 }
 
 }  // namespace quorlite::shell

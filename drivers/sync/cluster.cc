@@ -65,14 +65,6 @@ connection cluster::connect_lazily(std::string_view database) {
 }
 
 result<connection> cluster::try_connect(std::string_view database) {
-    if (database.empty() || database.size() > wire::kDatabaseNameBytesMax) {
-        error_info error;
-        error.kind = error_kind::usage;
-        error.extended_code = core::code::kMisuse;
-        error.message =
-            "a database's name has 1 to " + std::to_string(wire::kDatabaseNameBytesMax) + " bytes";
-        return error;
-    }
     connection made = connect_lazily(database);
     auto operation = std::make_shared<core::Operation>();
     operation->kind = core::OperationKind::kConnect;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "quorlite/stop_signal.h"
+
 namespace quorlite::detail {
 
 using core::OperationPtr;
@@ -122,6 +124,8 @@ template <class Done>
 void session::pump(const OperationPtr& operation, Done done) {
     if (done()) return;
     interrupted_.store(false);
+    const stop_signal* stop =
+        operation->effect == core::Effect::kRollback ? nullptr : settings().stop.get();
     while (true) {
         perform();
         if (done()) break;
@@ -132,9 +136,14 @@ void session::pump(const OperationPtr& operation, Done done) {
                 {each.channel, connection_->wants_input(each.channel), each.blocked});
         }
         events_.clear();
-        const bool stopped = !transport_->wait(interests_, connection_->wake_at(), events_);
-        if (interrupted_.exchange(false) || stopped)
-            connection_->interrupt(operation, transport_->now());
+        bool stopped = !transport_->wait(interests_, connection_->wake_at(),
+                                         stop ? stop->descriptor() : -1, events_);
+        stopped = interrupted_.exchange(false) || stopped;
+        if (stop && stop->raised()) {
+            stopped = true;
+            stop = nullptr;  // said once
+        }
+        if (stopped) connection_->interrupt(operation, transport_->now());
         handle(events_);
         connection_->tick(transport_->now());
     }

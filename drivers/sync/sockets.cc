@@ -96,13 +96,15 @@ public:
         return {0, false, std::strerror(errno)};
     }
 
-    bool wait(std::span<const Interest> interests, Time until,
+    bool wait(std::span<const Interest> interests, Time until, int also,
               std::vector<Event>& events) override {
         // Dialling may have failed at once.
         look_at_dialling(events);
         polled_.assign(1, pollfd{wake_->get(), POLLIN, 0});
         watched_.assign(1, 0);
         for (const Socket& each : sockets_) watch(each, interests);
+        const std::size_t sockets = polled_.size();
+        if (also >= 0) polled_.push_back({also, POLLIN, 0});
         awake_.wait(events.empty() ? until : Time(), [this](const timespec& timeout) {
             return ::ppoll(polled_.data(), polled_.size(), &timeout, nullptr) > 0;
         });
@@ -110,7 +112,7 @@ public:
             std::uint64_t count = 0;
             static_cast<void>(!::read(wake_->get(), &count, sizeof count));
         }
-        for (std::size_t i = 1; i < polled_.size(); ++i) {
+        for (std::size_t i = 1; i < sockets; ++i) {
             if (polled_[i].revents != 0) happened(watched_[i], events);
         }
         look_at_dialling(events);

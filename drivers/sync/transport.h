@@ -51,9 +51,10 @@ public:
     virtual Io read(ChannelId channel, std::span<std::uint8_t> room) = 0;
 
     // Waits until something happens, until the time comes, or until wake() is called. Channels that
-    // are being dialled are watched in any case. Events are appended. False: whatever is waited for
-    // is to be interrupted.
-    virtual bool wait(std::span<const Interest> interests, Time until,
+    // are being dialled are watched in any case. A descriptor `also` (-1: none) that becomes
+    // readable ends the wait, too. Events are appended. False: whatever is waited for is to be
+    // interrupted.
+    virtual bool wait(std::span<const Interest> interests, Time until, int also,
                       std::vector<Event>& events) = 0;
     // From any thread, or a signal handler.
     virtual void wake() noexcept = 0;

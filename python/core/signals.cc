@@ -29,9 +29,9 @@ public:
     sync::Io read(sync::ChannelId channel, std::span<std::uint8_t> room) override {
         return sockets_->read(channel, room);
     }
-    bool wait(std::span<const sync::Interest> interests, core::Time until,
+    bool wait(std::span<const sync::Interest> interests, core::Time until, int also,
               std::vector<sync::Event>& events) override {
-        sockets_->wait(interests, std::min(until, core::later(now(), kLookEvery)), events);
+        sockets_->wait(interests, std::min(until, core::later(now(), kLookEvery)), also, events);
         return innermost == nullptr || innermost->look();
     }
     void wake() noexcept override { sockets_->wake(); }

@@ -75,6 +75,27 @@ def test_autocommit_as_in_python_3_12(table, other):
         table.autocommit = "yes"
 
 
+def test_a_table_may_roll_the_transaction_back(table, other):
+    table.execute("CREATE TABLE r(x UNIQUE ON CONFLICT ROLLBACK)")
+    table.execute("CREATE TABLE u(x UNIQUE)")
+    table.executemany("INSERT INTO r VALUES(?)", [(1,)])
+    table.execute("INSERT INTO u VALUES(1)")
+    table.commit()
+    table.execute("INSERT INTO t VALUES(1)")
+    with pytest.raises(quorlite.IntegrityError):
+        table.execute("INSERT INTO u VALUES(1)")
+    table.execute("INSERT INTO t VALUES(2)")
+    with pytest.raises(quorlite.IntegrityError):
+        table.execute("INSERT INTO r VALUES(1)")
+    with pytest.raises(quorlite.Error, match="transaction was lost"):
+        table.execute("INSERT INTO t VALUES(3)")
+    table.rollback()
+    assert count(other) == 0
+    table.execute("INSERT INTO t VALUES(4)")
+    table.commit()
+    assert count(other) == 1
+
+
 def test_with_commits_or_rolls_back(table, other):
     with table:
         table.execute("INSERT INTO t VALUES(1)")

@@ -4,16 +4,19 @@
 //
 // Errors: none. A limit of zero is taken as one.
 //
-// Exception safety and lifetimes: plain values.
+// Exception safety and lifetimes: plain values, which share a stop_signal.
 //
 // Thread safety: distinct objects may be used from distinct threads.
 #pragma once
 
 #include <chrono>
 #include <cstddef>
+#include <memory>
 #include <optional>
 
 namespace quorlite {
+
+class stop_signal;
 
 struct options {
     // How long a call may take in all, reconnecting and retrying included, unless it is told
@@ -40,6 +43,9 @@ struct options {
     // for something else before the rows have been read, or if a result is to be held as a whole.
     std::size_t read_ahead_bytes = 256u << 10;
     std::size_t rows_held_bytes_max = 256u << 20;
+
+    // Stops blocking calls while it is raised; null: nothing but connection::interrupt() does.
+    std::shared_ptr<stop_signal> stop = nullptr;
 };
 
 struct call_options {

@@ -10,4 +10,5 @@
 #include "quorlite/options.h"
 #include "quorlite/pool.h"
 #include "quorlite/rows.h"
+#include "quorlite/stop_signal.h"
 #include "quorlite/value.h"

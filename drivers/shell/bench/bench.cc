@@ -88,6 +88,7 @@ Result<std::string> perform(const std::string& command, Options& options) {
     const std::vector<std::string>& nodes = options.plan.nodes;
     if (command == "run") {
         options.plan.workload = find_workload(options.workload);
+        options.plan.patience_seconds = options.deadline_seconds;
         const Result<LoadReport> report = generate_load(options.plan);
         if (!report) return report.error();
         return options.json ? to_json(options.plan, *report) : to_text(options.plan, *report);

@@ -16,7 +16,6 @@ using std::chrono::duration;
 using std::chrono::duration_cast;
 using std::chrono::nanoseconds;
 
-constexpr auto kPatience = std::chrono::seconds(20);
 constexpr auto kDrainTime = std::chrono::seconds(10);
 
 nanoseconds in_seconds(double seconds) {
@@ -84,7 +83,7 @@ private:
 };
 
 Result<Client> Generator::connect(std::uint64_t number) {
-    const Time deadline = SteadyClock::now() + kPatience;
+    const Time deadline = SteadyClock::now() + in_seconds(plan_.patience_seconds);
     Result<Link> link = dial_leader(plan_.nodes, deadline);
     if (!link) return link.error();
     Client client(std::move(*link), Drawer(*plan_.workload, number));

@@ -25,6 +25,7 @@ struct LoadPlan {
     std::vector<std::string> nodes;
     const Workload* workload = nullptr;
     std::size_t connections = 1;
+    double patience_seconds = 60;  // to reach the leader, at the begin or after it was lost
     double warmup_seconds = 1;
     double seconds = 5;
     double rate = 0;           // operations per second; 0 for a closed loop

@@ -133,6 +133,23 @@ TEST_P(Client, ATransactionRollsBackUnlessItIsCommitted) {
     EXPECT_EQ(db.query_value<int>("SELECT sum(a) FROM t"), 3);
 }
 
+TEST_P(Client, ATableMayRollTheTransactionBack) {
+    connection db = fresh("CREATE TABLE t(a UNIQUE ON CONFLICT ROLLBACK)");
+    db.execute("CREATE TABLE u(a UNIQUE)");
+    db.execute("INSERT INTO t VALUES(1)");
+    db.execute("INSERT INTO u VALUES(1)");
+    db.execute("BEGIN");
+    db.execute("INSERT INTO t VALUES(2)");
+    EXPECT_EQ(db.try_execute("INSERT INTO u VALUES(1)").error().code(), 19);
+    EXPECT_FALSE(db.transaction_lost());
+    EXPECT_EQ(db.try_execute("INSERT INTO t VALUES(1)").error().code(), 19);
+    EXPECT_TRUE(db.transaction_lost());
+    EXPECT_FALSE(db.try_execute("INSERT INTO t VALUES(3)"));
+    EXPECT_FALSE(db.try_execute("COMMIT"));
+    db.execute("INSERT INTO t VALUES(4)");
+    EXPECT_EQ(fresh("").query_value<int>("SELECT sum(a) FROM t"), 5);
+}
+
 TEST_P(Client, StreamsRowsWhileTheConnectionIsUsed) {
     connection db = fresh("CREATE TABLE t(n INTEGER PRIMARY KEY, pad TEXT)");
     constexpr int kRows = 20'000;

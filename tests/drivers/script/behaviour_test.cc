@@ -97,6 +97,29 @@ TEST_F(Behaviour, NoLeaderIsAnErrorInTime) {
     EXPECT_EQ(world_.now() - before, 2s);
 }
 
+TEST_F(Behaviour, ASignalStopsWhateverWaitsUnderIt) {
+    options stoppable;
+    stoppable.stop = std::make_shared<stop_signal>();
+    cluster c = make(stoppable);
+    connection db = c.connect("db");
+    transaction tx = db.begin();
+    tx.execute("INSERT INTO t VALUES(?)", 1);
+    stoppable.stop->raise();
+    for (int i = 0; i < 2; ++i) {
+        const auto stopped = tx.try_execute("INSERT INTO t VALUES(?) -- slow", 2);
+        ASSERT_FALSE(stopped);
+        EXPECT_EQ(stopped.error().kind, error_kind::cancelled);
+    }
+    EXPECT_EQ(c.try_nodes().error().kind, error_kind::cancelled);
+    EXPECT_EQ(c.try_status().error().kind, error_kind::cancelled);
+    EXPECT_EQ(c.try_dump("db", [](const dump_part&) { return true; }).error().kind,
+              error_kind::cancelled);
+    EXPECT_TRUE(tx.try_rollback()) << "what ends in good order is not stopped";
+    stoppable.stop->lower();
+    db.execute("INSERT INTO t VALUES(?)", 3);
+    EXPECT_EQ(world_.database, std::vector<std::int64_t>{3});
+}
+
 TEST_F(Behaviour, BusyIsRetriedForItsTime) {
     connection db = make().connect("db");
     refuse(5, "database is locked", 3);
@@ -169,6 +192,68 @@ TEST_F(Behaviour, ACommitOfALostTransactionFails) {
     ASSERT_FALSE(failed);
     EXPECT_EQ(failed.error().verdict, verdict::not_committed);
     EXPECT_FALSE(tx.open());
+    EXPECT_TRUE(world_.database.empty());
+}
+
+TEST_F(Behaviour, AConflictLeavesTheTransactionOpen) {
+    connection db = make().connect("db");
+    transaction tx = db.begin();
+    tx.execute("INSERT INTO t VALUES(?)", 1);
+    refuse(19, "UNIQUE constraint failed");
+    const auto refused = tx.try_execute("INSERT INTO t VALUES(?)", 2);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code(), 19);
+    EXPECT_EQ(refused.error().verdict, verdict::not_committed);
+    EXPECT_FALSE(tx.transaction_lost());
+    tx.execute("INSERT INTO t VALUES(?)", 3);
+    tx.commit();
+    EXPECT_EQ(world_.database, (std::vector<std::int64_t>{1, 3}));
+}
+
+TEST_F(Behaviour, AConflictThatRollsBackLosesTheTransaction) {
+    connection db = make().connect("db");
+    for (const bool commit : {false, true}) {
+        transaction tx = db.begin();
+        tx.execute("INSERT INTO t VALUES(?)", 1);
+        world_.refusals = {{19, "UNIQUE constraint failed", false, true}};
+        const auto refused = tx.try_execute("INSERT INTO t VALUES(?)", 2);
+        ASSERT_FALSE(refused);
+        EXPECT_EQ(refused.error().code(), 19);
+        EXPECT_EQ(refused.error().verdict, verdict::not_committed);
+        EXPECT_TRUE(tx.transaction_lost());
+        EXPECT_FALSE(tx.try_execute("INSERT INTO t VALUES(?)", 3));
+        EXPECT_EQ(commit ? tx.try_commit().ok() : tx.try_rollback().ok(), !commit);
+        EXPECT_TRUE(world_.database.empty()) << "committed outside of the transaction";
+    }
+    db.execute("INSERT INTO t VALUES(?)", 4);
+    EXPECT_EQ(world_.database, std::vector<std::int64_t>{4}) << "a transaction was left open";
+}
+
+TEST_F(Behaviour, WhatWasSentBehindAConflictThatRollsBackIsInDoubt) {
+    connection db = make().connect("db");
+    transaction tx = db.begin();
+    world_.refusals = {{19, "UNIQUE constraint failed", false, true}};
+    batch all;
+    for (int i = 0; i < 3; ++i) all.add("INSERT INTO t VALUES(?) -- " + std::to_string(i), i);
+    const auto results = tx.run(all);
+    ASSERT_FALSE(results.front());
+    EXPECT_EQ(results.front().error().verdict, verdict::in_doubt);
+    EXPECT_TRUE(tx.transaction_lost());
+    EXPECT_TRUE(tx.try_rollback());
+    EXPECT_EQ(world_.database, (std::vector<std::int64_t>{1, 2}));
+}
+
+TEST_F(Behaviour, TheLeaderMayGoWhileItIsAskedAboutAConflict) {
+    connection db = make().connect("db");
+    transaction tx = db.begin();
+    tx.execute("INSERT INTO t VALUES(?)", 1);
+    world_.refusals = {{19, "UNIQUE constraint failed"}, {10250, "not leader"}};
+    const auto refused = tx.try_execute("INSERT INTO t VALUES(?)", 2);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().kind, error_kind::unavailable);
+    EXPECT_TRUE(refused.error().may_retry);
+    EXPECT_TRUE(tx.transaction_lost());
+    EXPECT_TRUE(tx.try_rollback());
     EXPECT_TRUE(world_.database.empty());
 }
 

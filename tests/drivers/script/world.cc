@@ -68,7 +68,13 @@ bool Conversation::refuse() {
     world_.refusals.pop_front();
     if (refusal.code == 0) return false;
     fail(refusal.code, refusal.message);
+    if (refusal.ends_transaction) end_transaction();
     return !refusal.done_nevertheless;
+}
+
+void Conversation::end_transaction() {
+    pending_.clear();
+    in_transaction_ = false;
 }
 
 void Conversation::execute(const std::string& sql, const wire::Parameters& parameters) {
@@ -78,6 +84,9 @@ void Conversation::execute(const std::string& sql, const wire::Parameters& param
     if (slow_) return;
     const bool answered = out_.size() != before;
     const std::vector<std::int64_t> values = numbers(parameters);
+    if (sql.starts_with("BEGIN") && in_transaction_) {
+        return fail(1, "cannot start a transaction within a transaction");
+    }
     if (sql.starts_with("BEGIN") || sql.starts_with("SAVEPOINT")) in_transaction_ = true;
     if (sql.starts_with("INSERT")) {
         auto& into = in_transaction_ ? pending_ : world_.database;
@@ -87,10 +96,7 @@ void Conversation::execute(const std::string& sql, const wire::Parameters& param
     if (commits) {
         world_.database.insert(world_.database.end(), pending_.begin(), pending_.end());
     }
-    if (commits || sql.starts_with("ROLLBACK")) {
-        pending_.clear();
-        in_transaction_ = false;
-    }
+    if (commits || sql.starts_with("ROLLBACK")) end_transaction();
     if (!answered) wire::encode(wire::ResultResponse{7, values.size()}, out_);
 }
 

@@ -43,6 +43,7 @@ private:
     void execute(const std::string& sql, const wire::Parameters& parameters);
     void query(const std::string& sql, const wire::Parameters& parameters);
     bool refuse();
+    void end_transaction();
     void stop();
     void fail(std::uint64_t code, const std::string& message);
     bool leads() const;
@@ -75,6 +76,7 @@ public:
         std::uint64_t code = 0;
         std::string message;
         bool done_nevertheless = false;
+        bool ends_transaction = false;
     };
     std::deque<Refusal> refusals;
     bool old_server = false;        // dqlite 1.11: answers PREPARE with schema 0

@@ -16,6 +16,7 @@ import pty
 import re
 import select
 import signal
+import socket
 import sqlite3
 import struct
 import subprocess
@@ -36,8 +37,8 @@ options = None
 cluster = None
 
 
-def arguments(*words):
-    return [str(options.shell), "-c", ",".join(cluster.addresses), *words]
+def arguments(*words, nodes=None):
+    return [str(options.shell), "-c", nodes or ",".join(cluster.addresses), *words]
 
 
 def run(*words, text="", status=0):
@@ -68,12 +69,12 @@ def last_index(node):
 class Terminal:
     """The shell on a terminal of its own."""
 
-    def __init__(self, *words):
+    def __init__(self, *words, nodes=None):
         history = options.directory / f"history.{time.monotonic_ns()}"
         self.process_id, self.file = pty.fork()
         if self.process_id == 0:
             environment = dict(os.environ, TERM="xterm", QUORLITE_HISTORY=str(history), LC_ALL="C.UTF-8")
-            os.execve(arguments()[0], arguments(*words), environment)
+            os.execve(options.shell, arguments(*words, nodes=nodes), environment)
         self.seen = ""
 
     def type(self, text):
@@ -171,6 +172,57 @@ class Scripts(unittest.TestCase):
         os.close(folder)
         self.assertNotEqual(done.returncode, 0)
 
+    def test_settings(self):
+        script = (".headers on\n.separator ;\n.nullvalue nil\nSELECT 1 AS a, NULL AS b;\n.print so be it\n"
+                  ".mode table\n.width 5\nSELECT 1 AS a;\n.mode\n.timer on\nSELECT 2 AS a;\n.timer off\n.help mo\n"
+                  ".bail on\nnonsense;\nSELECT 3;\n")
+        output, errors = run("settings", text=script, status=FAILED)
+        self.assertTrue(output.startswith("a;b\n1;nil\nso be it\n"), output)
+        self.assertIn("|     1 |", output)
+        self.assertRegex(output, r"\ntable\n")
+        self.assertRegex(output, r"\n\.mode \[MODE \[TABLE\]\] +How results are written")
+        self.assertNotIn("3", output)
+        self.assertEqual(len(re.findall(r"-- [\d.]+ m?s\n", errors)), 1, errors)
+        for wrong in (".headers perhaps", ".width wide", ".mode nonsense", ".nullvalue", ".unheard"):
+            self.assertIn("Error", run("settings", wrong, status=FAILED)[1])
+
+    def test_quit_and_exit(self):
+        self.assertEqual(run("leave", text="SELECT 1;\n.quit\nSELECT 2;\n")[0], "1\n")
+        run("leave", text=".exit 7\nSELECT 2;\n", status=7)
+        run("leave", text="nonsense;\n.exit 7\n", status=FAILED)
+
+    def test_ctrl_c_ends_a_script(self):
+        shell = Script("ctrlc")
+        self.addCleanup(shell.process.kill)
+        self.assertEqual(shell.ask("SELECT 'begun';"), "begun")
+        shell.say(SLOW + ";")
+        shell.say("SELECT 'not reached';")
+        time.sleep(0.3)
+        shell.process.send_signal(signal.SIGINT)
+        output, errors, status = shell.end()
+        self.assertEqual((output, status), ("", INTERRUPTED))
+        self.assertIn("Interrupted.", errors)
+
+    def test_the_commit_of_a_lost_transaction_says_so(self):
+        script = ("CREATE TABLE IF NOT EXISTS t(a UNIQUE ON CONFLICT ROLLBACK);\nDELETE FROM t;\nINSERT INTO t VALUES(1);\nBEGIN;\n"
+                  "INSERT INTO t VALUES(2);\nINSERT INTO t VALUES(1);\nINSERT INTO t VALUES(3);\nCOMMIT;\nSELECT a FROM t;\n")
+        output, errors = run("lost", text=script, status=FAILED)
+        self.assertEqual(output, "1\n")
+        self.assertEqual(errors.count("The transaction is gone: nothing of it was done."), 2, errors)
+        _, errors = run("--json", "lost", text=script, status=FAILED)
+        for line in errors.splitlines():
+            self.assertIsInstance(json.loads(line), dict)
+
+    def test_a_store_or_a_name_that_makes_no_sense(self):
+        path = options.directory / "store.yaml"
+        for content in ("", "nonsense", "- ID: 1\n"):
+            path.write_text(content)
+            done = subprocess.run([str(options.shell), "--json", "-c", str(path), "x", "SELECT 1"], capture_output=True,
+                                  timeout=PATIENCE)
+            self.assertEqual(done.returncode, USAGE)
+            self.assertIn(str(path), json.loads(done.stderr)["error"]["message"])
+        self.assertIn("1 to 504 bytes", run("x" * 600, "SELECT 1", status=FAILED)[1])
+
     def test_nobody_there(self):
         done = subprocess.run([str(options.shell), "-c", "127.0.0.1:1", "--timeout", "0.3", "x"], input=b"SELECT 1;\n" * 50,
                               capture_output=True, timeout=PATIENCE)
@@ -238,6 +290,26 @@ class Data(unittest.TestCase):
         _, errors = run("import", f".import {path} one", status=FAILED)
         self.assertIn("new.csv:2: UNIQUE constraint failed", errors)
         self.assertEqual(run("import", "SELECT count(*) FROM one")[0], "0\n")
+
+    def test_an_import_that_fails_inside_a_transaction_leaves_what_it_says(self):
+        path = options.directory / "half.csv"
+        path.write_text("a\n" + "".join(f"{i}\n" for i in range(BATCH + 3)) + "7\n")
+        output, errors = run("import_half", status=FAILED, text=(
+            "DROP TABLE IF EXISTS t;\nCREATE TABLE t(a UNIQUE);\nBEGIN;\nINSERT INTO t VALUES('before');\n"
+            f".import {path} t\nSELECT count(*) FROM t;\nCOMMIT;\nSELECT count(*) FROM t;\n"))
+        self.assertIn(f"half.csv:{BATCH + 5}: UNIQUE constraint failed", errors)
+        self.assertRegex(errors, "; 5,?000 records before it are in the table")
+        self.assertEqual(output, "5001\n5001\n")
+
+    def test_a_table_as_statements(self):
+        path = options.directory / "table.sql"
+        run("statements", "CREATE TABLE IF NOT EXISTS t(a, b); DELETE FROM t; INSERT INTO t VALUES(1, 'it''s'), (NULL, x'00ff')")
+        run("statements", f".export {path} t")
+        with contextlib.closing(sqlite3.connect(":memory:")) as plain:
+            plain.execute("CREATE TABLE t(a, b)")
+            plain.executescript(path.read_text())
+            self.assertEqual(plain.execute("SELECT * FROM t").fetchall(), [(1, "it's"), (None, b"\x00\xff")])
+        self.assertIn("there is no table nothing", run("statements", ".dump nothing", status=FAILED)[1])
 
     def test_import_inside_a_transaction_is_part_of_it(self):
         path = options.directory / "tx.csv"
@@ -367,6 +439,29 @@ class People(unittest.TestCase):
         shell.expect("people> ")
         path.unlink()
 
+    def test_columns_are_completed(self):
+        self.shell.ask("CREATE TABLE IF NOT EXISTS rivers(headwater, mouth);", "people> ")
+        self.shell.ask("SELECT count(headw\t) AS n FROM rivers;", "│ 0 │")
+
+    def test_ctrl_c_says_how_far_an_import_came(self):
+        path = options.directory / "endless.fifo"
+        path.unlink(missing_ok=True)
+        os.mkfifo(path)
+        shell = self.shell
+        shell.ask("DROP TABLE IF EXISTS endless;", "people> ")
+        shell.type(f".import {path} endless\r")
+        with path.open("w") as rows:
+            rows.write("a\n" + "1\n" * (2 * BATCH + 1))
+            rows.flush()
+            cluster.until(lambda: run("people", "SELECT count(*) FROM sqlite_schema WHERE name = 'endless'")[0] == "1\n"
+                          and int(run("people", "SELECT count(*) FROM endless")[0]) == 2 * BATCH, PATIENCE, "two batches are in")
+            shell.type("\x03")
+            time.sleep(0.2)
+            rows.write("1\n" * BATCH)
+        shell.expect(r"Interrupted; 10,?000 records before it are in the table\.")
+        shell.expect("people> ")
+        path.unlink()
+
     def test_the_status_is_drawn_again_and_again_until_ctrl_c(self):
         shell = self.shell
         shell.type(".watch 0.1\r")
@@ -375,6 +470,23 @@ class People(unittest.TestCase):
             shell.expect("follower")
         shell.type("\x03")
         shell.expect("people> ")
+
+
+class Silence(unittest.TestCase):
+    """A node that takes connections and says nothing: whoever asks it gets away by Ctrl-C."""
+
+    def test_ctrl_c_stops_commands_about_the_cluster(self):
+        with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as node:
+            shell = Terminal("deaf", nodes=f"127.0.0.1:{node.getsockname()[1]}")
+            self.addCleanup(shell.close)
+            shell.expect("deaf> ")
+            for command in (".status", ".nodes", ".leader", ".assign 1 voter", ".backup copy.db", "SELECT 1;"):
+                shell.type(command + "\r")
+                time.sleep(0.3)
+                shell.type("\x03")
+                shell.expect(r"Interrupted\.")
+                shell.expect("deaf> ")
+            self.assertEqual(shell.leave(), 0, shell.seen)
 
 
 class Operators(unittest.TestCase):

@@ -9,6 +9,7 @@
 
 #include "drivers/sync/transport.h"
 #include "quorlite/quorlite.h"
+#include "quorlite/stop_signal.h"
 
 namespace quorlite {
 namespace {
@@ -50,7 +51,7 @@ public:
     std::vector<sync::Event> wait(core::Duration patience) {
         const sync::Interest readable{kChannel, true, false};
         std::vector<sync::Event> events;
-        transport->wait({&readable, 1}, transport->now() + patience, events);
+        transport->wait({&readable, 1}, transport->now() + patience, -1, events);
         return events;
     }
 
@@ -95,6 +96,33 @@ TEST(Sockets, WaitAwakeAndAsleep) {
         EXPECT_EQ(echo.wait(milliseconds(10'000)).size(), 1u);
         EXPECT_EQ(echo.receive(), 'x');
     }
+}
+
+// Raised before or during the wait; lowered, it ends none.
+TEST(Sockets, AStopSignalEndsAWait) {
+    stop_signal stop;
+    const auto transport = sync::make_sockets();
+    std::vector<sync::Event> events;
+    const auto waited = [&](milliseconds patience) {
+        const core::Time since = transport->now();
+        transport->wait({}, since + patience, stop.descriptor(), events);
+        return transport->now() - since;
+    };
+    EXPECT_GE(waited(milliseconds(1)), milliseconds(1));
+    for (int i = 0; i < 3; ++i) {
+        std::thread raiser([&] {
+            std::this_thread::sleep_for(milliseconds(20));
+            stop.raise();
+        });
+        EXPECT_LT(waited(milliseconds(60'000)), milliseconds(60'000));
+        raiser.join();
+        EXPECT_TRUE(stop.raised());
+        EXPECT_LT(waited(milliseconds(60'000)), milliseconds(60'000));
+        stop.lower();
+        EXPECT_FALSE(stop.raised());
+        EXPECT_GE(waited(milliseconds(1)), milliseconds(1));
+    }
+    EXPECT_TRUE(events.empty());
 }
 
 TEST(Sockets, WakeEndsAWaitAwakeAndAsleep) {
