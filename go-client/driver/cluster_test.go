@@ -548,9 +548,13 @@ func TestKillTheLeader(t *testing.T) {
 	mustExec(t, db, "CREATE TABLE log (worker INT, n INT)")
 	mustExec(t, db, "CREATE TABLE counter (n INT)")
 	mustExec(t, db, "INSERT INTO counter VALUES (0)")
+	mustExec(t, db, "CREATE TABLE account (id INTEGER PRIMARY KEY, balance INT)")
+	for id := 0; id < accounts; id++ {
+		mustExec(t, db, "INSERT INTO account VALUES (?, ?)", id, balance)
+	}
 	load := &load{db: db, verdicts: map[[2]int]quorlite.Verdict{}}
 	var done sync.WaitGroup
-	for w := 0; w < 6; w++ {
+	for w := 0; w < 8; w++ {
 		done.Add(1)
 		go func(w int) {
 			defer done.Done()
@@ -584,37 +588,72 @@ func failoverEnd(t *testing.T) time.Time {
 	return time.Now().Add(time.Duration(seconds) * time.Second)
 }
 
+const accounts, balance = 5, 100
+
 type load struct {
 	db       *sql.DB
 	stop     atomic.Bool
 	count    atomic.Int64
+	reads    atomic.Int64
 	commits  atomic.Int64
-	doubts   atomic.Int64 // transactions whose outcome is in doubt
+	doubts   atomic.Int64 // increments whose outcome is in doubt
 	mu       sync.Mutex
 	verdicts map[[2]int]quorlite.Verdict
 }
 
 func (l *load) run(t *testing.T, worker int) {
+	work := []func(t *testing.T, worker, n int){l.insert, l.increment, l.transfer, l.read}[worker%4]
 	for n := 0; !l.stop.Load(); n++ {
-		if worker%2 == 0 {
-			_, err := l.db.ExecContext(context.Background(), "INSERT INTO log VALUES (?, ?)", worker, n)
-			l.note(t, worker, n, err)
-		} else {
-			err := driver.RunTx(context.Background(), l.db, func(tx *sql.Tx) error {
-				_, err := tx.Exec("UPDATE counter SET n = n + 1")
-				return err
-			})
-			switch {
-			case err == nil:
-				l.commits.Add(1)
-			case quorlite.VerdictOf(err) == quorlite.InDoubt:
-				l.doubts.Add(1)
-			default:
-				t.Errorf("a transaction that is safe to retry failed: %v", err)
-			}
-		}
+		work(t, worker, n)
 		l.count.Add(1)
 	}
+}
+
+func (l *load) insert(t *testing.T, worker, n int) {
+	_, err := l.db.ExecContext(context.Background(), "INSERT INTO log VALUES (?, ?)", worker, n)
+	l.note(t, worker, n, err)
+}
+
+func (l *load) increment(t *testing.T, _, _ int) {
+	switch l.inTx(t, func(tx *sql.Tx) error {
+		_, err := tx.Exec("UPDATE counter SET n = n + 1")
+		return err
+	}) {
+	case quorlite.Committed:
+		l.commits.Add(1)
+	case quorlite.InDoubt:
+		l.doubts.Add(1)
+	}
+}
+
+// transfer moves money in two steps: whoever sees only one of them sees another sum.
+func (l *load) transfer(t *testing.T, worker, n int) {
+	l.inTx(t, func(tx *sql.Tx) error {
+		_, err := tx.Exec("UPDATE account SET balance = balance - 1 WHERE id = ?", n%accounts)
+		if err == nil {
+			_, err = tx.Exec("UPDATE account SET balance = balance + 1 WHERE id = ?", (n+worker)%accounts)
+		}
+		return err
+	})
+}
+
+func (l *load) inTx(t *testing.T, fn func(tx *sql.Tx) error) quorlite.Verdict {
+	err := driver.RunTx(context.Background(), l.db, fn)
+	verdict := quorlite.VerdictOf(err)
+	if verdict == quorlite.NotCommitted {
+		t.Errorf("a transaction that is safe to retry failed: %v", err)
+	}
+	return verdict
+}
+
+func (l *load) read(t *testing.T, _, _ int) {
+	var sum int
+	if err := l.db.QueryRow("SELECT sum(balance) FROM account").Scan(&sum); err != nil {
+		t.Errorf("a read failed: %v", err)
+	} else if sum != accounts*balance {
+		t.Errorf("the sum was %d in the middle of transfers", sum)
+	}
+	l.reads.Add(1)
 }
 
 func (l *load) note(t *testing.T, worker, n int, err error) {
@@ -665,11 +704,14 @@ func (l *load) check(t *testing.T) {
 			t.Errorf("%v was %v and is there %d times", key, verdict, times)
 		}
 	}
+	if sum := mustInt(t, l.db, "SELECT sum(balance) FROM account"); sum != accounts*balance {
+		t.Errorf("the sum is %d", sum)
+	}
 	counter := mustInt(t, l.db, "SELECT n FROM counter")
 	low, high := l.commits.Load(), l.commits.Load()+l.doubts.Load()
 	if counter < low || counter > high {
 		t.Errorf("the counter is %d after %d to %d increments", counter, low, high)
 	}
-	t.Logf("%d inserts, %d in doubt; %d to %d increments gave %d", len(l.verdicts), doubts, low, high,
-		counter)
+	t.Logf("%d inserts, %d in doubt; %d to %d increments gave %d; %d reads", len(l.verdicts), doubts, low,
+		high, counter, l.reads.Load())
 }

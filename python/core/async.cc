@@ -177,9 +177,9 @@ std::uint64_t AsyncSession::connect(py::object future, const call_options& optio
     const auto [number, slot] = mailbox_->expect(std::move(future));
     db.connect(asio::bind_cancellation_slot(
                    slot,
-                   [box = mailbox_->box_, number = number](const std::exception_ptr& failure) {
+                   [box = mailbox_->box_, id = number](const std::exception_ptr& failure) {
                        Letter letter;
-                       letter.number = number;
+                       letter.number = id;
                        try {
                            if (failure) std::rethrow_exception(failure);
                        } catch (const error& failed) {

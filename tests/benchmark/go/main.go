@@ -6,7 +6,8 @@
 // or both by tests/run go-bench.
 //
 // The drivers take short turns, so that a slow minute of the machine hurts both. It prints one line for
-// each kind of work: the medians of the turns, and the median of the ratios of neighbouring turns.
+// each kind of work: the medians of the turns, and the median of the ratios of neighbouring turns, which
+// is held against a goal for one goroutine. With -strict a goal that is missed is a failure.
 package main
 
 import (
@@ -58,17 +59,18 @@ var updates = func() (all [texts]string) {
 var work = []struct {
 	name       string
 	goroutines []int
+	goal       float64 // times go-dqlite's rate, with one goroutine; 0: none
 	run        func(db *sql.DB, i int) (int, error)
 }{
-	{"point read", []int{1, 16}, func(db *sql.DB, i int) (int, error) {
+	{"point read", []int{1, 16}, 1, func(db *sql.DB, i int) (int, error) {
 		var v string
 		return 1, db.QueryRow("SELECT v FROM t WHERE n = ?", i%1000+1).Scan(&v)
 	}},
-	{"insert", []int{1, 16}, func(db *sql.DB, i int) (int, error) {
+	{"insert", []int{1, 16}, 1, func(db *sql.DB, i int) (int, error) {
 		_, err := db.Exec(insert, i)
 		return 1, err
 	}},
-	{"insert in a transaction", []int{1}, func(db *sql.DB, i int) (int, error) {
+	{"insert in a transaction", []int{1}, 0, func(db *sql.DB, i int) (int, error) {
 		tx, err := db.Begin()
 		if err != nil {
 			return 0, err
@@ -81,11 +83,11 @@ var work = []struct {
 		}
 		return batch, tx.Commit()
 	}},
-	{"update of nothing", []int{1, 16}, func(db *sql.DB, i int) (int, error) {
+	{"update of nothing", []int{1, 16}, 1.5, func(db *sql.DB, i int) (int, error) {
 		_, err := db.Exec(update, i, i, i, i%1000+1)
 		return 1, err
 	}},
-	{fmt.Sprintf("%d such updates in turn", texts), []int{1, 16}, func(db *sql.DB, i int) (int, error) {
+	{fmt.Sprintf("%d such updates in turn", texts), []int{1, 16}, 1.5, func(db *sql.DB, i int) (int, error) {
 		_, err := db.Exec(updates[i%texts], i, i, i, i%1000+1)
 		return 1, err
 	}},
@@ -96,14 +98,15 @@ func main() {
 	rounds := flag.Int("rounds", 25, "how often each driver has its turn")
 	turn := flag.Duration("turn", 100*time.Millisecond, "how long a turn is")
 	only := flag.String("only", "", "only the work whose name contains this")
+	strict := flag.Bool("strict", false, "fail if a goal is missed")
 	testing.Init()
 	flag.Parse()
 	failed := true
 	testing.Main(func(_, _ string) (bool, error) { return true, nil }, []testing.InternalTest{{
 		Name: "benchmark", F: func(t *testing.T) {
 			cluster := startCluster(t, *server)
-			compare(t, cluster, *only, *rounds, *turn)
-			failed = t.Failed()
+			reached := compare(t, cluster, *only, *rounds, *turn)
+			failed = t.Failed() || (*strict && !reached)
 		}}}, nil, nil)
 	if failed {
 		os.Exit(1)
@@ -121,7 +124,13 @@ func startCluster(t *testing.T, server string) *nodes.Cluster {
 	return nil
 }
 
-func compare(t *testing.T, cluster *nodes.Cluster, only string, rounds int, turn time.Duration) {
+// compare tells whether all goals were reached.
+func compare(t *testing.T, cluster *nodes.Cluster, only string, rounds int, turn time.Duration) bool {
+	reached := true
+	verdict := func(ok bool) string {
+		reached = reached && ok
+		return map[bool]string{true: "ok", false: "MISSED"}[ok]
+	}
 	ours := sql.OpenDB(driver.NewConnector(cluster.Store(), "bench.db", driver.Config{}))
 	defer ours.Close()
 	theirs := openDqlite(t, cluster)
@@ -140,12 +149,18 @@ func compare(t *testing.T, cluster *nodes.Cluster, only string, rounds int, turn
 					a, b, ratios = append(a, x), append(b, y), append(ratios, x/y)
 				}
 			}
-			fmt.Printf("%-24s %2d goroutines %9.0f/s   go-dqlite %9.0f/s   ratio %.2f\n", kind.name,
-				goroutines, median(a), median(b), median(ratios))
+			ratio, goal := median(ratios), ""
+			if goroutines == 1 && kind.goal > 0 {
+				goal = fmt.Sprintf("   goal %.1f %s", kind.goal, verdict(ratio >= kind.goal))
+			}
+			fmt.Printf("%-24s %2d goroutines %9.0f/s   go-dqlite %9.0f/s   ratio %.2f%s\n", kind.name,
+				goroutines, median(a), median(b), ratio, goal)
 		}
 	}
 	a, b := allocations(t, ours), allocations(t, theirs)
-	fmt.Printf("%-38s %9.2f     go-dqlite %9.2f     ratio %.2f\n", "allocations for each row read", a, b, a/b)
+	fmt.Printf("%-38s %9.2f     go-dqlite %9.2f     ratio %.2f   goal 0.5 %s\n",
+		"allocations for each row read", a, b, a/b, verdict(a/b <= 0.5))
+	return reached
 }
 
 func openDqlite(t *testing.T, cluster *nodes.Cluster) *sql.DB {
