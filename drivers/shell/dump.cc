@@ -17,6 +17,7 @@ struct Thing {
     std::string type;
     std::string name;
     std::string sql;
+    bool full_text = false;
 };
 
 // Everything of the schema, in the order in which it was made. The tables behind a virtual table
@@ -24,18 +25,19 @@ struct Thing {
 std::vector<Thing> things_of(queries& db, Words tables) {
     std::vector<Thing> things;
     const char* const sql =
-        "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT IN "
+        "SELECT type, name, tbl_name, sql, sql LIKE 'create virtual%using fts%' FROM sqlite_schema "
+        "WHERE sql IS NOT NULL AND name NOT IN "
         "(SELECT name FROM pragma_table_list WHERE type = 'shadow' AND schema = 'main') "
         "ORDER BY CASE type WHEN 'table' THEN name = 'sqlite_sequence' WHEN 'view' THEN 2 ELSE 3 "
         "END, "
         "rowid";
-    for (const auto& [type, name, table, text] :
-         db.query<std::string, std::string, std::string, std::string>(sql)) {
+    for (const auto& [type, name, table, text, full_text] :
+         db.query<std::string, std::string, std::string, std::string, bool>(sql)) {
         const bool wanted =
             tables.empty() || std::ranges::any_of(tables, [&word = table](const auto& each) {
                 return same_word(each, word);
             });
-        if (wanted) things.push_back({type, name, text});
+        if (wanted) things.push_back({type, name, text, full_text});
     }
     if (things.empty() && !tables.empty()) {
         fail("there is no table " + joined({tables.begin(), tables.end()}, " or "));
@@ -50,6 +52,13 @@ std::uint64_t rows_of(queries& db, const std::vector<Thing>& things) {
         total += db.query_value<std::uint64_t>("SELECT count(*) FROM " + sql_name(each.name));
     }
     return total;
+}
+
+// By their rowids the rows of a full-text index belong to those of other tables.
+std::string select_all(queries& db, const Thing& table) {
+    std::string select = select_stored(db, table.name);
+    if (table.full_text) select.insert(std::string_view("SELECT ").size(), "+rowid AS \"rowid\", ");
+    return select;
 }
 
 void dump(queries& db, Words tables, Output& output) {
@@ -67,7 +76,7 @@ void dump(queries& db, Words tables, Output& output) {
         RenderOptions options;
         options.mode = Mode::kInsert;
         options.insert_into = each.name;
-        done += copy_rows(db, select_stored(db, each.name), options, output.sink(), progress);
+        done += copy_rows(db, select_all(db, each), options, output.sink(), progress);
         progress.at(done);
     }
     output.write("COMMIT;\n");

@@ -98,6 +98,7 @@ private:
 
     void create_table() {
         std::vector<std::string> names;
+        names.reserve(ahead_.fields.size());
         for (const CsvField& each : ahead_.fields) names.push_back(sql_name(each.text));
         const std::string create =
             "CREATE TABLE " + sql_name(table_) + " (" + joined(names, ", ") + ")";
@@ -107,6 +108,7 @@ private:
 
     std::string insert_sql() const {
         std::vector<std::string> names;
+        names.reserve(columns_.size());
         for (const Column& each : columns_) names.push_back(sql_name(each.name));
         const std::vector<std::string> marks(names.size(), "?");
         return "INSERT INTO " + sql_name(table_) + " (" + joined(names, ",") + ") VALUES (" +
@@ -168,6 +170,7 @@ private:
         std::vector<std::string> blobs(columns_.size());
         for (const Record& record : records) {
             std::vector<argument> values;
+            values.reserve(columns_.size());
             for (std::size_t i = 0; i < columns_.size(); ++i) {
                 values.emplace_back(value_of(record.fields[i], columns_[i].numbers, blobs[i]));
             }

@@ -33,6 +33,7 @@ public:
     void begin(const std::vector<std::string>& columns) override {
         if (!headers_) return;
         std::vector<value_view> names;
+        names.reserve(columns.size());
         for (const std::string& each : columns) names.push_back(value_view::of_text(each));
         row(names);
     }
@@ -115,6 +116,7 @@ public:
 
     void begin(const std::vector<std::string>& columns) override {
         std::vector<std::string> names;
+        names.reserve(columns.size());
         for (const std::string& each : columns) names.push_back(sql_name(each));
         into_.append("(").append(joined(names, ",")).append(") VALUES(");
     }
@@ -148,6 +150,7 @@ std::optional<Mode> find_mode(std::string_view name) {
 
 std::vector<std::string> mode_names() {
     std::vector<std::string> names;
+    names.reserve(kModes.size());
     for (const auto& each : kModes) names.emplace_back(each.second);
     return names;
 }

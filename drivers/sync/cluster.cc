@@ -162,6 +162,7 @@ public:
         if (!look_up->take(resolved)) return trouble("no answer in time");
         if (!resolved.problem.empty()) return trouble(resolved.problem);
         std::vector<node_info> nodes;
+        nodes.reserve(resolved.addresses.size());
         for (const sync::SocketAddress& each : resolved.addresses) {
             nodes.push_back({0, text_of(each), node_role::voter});
         }

@@ -58,7 +58,7 @@ Status add_voter(Link& leader, NodeId id, const std::string& address, Time deadl
     wire::AddRequest add;
     add.id = id;
     add.address = address;
-    const Status added = until(deadline, [&]() -> Status {
+    Status added = until(deadline, [&]() -> Status {
         const Result<wire::Response> answer = leader.call(add, deadline);
         return answer ? Status() : answer.error();
     });

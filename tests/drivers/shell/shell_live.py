@@ -333,6 +333,12 @@ class Data(unittest.TestCase):
         self.assertEqual(self.content("dump2"), self.content("dump"))
         self.assertNotIn("odd", run("dump", ".dump w")[0].split("CREATE VIEW")[0])
 
+    def test_a_dump_keeps_what_a_full_text_index_belongs_to(self):
+        run("fts", "CREATE VIRTUAL TABLE IF NOT EXISTS f USING fts5(body); DELETE FROM f; INSERT INTO f(rowid, body) VALUES(17, 'word')")
+        with contextlib.closing(sqlite3.connect(":memory:")) as plain:
+            plain.executescript(run("fts", ".dump")[0])
+            self.assertEqual(plain.execute("SELECT rowid FROM f WHERE f MATCH 'word'").fetchall(), [(17,)])
+
     def test_a_backup_is_a_database(self):
         run("backup", "CREATE TABLE t(a); INSERT INTO t SELECT value FROM json_each('[1,2,3]')")
         cluster.until(nobody_lags, PATIENCE, "everybody has it")
