@@ -91,7 +91,7 @@ public:
     virtual std::uint64_t bytes_on_disk() const = 0;
 };
 
-// Who this directory belongs to; written once.
+// Who this directory belongs to; written once, or again while the cluster is not known.
 struct Identity {
     NodeId id;
     std::uint64_t cluster =
@@ -120,6 +120,9 @@ public:
     virtual Status save(const raft::SnapshotPoint& point) = 0;
     virtual Status save_acknowledged(Index index) = 0;
 };
+
+// What to do about a directory that has been in use and lacks a file that it must have.
+Error missing(const std::string& name);
 
 // Where a node that is to join finds members of its cluster; none once it is a member. Apart from
 // the other records, because only a node that has not joined yet has any use for it.

@@ -42,7 +42,7 @@ Error unusable(const std::string& directory, int number) {
             remedy = "it is not permitted; make the directory writable for this user";
             break;
         case EROFS:
-            remedy = "its file system is mounted read-only";
+            remedy = "its file system is mounted read-only; mount it writable, or use another";
             break;
         case ENOENT:
             remedy = "its parent directory does not exist; create that first";

@@ -21,15 +21,6 @@ Error unreadable(const std::string& name) {
                    "version that wrote it, or restore the directory from a backup"};
 }
 
-Error missing(const std::string& name) {
-    return {
-        .code = code::kCorrupt,
-        .message = "the record \"" + name +
-                   "\" is missing from the node's directory; restore it from a backup of this very "
-                   "moment, or remove this node from the cluster, empty the directory and let it "
-                   "join again under a new id"};
-}
-
 Bytes encode(const Identity& identity) {
     Bytes bytes;
     ByteWriter out(bytes);
@@ -139,6 +130,8 @@ public:
             if (disk.exists("identity") && !disk.exists(name)) return missing(name);
         }
         Status status = vote_.open(disk, "vote", kSmallSlotBytes, decode_hard_state);
+        const bool has_taken_part = vote_.value && vote_.value->term > Term();
+        if (status && has_taken_part && !disk.exists("identity")) return missing("identity");
         if (status) status = snapshot_.open(disk, "snapshot", kSnapshotSlotBytes, decode_snapshot);
         if (status)
             status = acknowledged_.open(disk, "acknowledged", kSmallSlotBytes, decode_index);
@@ -174,6 +167,15 @@ private:
 };
 
 }  // namespace
+
+Error missing(const std::string& name) {
+    return {
+        .code = code::kCorrupt,
+        .message = "\"" + name +
+                   "\" is missing from the node's directory; restore it from a backup of this very "
+                   "moment, or remove this node from the cluster, empty the directory and let it "
+                   "join again under a new id"};
+}
 
 Result<std::vector<std::string>> load_seeds(Disk& disk) {
     if (!disk.exists(kSeedsName)) return std::vector<std::string>();

@@ -55,6 +55,7 @@ struct Replica::State {
     // --- start ---
     Status open();
     Status open_identity();
+    Status rename();
     Status open_storage();
     raft::Restored restore(disk::RecoveredLog recovered);
     static Status check_term(const raft::Restored& restored);
@@ -187,6 +188,7 @@ Status Replica::State::open_identity() {
         return records->save(identity);
     }
     identity = *recorded;
+    if (identity.cluster == 0) return rename();
     if (options.id && options.id != identity.id) {
         return Error{code::kError, "the directory belongs to node " +
                                        std::to_string(identity.id.value()) + ", not to node " +
@@ -202,12 +204,24 @@ Status Replica::State::open_identity() {
     return {};
 }
 
+// No cluster has spoken to the node yet: it may still be told another name, above all when the one
+// that it asked for is taken.
+Status Replica::State::rename() {
+    const disk::Identity before = identity;
+    if (options.id) identity.id = options.id;
+    if (!options.address.empty()) identity.address = options.address;
+    const bool same = identity.id == before.id && identity.address == before.address;
+    return same ? Status() : records->save(identity);
+}
+
 Status Replica::State::open_storage() {
     auto opened_store = database::Store::open(seams.disk, seams.executor, seams.clock, seams.random,
                                               options.database);
     if (!opened_store.ok()) return opened_store.error();
     store = std::move(*opened_store);
 
+    const bool has_taken_part = records->hard_state().term > Term();
+    if (has_taken_part && !seams.disk.exists("log")) return disk::missing("log");
     disk::RecoveredLog recovered;
     const Index snapshot = std::max(store->mark().index, records->snapshot().index);
     const Index acknowledged = std::max(records->acknowledged(), store->known_committed());

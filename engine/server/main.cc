@@ -62,22 +62,38 @@ void add_time(CLI::App& app, const char* name, std::chrono::milliseconds& value,
         ->type_name("TIME");
 }
 
-// A whole number from 1 on; CLI11 itself takes one that is too large for the largest.
-const CLI::Validator& count() {
-    static const CLI::Validator validator(
-        [](std::string& text) {
-            std::uint64_t number = 0;
-            const char* const end = text.data() + text.size();
-            const auto [parsed, error] = std::from_chars(text.data(), end, number);
-            if (error == std::errc() && parsed == end && number > 0) return std::string();
-            return "'" + text + "' is not a whole number from 1 to 18446744073709551615";
-        },
-        "COUNT");
-    return validator;
+// A whole number from `least` on; CLI11 itself takes negative ones and, for the largest, those that
+// are too large. `unit`: letters may follow.
+CLI::Validator whole_number(std::uint64_t least, bool unit) {
+    return {[least, unit](std::string& text) {
+                std::uint64_t number = 0;
+                const char* const end = text.data() + text.size();
+                const auto [parsed, error] = std::from_chars(text.data(), end, number);
+                const bool all = unit || parsed == end;
+                if (error == std::errc() && all && number >= least) return std::string();
+                return "'" + text + "' is not a whole number from " + std::to_string(least) +
+                       " to 18446744073709551615" + (unit ? ", and a unit such as MB" : "");
+            },
+            unit ? "SIZE" : "COUNT"};
 }
 
 void add_size(CLI::App& app, const char* name, std::size_t& value, const char* help) {
-    app.add_option(name, value, help)->transform(CLI::AsSizeValue(false))->capture_default_str();
+    // The last one that is added is the first that looks.
+    app.add_option(name, value, help)
+        ->transform(CLI::AsSizeValue(false))
+        ->transform(whole_number(0, true))
+        ->capture_default_str();
+}
+
+template <class Value>
+void add_choice(CLI::App& app, const char* name, Value& value,
+                const std::map<std::string, Value>& choices, const char* help) {
+    std::vector<std::string> names;
+    for (const auto& [each, meant] : choices) names.push_back(each);
+    app.add_option(name, value, help)
+        ->transform(CLI::Transformer(choices))
+        ->transform(CLI::IsMember(names))
+        ->type_name("KIND");
 }
 
 void add_identity(CLI::App& app, NodeOptions& options) {
@@ -94,7 +110,7 @@ void add_identity(CLI::App& app, NodeOptions& options) {
         ->type_name("HOST:PORT,...");
     app.add_option("--id", options.id,
                    "The node's number, for a new node; chosen by itself if left out")
-        ->check(count());
+        ->check(whole_number(1, false));
 }
 
 void add_tuning(CLI::App& app, NodeOptions& options) {
@@ -106,7 +122,7 @@ void add_tuning(CLI::App& app, NodeOptions& options) {
     add_time(app, "--join-timeout", options.join_timeout, "How long to try to join");
     app.add_option("--connections", options.connections_max, "Clients at the same time")
         ->capture_default_str()
-        ->check(count());
+        ->check(whole_number(1, false));
     add_size(app, "--page-cache", options.page_cache_bytes, "Memory for pages, per client");
     add_size(app, "--page-caches", options.page_caches_bytes,
              "Memory for pages, of all clients together");
@@ -119,25 +135,23 @@ void add_tuning(CLI::App& app, NodeOptions& options) {
     add_size(app, "--transaction-max", options.transaction_bytes_max, "Size of one transaction");
     add_size(app, "--flush-size", options.flush_bytes, "Changed pages that start a flush");
     add_size(app, "--log-tail", options.log_tail_bytes, "Log kept for nodes that fall behind");
-    app.add_option("--failure-domain", options.failure_domain,
-                   "Nodes that fail together share one");
+    app.add_option("--failure-domain", options.failure_domain, "Nodes that fail together share one")
+        ->check(whole_number(0, false));
     app.add_flag("--quorum-reads", options.quorum_reads, "Ask a quorum for every read");
     app.add_flag("--legacy-null-types", options.legacy_null_types,
                  "Let declared column types rename NULL, as old dqlite servers did");
     static const std::map<std::string, NodeDisk> kDisks = {{"auto", NodeDisk::kAuto},
                                                            {"libaio", NodeDisk::kLibaio},
                                                            {"portable", NodeDisk::kPortable}};
-    app.add_option("--disk", options.disk, "How the disk is reached: auto, libaio or portable")
-        ->transform(CLI::CheckedTransformer(kDisks))
-        ->type_name("KIND");
+    add_choice(app, "--disk", options.disk, kDisks,
+               "How the disk is reached: auto, libaio or portable");
     static const std::map<std::string, NodeLogLevel> kLevels = {{"debug", NodeLogLevel::kDebug},
                                                                 {"info", NodeLogLevel::kInfo},
                                                                 {"warning", NodeLogLevel::kWarning},
                                                                 {"error", NodeLogLevel::kError},
                                                                 {"off", NodeLogLevel::kOff}};
-    app.add_option("--log-level", options.log_level, "debug, info, warning, error or off")
-        ->transform(CLI::CheckedTransformer(kLevels))
-        ->type_name("LEVEL");
+    add_choice(app, "--log-level", options.log_level, kLevels,
+               "debug, info, warning, error or off");
 }
 
 // Each client is a descriptor.
@@ -209,6 +223,13 @@ int main(int argc, char** argv) {
         app.parse(argc, argv);
     } catch (const CLI::Success& help) {
         return app.exit(help);
+    } catch (const CLI::ConfigError& error) {
+        const std::string text = error.what();
+        const std::string name = text.substr(text.rfind(' ') + 1);
+        std::fprintf(
+            stderr, "quorlited: the file given by --config: no option is called '%s': see --help\n",
+            name.c_str());
+        return kUsage;
     } catch (const CLI::ParseError& error) {
         std::fprintf(stderr, "quorlited: %s: see --help\n", error.what());
         return kUsage;

@@ -30,6 +30,7 @@ constexpr std::chrono::milliseconds kPollInterval{2};
 constexpr std::chrono::milliseconds kFinishMax{1'500};
 constexpr int kHandoverAttempts = 3;
 constexpr std::size_t kSizeMax = std::size_t{1} << 40;  // of what is given as a size, in bytes
+constexpr std::size_t kConnectionsMax = 1'000'000;
 // How long a node that was leader goes on answering "not leader" before it closes: a client that
 // hears it knows that nothing was done, one that only sees its connection close does not.
 constexpr std::chrono::milliseconds kFarewell{300};
@@ -109,6 +110,7 @@ std::optional<NodeError> check_sizes(const NodeOptions& options) {
     };
     for (const Size& size : {
              Size{"--page-cache", options.page_cache_bytes, 32u << 10},
+             Size{"--page-caches", options.page_caches_bytes, 1u << 20},
              Size{"--memory-max", options.memory_bytes_max, 16u << 20},
              Size{"--buffers-max", options.buffers_bytes_max, 1u << 20},
              Size{"--temporary-max", options.temporary_bytes_max, 1u << 20},
@@ -128,6 +130,10 @@ std::optional<NodeError> check(const NodeOptions& options) {
     if (options.directory.empty()) return wrong("a node needs a directory: give one with --dir");
     if (auto error = check_addresses(options)) return error;
     if (auto error = check_sizes(options)) return error;
+    if (options.connections_max == 0 || options.connections_max > kConnectionsMax) {
+        return wrong("--connections is " + std::to_string(options.connections_max) +
+                     ": it must be from 1 to " + std::to_string(kConnectionsMax));
+    }
     if (options.heartbeat.count() <= 0 || options.heartbeat * 4 > options.election_timeout) {
         return wrong(
             "the election timeout must be at least four times the heartbeat: raise "
@@ -159,6 +165,7 @@ struct Node::Impl {
     std::unique_ptr<server::Joining> verification;  // asks whether this member is still one
     TimePoint last_led{};  // when a leader was last known, or the members last answered
     bool has_role = true;  // false while the node joins: a voter begins as a spare and a standby
+    bool is_open = false;
     bool stopped = false;
     NodeStatus last_status;  // once it is stopped
 
@@ -171,6 +178,7 @@ struct Node::Impl {
     std::optional<NodeError> open_disk();
     Result<replica::Options> replica_options();
     NodeError directory_error(const Error& error) const;
+    std::optional<NodeError> bind(const std::string& address);
     std::optional<NodeError> open_replica();
     std::optional<NodeError> serve();
     std::optional<NodeError> join_if_needed();
@@ -201,6 +209,7 @@ std::optional<NodeError> Node::Impl::open() {
     if (auto error = join_if_needed()) return error;
     watch_readiness();
     watch_loneliness();
+    is_open = true;
     return std::nullopt;
 }
 
@@ -291,7 +300,10 @@ Result<replica::Options> Node::Impl::replica_options() {
     wanted.database.legacy_null_types = options.legacy_null_types;
     const auto records = disk::Records::open(*disk);
     if (!records) return records.error();
-    if ((*records)->identity()) return wanted;
+    if (const auto identity = (*records)->identity()) {
+        if (wanted.address.empty()) wanted.address = identity->address;
+        return wanted;
+    }
     // Before there is an identity: a node that began to join never takes itself for the first one.
     if (const Status saved = record_seeds(); !saved) return saved.error();
     const auto seeds = disk::load_seeds(*disk);
@@ -323,15 +335,17 @@ NodeError Node::Impl::directory_error(const Error& error) const {
 std::optional<NodeError> Node::Impl::open_replica() {
     const Result<replica::Options> wanted = replica_options();
     if (!wanted) return directory_error(wanted.error());
-    auto opened = replica::Replica::open(
+    // First: a directory that was made for an address which cannot be had would be of no use.
+    if (auto error = bind(options.listen.empty() ? wanted->address : options.listen)) return error;
+    auto made = replica::Replica::open(
         *wanted,
         {.clock = clock, .random = random, .disk = *disk, .network = peers, .executor = loop});
-    if (!opened) return directory_error(opened.error());
-    replica = std::move(*opened);
+    if (!made) return directory_error(made.error());
+    replica = std::move(*made);
     return std::nullopt;
 }
 
-std::optional<NodeError> Node::Impl::serve() {
+std::optional<NodeError> Node::Impl::bind(const std::string& address) {
     server::FrontOptions wanted;
     wanted.connections_max = options.connections_max;
     wanted.buffers_bytes_max = options.buffers_bytes_max;
@@ -341,10 +355,13 @@ std::optional<NodeError> Node::Impl::serve() {
     front = std::make_unique<server::Front>(
         loop, clock, log, wanted,
         [this](int descriptor, ByteView received) { peers.adopt(descriptor, received); });
-    const std::string& address = options.listen.empty() ? replica->address() : options.listen;
     if (const Status bound = front->bind(address); !bound) {
         return NodeError{Kind::kListen, bound.error().message};
     }
+    return std::nullopt;
+}
+
+std::optional<NodeError> Node::Impl::serve() {
     replica->on_leader_change = [this] { front->leadership_changed(); };
     replica->on_damage = [this](const std::string& line) { log.warning(line); };
     replica->on_removed = [this](std::string reason) {
@@ -533,7 +550,7 @@ void Node::Impl::stop() {
         replica->stop();
     });
     loop.stop();
-    if (replica) log.info("stopped");
+    if (is_open && !failure) log.info("stopped");
     joining.reset();
     verification.reset();
     front.reset();

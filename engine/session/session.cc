@@ -495,6 +495,9 @@ void Conversation::on(const wire::AddRequest& request) {
     if (request.address.size() > limits::kAddressBytesMax || !parse_address(request.address)) {
         return answer(failure(code::kError, "server address is not valid: HOST:PORT is wanted"));
     }
+    if (is_any_host(request.address)) {
+        return answer(failure(code::kError, "nobody can reach a server at this address"));
+    }
     change_membership(
         [&](auto done) { replica_.add(request.id, std::string(request.address), done); });
 }
