@@ -198,6 +198,11 @@ void Connection::open(ChannelId id, Channel channel, Time now) {
     phase_ = Phase::kOpening;
     give_up_ = later(now, settings_.connect_timeout);
     expect(wire::OpenRequest{target_.database, 0, "volatile"}, nullptr);
+    // A node would wait for a lock for longer than is wanted. What dqlite says to it is no matter.
+    if (settings_.busy_timeout >= limits::kNodeBusyTimeout) return;
+    const std::string pragma =
+        "PRAGMA busy_timeout = " + std::to_string(settings_.busy_timeout.count());
+    expect(wire::ExecSqlRequest{wire::kNarrowTuple, 0, pragma, {}}, nullptr);
 }
 
 // Closes the channel. Nothing may be outstanding on it.

@@ -19,6 +19,9 @@ inline constexpr std::chrono::milliseconds kHeadStart{100};
 inline constexpr std::chrono::milliseconds kPenaltyMin{500};
 inline constexpr std::chrono::milliseconds kPenaltyMax{15'000};
 
+// How long a node of ours waits for a lock unless it is told otherwise.
+inline constexpr std::chrono::milliseconds kNodeBusyTimeout{5'000};
+
 // Operations that wait in one connection.
 inline constexpr std::size_t kQueuedMax = 100'000;
 

@@ -63,6 +63,7 @@ bool session::ready(const OperationPtr& operation) {
 
 void session::start(const OperationPtr& operation, const call_options& chosen) {
     const Time now = transport_->now();
+    interrupted_.store(false);
     operation->deadline = deadline_of(chosen, settings(), now);
     operation->idempotent = operation->idempotent || chosen.idempotent;
     if (!ready(operation)) return;
@@ -122,11 +123,17 @@ session::Open* session::find(ChannelId channel) {
 
 template <class Done>
 void session::pump(const OperationPtr& operation, Done done) {
-    if (done()) return;
-    interrupted_.store(false);
     const stop_signal* stop =
         operation->effect == core::Effect::kRollback ? nullptr : settings().stop.get();
+    bool stopped = false;
+    if (operation->finished) return;
     while (true) {
+        stopped = interrupted_.exchange(false) || stopped;
+        if (stop && stop->raised()) {
+            stopped = true;
+            stop = nullptr;  // said once
+        }
+        if (stopped) connection_->interrupt(operation, transport_->now());
         perform();
         if (done()) break;
         interests_.clear();
@@ -136,14 +143,8 @@ void session::pump(const OperationPtr& operation, Done done) {
                 {each.channel, connection_->wants_input(each.channel), each.blocked});
         }
         events_.clear();
-        bool stopped = !transport_->wait(interests_, connection_->wake_at(),
-                                         stop ? stop->descriptor() : -1, events_);
-        stopped = interrupted_.exchange(false) || stopped;
-        if (stop && stop->raised()) {
-            stopped = true;
-            stop = nullptr;  // said once
-        }
-        if (stopped) connection_->interrupt(operation, transport_->now());
+        stopped = !transport_->wait(interests_, connection_->wake_at(),
+                                    stop ? stop->descriptor() : -1, events_);
         handle(events_);
         connection_->tick(transport_->now());
     }

@@ -340,6 +340,26 @@ func testReadOnly(t *testing.T, db *sql.DB) {
 		t.Error(err)
 	}
 	mustExec(t, db, "INSERT INTO t(v) VALUES (1)")
+	// One that a text has ended leaves no connection behind that refuses writes.
+	for _, text := range []string{"COMMIT", "ROLLBACK"} {
+		if tx, err = db.BeginTx(within(t), &sql.TxOptions{ReadOnly: true}); err != nil {
+			t.Fatal(err)
+		}
+		mustExec(t, tx, text)
+		_ = tx.Rollback() // there is nothing left of it
+		mustExec(t, db, "INSERT INTO t(v) VALUES (1)")
+	}
+}
+
+// The time to wait for a lock is the client's, not the node's.
+func TestBusyTimeout(t *testing.T) {
+	cluster := nodes.Start(t)
+	config := driver.Config{BusyTimeout: 300 * time.Millisecond}
+	db := sql.OpenDB(driver.NewConnector(cluster.Store(), "busy.db", config))
+	defer db.Close()
+	if ms := mustInt(t, db, "PRAGMA busy_timeout"); ms != 300 {
+		t.Errorf("a node waits %d ms", ms)
+	}
 }
 
 func testErrors(t *testing.T, db *sql.DB) {

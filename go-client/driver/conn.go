@@ -19,6 +19,9 @@ import (
 // for its end would leave the database idle.
 const busyPauseMax = 20 * time.Millisecond
 
+// nodeBusyTimeout is how long a node waits for a lock unless it is told otherwise.
+const nodeBusyTimeout = 5 * time.Second
+
 // conn is a connection of database/sql: always to the leader, which may be one node now and another
 // one later. database/sql uses it from one goroutine at a time.
 type conn struct {
@@ -64,6 +67,9 @@ func (c *conn) connect(ctx context.Context, deadline time.Time) error {
 	response, err := link.Call(ctx, deadline, open, wire.Asked{})
 	switch response := response.(type) {
 	case wire.DB:
+		if err = c.limitWaiting(ctx, deadline, link); err != nil {
+			break
+		}
 		c.link = link
 		c.owed = 0
 		return nil
@@ -75,6 +81,17 @@ func (c *conn) connect(ctx context.Context, deadline time.Time) error {
 	}
 	c.cluster().Lost(link.Address())
 	_ = link.Close()
+	return err
+}
+
+// limitWaiting: a node would wait for a lock for longer than is wanted. What dqlite says to it is no
+// matter.
+func (c *conn) limitWaiting(ctx context.Context, deadline time.Time, link *client.Conn) error {
+	if c.connector.config.BusyTimeout >= nodeBusyTimeout {
+		return nil
+	}
+	pragma := fmt.Sprintf("PRAGMA busy_timeout = %d", c.connector.config.BusyTimeout.Milliseconds())
+	_, err := link.Call(ctx, deadline, wire.ExecSQL{SQL: pragma}, wire.Asked{})
 	return err
 }
 

@@ -20,7 +20,6 @@ type transaction struct {
 	open       bool
 	began      bool     // by BEGIN, not by a savepoint
 	savepoints []string // open ones, the outermost first
-	readOnly   bool
 	// lost is why it ended without being asked to: until it is rolled back every statement fails,
 	// or it would be executed outside of a transaction.
 	lost *quorlite.Error
@@ -129,31 +128,29 @@ func (c *conn) BeginTx(ctx context.Context, options driver.TxOptions) (driver.Tx
 		}
 		return nil, err
 	}
-	c.tx.readOnly = options.ReadOnly
-	return &tx{c, ctx}, nil
+	return &tx{c, ctx, options.ReadOnly}, nil
 }
 
 // tx ends under the deadline of the context that it was begun with.
 type tx struct {
-	c   *conn
-	ctx context.Context
+	c        *conn
+	ctx      context.Context
+	readOnly bool
 }
 
 // Commit: after an error of it the transaction is over as well.
 func (t *tx) Commit() error {
-	readOnly := t.c.tx.readOnly
 	_, err := t.c.exec(t.ctx, commitText, nil)
 	if err != nil {
 		t.c.rollBack()
 	}
-	t.c.endReadOnly(readOnly)
+	t.c.endReadOnly(t.readOnly)
 	return err
 }
 
 func (t *tx) Rollback() error {
-	readOnly := t.c.tx.readOnly
 	t.c.rollBack()
-	t.c.endReadOnly(readOnly)
+	t.c.endReadOnly(t.readOnly)
 	return nil
 }
 

@@ -376,8 +376,8 @@ public:
         }
     }
 
-    // Stops the call under way on this connection, if there is one: it fails as cancelled, unless
-    // it was done already. Safe in signal handlers and from other threads.
+    // Stops the call under way on this connection, or the rows that are being read: these fail as
+    // cancelled, unless they were done already. Safe in signal handlers and from other threads.
     void interrupt() noexcept;
 
     // Connects if need be and asks the node whether it is well.

@@ -133,6 +133,16 @@ TEST_P(Client, ATransactionRollsBackUnlessItIsCommitted) {
     EXPECT_EQ(db.query_value<int>("SELECT sum(a) FROM t"), 3);
 }
 
+TEST_P(Client, TheTimeToWaitForALockIsTheClients) {
+    options hasty;
+    hasty.busy_timeout = std::chrono::milliseconds(300);
+    cluster hurried(nodes_.addresses(), hasty);
+    connection db = hurried.connect(name_);
+    db.execute("CREATE TABLE t(a)");
+    if (GetParam() == Nodes::Kind::kDqlite) return;  // it does not wait
+    EXPECT_EQ(db.query_value<int>("PRAGMA busy_timeout"), 300);
+}
+
 TEST_P(Client, ATableMayRollTheTransactionBack) {
     connection db = fresh("CREATE TABLE t(a UNIQUE ON CONFLICT ROLLBACK)");
     db.execute("CREATE TABLE u(a UNIQUE)");

@@ -97,6 +97,26 @@ TEST_F(Behaviour, NoLeaderIsAnErrorInTime) {
     EXPECT_EQ(world_.now() - before, 2s);
 }
 
+TEST_F(Behaviour, AnInterruptStopsRowsBetweenTheirReading) {
+    options little_ahead;
+    little_ahead.read_ahead_bytes = 100;
+    connection db = make(little_ahead).connect("db");
+    world_.database.assign(1000, 7);
+    rows found = db.query("SELECT n FROM t");
+    ASSERT_TRUE(found.next());
+    db.interrupt();
+    result<bool> more = true;
+    int seen = 0;
+    while (more && *more) {
+        more = found.try_next();
+        ++seen;
+    }
+    ASSERT_FALSE(more) << "all rows were read";
+    EXPECT_EQ(more.error().kind, error_kind::cancelled);
+    EXPECT_LT(seen, 100);
+    EXPECT_EQ(db.query_value<int>("SELECT n FROM t"), 7) << "it is for that call alone";
+}
+
 TEST_F(Behaviour, ASignalStopsWhateverWaitsUnderIt) {
     options stoppable;
     stoppable.stop = std::make_shared<stop_signal>();
@@ -133,6 +153,16 @@ TEST_F(Behaviour, BusyIsRetriedForItsTime) {
     EXPECT_TRUE(failed.error().may_retry);
     EXPECT_GE(world_.now() - before, 4s);
     EXPECT_LE(world_.now() - before, 6s);
+}
+
+TEST_F(Behaviour, ANodeIsToldToWaitForLocksNoLongerThanTheClient) {
+    options hasty;
+    hasty.busy_timeout = 300ms;
+    make(hasty).connect("db").ping();
+    EXPECT_EQ(count("EXEC_SQL"), 1);
+    world_.requests.clear();
+    make().connect("db").ping();
+    EXPECT_EQ(count("EXEC_SQL"), 0);
 }
 
 TEST_F(Behaviour, ALockIsAskedForAgainBeforeItsHolderWouldHaveLeftLongAgo) {
