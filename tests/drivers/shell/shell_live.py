@@ -445,6 +445,26 @@ class People(unittest.TestCase):
         shell.expect("people> ")
         path.unlink()
 
+    def test_what_is_written_to_files_says_how_far_it_is(self):
+        shell = self.shell
+        shell.ask("DROP TABLE IF EXISTS wide;", "people> ")
+        shell.ask("CREATE TABLE wide AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500000)"
+                  " SELECT i, hex(zeroblob(40)) AS pad FROM n;", r";\s+people> ")
+        leader = cluster.leader()
+        path = options.directory / "wide"
+        for command, what, unit in ((f".export {path}.csv wide", "export", "rows"), (".dump wide", "dump", "rows"),
+                                    (f".backup {path}.db", "backup", r"\w?B")):
+            shell.ask(f".output {path}.sql", "people> ")
+            shell.type(command + "\r")
+            time.sleep(0.03)
+            leader.signal(signal.SIGSTOP)  # so that it takes longer than a line is due
+            time.sleep(0.4)
+            leader.signal(signal.SIGCONT)
+            shell.expect(rf"{what}: [\d.,]+ \w* ?{unit} of [^\r]+ \(\d+ %\), [^\r]+/s, [\d.]+ \w+ left")
+            shell.expect("people> ")
+        shell.ask(".output", "people> ")
+        shell.ask("DROP TABLE wide;", "people> ")
+
     def test_columns_are_completed(self):
         self.shell.ask("CREATE TABLE IF NOT EXISTS rivers(headwater, mouth);", "people> ")
         self.shell.ask("SELECT count(headw\t) AS n FROM rivers;", "│ 0 │")
