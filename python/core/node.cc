@@ -34,7 +34,10 @@ void set_times(NodeOptions& options, const py::dict& times) {
         {"join_timeout", &options.join_timeout},
     };
     for (const auto& [name, time] : known) {
-        if (times.contains(name)) *time = milliseconds_of(py::cast<double>(times[name]));
+        if (!times.contains(name)) continue;
+        const double seconds = PyFloat_AsDouble(py::object(times[name]).ptr());
+        if (PyErr_Occurred() != nullptr) throw py::error_already_set();
+        *time = milliseconds_of(seconds);
     }
 }
 
@@ -48,7 +51,9 @@ void set_sizes(NodeOptions& options, const py::dict& sizes) {
         {"transaction_bytes_max", &options.transaction_bytes_max},
     };
     for (const auto& [name, size] : known) {
-        if (sizes.contains(name)) *size = py::cast<std::size_t>(sizes[name]);
+        if (!sizes.contains(name)) continue;
+        *size = PyLong_AsSize_t(py::object(sizes[name]).ptr());
+        if (PyErr_Occurred() != nullptr) throw py::error_already_set();
     }
 }
 

@@ -34,6 +34,13 @@ py::object owned(PyObject* made) {
 
 }  // namespace
 
+// A Row of this package or of sqlite3 knows names as well, but is a sequence of values.
+bool is_mapping(py::handle bound) {
+    if (PyDict_Check(bound.ptr())) return true;
+    if (!PyMapping_Check(bound.ptr()) || !py::hasattr(bound, "keys")) return false;
+    return !py::isinstance(bound, py::module_::import("collections.abc").attr("Sequence"));
+}
+
 std::string_view text_of(py::handle text) {
     if (!PyUnicode_Check(text.ptr())) {
         throw py::type_error("a text of SQL is a str, not " +
@@ -52,8 +59,7 @@ Parameters::Parameters(std::string_view sql, py::handle bound) {
     try {
         if (PyTuple_Check(bound.ptr()) || PyList_Check(bound.ptr())) {
             add_sequence(bound);
-        } else if (PyDict_Check(bound.ptr()) ||
-                   (PyMapping_Check(bound.ptr()) && py::hasattr(bound, "keys"))) {
+        } else if (is_mapping(bound)) {
             add_mapping(sql, bound);
         } else if (PySequence_Check(bound.ptr()) && !PyUnicode_Check(bound.ptr())) {
             add_sequence(bound);

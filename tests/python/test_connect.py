@@ -25,7 +25,8 @@ def test_targets(target, addresses, store, database):
     assert (place.addresses, place.store, place.database) == (addresses, store, database)
 
 
-@pytest.mark.parametrize("target", ["", "/db", "a/db", "a:b/db", ":1/db", 5, None, b"a:1/db"])
+@pytest.mark.parametrize("target", ["", "/db", "a/db", "a:b/db", ":1/db", 5, None, b"a:1/db",
+                                    "quorlite://me:secret@a:1/db"])
 def test_targets_that_make_no_sense(target):
     with pytest.raises(quorlite.ProgrammingError):
         quorlite.connect(target, "db")

@@ -67,7 +67,22 @@ def test_what_a_statement_did(db):
     assert db.execute("SELECT 1").rowcount == -1
     assert db.execute("CREATE TABLE u(x)").rowcount == -1
     assert db.total_changes == 7
-    assert db.execute("INSERT INTO t(x) VALUES(9) RETURNING x").fetchall() == [(9,)]
+    cursor = db.execute("INSERT INTO t(x) VALUES(9), (8) RETURNING x")
+    assert (cursor.rowcount, cursor.fetchall(), cursor.rowcount) == (-1, [(9,), (8,)], 2)
+    cursor = db.execute("UPDATE t SET x = 1 RETURNING x")
+    assert (list(cursor), cursor.rowcount, db.total_changes) == ([(1,)] * 3, 3, 12)
+
+
+def test_rows_are_sequences_of_parameters(db):
+    db.execute("CREATE TABLE t(a, b)")
+    plain = sqlite3.connect(":memory:")
+    plain.row_factory = sqlite3.Row
+    db.executemany("INSERT INTO t VALUES(?, ?)", plain.execute("SELECT 1 AS b, 2 AS a"))
+    plain.close()
+    db.row_factory = quorlite.Row
+    db.executemany("INSERT INTO t VALUES(?, ?)", db.execute("SELECT * FROM t").fetchall())
+    db.row_factory = None
+    assert db.execute("SELECT * FROM t").fetchall() == [(1, 2)] * 2
 
 
 def test_statements_without_rows_fetch_nothing(db):
@@ -87,11 +102,12 @@ def test_closed_cursors_and_connections_say_so(db, other):
         with pytest.raises(quorlite.ProgrammingError):
             call()
     rows = other.execute("SELECT 1")
+    other_cursor = other.cursor()
     other.close()
     other.close()
     for call in (other.commit, other.rollback, other.cursor, lambda: other.execute("SELECT 1"),
                  other.ping, other.__enter__, lambda: other.executescript("SELECT 1"),
-                 rows.fetchone):
+                 rows.fetchone, other_cursor.fetchone, other_cursor.fetchall, other_cursor.fetchmany):
         with pytest.raises(quorlite.ProgrammingError):
             call()
     other.interrupt()

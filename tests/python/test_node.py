@@ -94,6 +94,12 @@ def test_nodes_that_cannot_start_say_why(tmp_path):
         quorlite.Node(tmp_path / "e", free_addresses(1)[0], no_such_option=1)
     with pytest.raises(quorlite.ProgrammingError):
         quorlite.Node(tmp_path / "e", free_addresses(1)[0], log_level="loud")
+    for wrong in (dict(election_timeout="soon"), dict(connections_max="many"), dict(page_cache_bytes=1.5)):
+        with pytest.raises(TypeError) as caught:
+            quorlite.Node(tmp_path / "e", free_addresses(1)[0], **wrong)
+        assert "pybind11" not in str(caught.value).lower()
+    with pytest.raises(quorlite.NodeError, match="--connections"):
+        quorlite.Node(tmp_path / "e", free_addresses(1)[0], connections_max=0, log_level="off")
 
 
 def test_a_directory_in_use_is_refused(tmp_path):

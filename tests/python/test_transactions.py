@@ -96,6 +96,16 @@ def test_a_table_may_roll_the_transaction_back(table, other):
     assert count(other) == 1
 
 
+def test_interrupt_stops_rows_that_are_read(table):
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n"
+    rows = table.execute(endless)
+    rows.fetchmany(10)
+    table.interrupt()
+    with pytest.raises(quorlite.OperationalError, match="interrupted"):
+        rows.fetchall()
+    assert count(table) == 0
+
+
 def test_with_commits_or_rolls_back(table, other):
     with table:
         table.execute("INSERT INTO t VALUES(1)")

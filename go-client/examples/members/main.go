@@ -1,6 +1,6 @@
 // The members of a cluster, with their roles.
 //
-//	members 127.0.0.1:9001
+//	members quorlite://127.0.0.1:9001/example
 package main
 
 import (
@@ -12,19 +12,26 @@ import (
 	"time"
 
 	"github.com/quorlite/quorlite/go-client/client"
+	"github.com/quorlite/quorlite/go-client/driver"
 )
 
 func main() {
-	if err := run(os.Stdout, os.Args[1:]); err != nil {
+	if len(os.Args) != 2 {
+		log.Fatal("usage: members DSN")
+	}
+	if err := run(os.Stdout, os.Args[1]); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run(out io.Writer, addresses []string) error {
+func run(out io.Writer, dsn string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	cluster := client.NewCluster(client.NewListStore(addresses...), client.Config{})
-	leader, err := cluster.Leader(ctx)
+	store, _, config, err := driver.ParseDSN(dsn)
+	if err != nil {
+		return err
+	}
+	leader, err := client.NewCluster(store, config.Config).Leader(ctx)
 	if err != nil {
 		return err
 	}

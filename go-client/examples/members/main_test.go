@@ -10,7 +10,7 @@ import (
 func TestMembers(t *testing.T) {
 	cluster := nodes.Start(t)
 	var out strings.Builder
-	if err := run(&out, []string{cluster.Nodes[2].Address}); err != nil {
+	if err := run(&out, "quorlite://"+cluster.Nodes[2].Address+"/example"); err != nil {
 		t.Fatal(err)
 	}
 	if strings.Count(out.String(), " voter") != 3 || strings.Count(out.String(), "(leads)") != 1 {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -210,4 +211,18 @@ func (c *Cluster) DSN(name string) string {
 		addresses = append(addresses, node.Address)
 	}
 	return "quorlite://" + strings.Join(addresses, ",") + "/" + name
+}
+
+// Expect compares what an example says with what the examples of this name say in every language.
+func Expect(t *testing.T, name, said string) {
+	t.Helper()
+	_, here, _, _ := runtime.Caller(0)
+	file := filepath.Join(filepath.Dir(here), "../../../tests/examples", name+".txt")
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if said != string(want) {
+		t.Errorf("it says %q instead of %q", said, want)
+	}
 }

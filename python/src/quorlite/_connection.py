@@ -115,6 +115,8 @@ class Cursor:
         self.lastrowid: Optional[int] = None
         self._result: Optional[_core.Result] = None
         self._decoding: Optional[_core.Decoding] = None
+        self._returning = False
+        self._returned = 0
         self._closed = False
 
     # ---- Statements ----
@@ -142,6 +144,7 @@ class Cursor:
             self.description = tuple((name, None, None, None, None, None, None) for name in columns)
             self._result = result
             self._decoding = connection._decoding_for(columns)
+            self._returning, self._returned = word in DML, 0
         elif word in DML:
             self.rowcount = result.rows_affected
             connection._changes += self.rowcount
@@ -181,8 +184,11 @@ class Cursor:
         self._usable()
         result, decoding = self._result, self._decoding
         if result is None or decoding is None:
+            self.connection._check_open()
             return None
         row = result.next(decoding)
+        if self._returning:
+            self._count(row is not None, over=row is None)
         if row is None:
             return None
         return row if self.row_factory is None else self.row_factory(self, row)
@@ -197,13 +203,24 @@ class Cursor:
         self._usable()
         result, decoding = self._result, self._decoding
         if result is None or decoding is None:
+            self.connection._check_open()
             return []
         if size is not None and size < 0:
             raise ProgrammingError("a number of rows is not negative")
         rows = result.fetch(decoding, size)
+        if self._returning:
+            self._count(len(rows), over=size is None or len(rows) < size)
         if self.row_factory is None:
             return rows
         return [self.row_factory(self, row) for row in rows]
+
+    def _count(self, rows: int, over: bool = False) -> None:
+        """RETURNING yields a row for each that was changed: their number is known at the end."""
+        self._returned += rows
+        if over:
+            self._returning = False
+            self.rowcount = self._returned
+            self.connection._changes += self._returned
 
     # ---- Columns ----
 
@@ -292,6 +309,7 @@ class Cursor:
 
     def _forget(self) -> None:
         self._drop_rows()
+        self._returning = False
         self.description = None
         self.rowcount = -1
 
@@ -453,7 +471,10 @@ class Connection:
 
     @property
     def total_changes(self) -> int:
-        """How many rows statements of this connection have changed."""
+        """How many rows statements of this connection have changed, as far as they said.
+
+        Those of triggers, of `executescript` and of rows that were not read are not counted.
+        """
         return self._changes
 
     @property
@@ -471,7 +492,7 @@ class Connection:
         self._decoding = None
 
     def interrupt(self) -> None:
-        """Stops the call that another thread has under way on this connection, if there is one."""
+        """Stops what another thread has under way on this connection: a call, or rows to be read."""
         self._session.interrupt()
 
     def ping(self) -> None:

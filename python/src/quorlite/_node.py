@@ -40,6 +40,12 @@ class NodeStatus:
     log_bytes: int
 
 
+def _whole(name: str, value: float) -> int:
+    if not isinstance(value, (int, float)) or value != int(value):
+        raise TypeError(f"{name} is a whole number, not {value!r}")
+    return int(value)
+
+
 class Node:
     """A node with its data in `directory`; a context manager that stops it.
 
@@ -76,7 +82,7 @@ class Node:
             join=[join] if isinstance(join, str) else list(join),
             id=id,
             times={name: value for name, value in options.items() if name in _TIMES},
-            sizes={name: int(value) for name, value in options.items() if name in _SIZES},
+            sizes={name: _whole(name, value) for name, value in options.items() if name in _SIZES},
             log_level=log_level,
         )
         if wait > 0:

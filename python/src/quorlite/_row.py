@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol, Union, overload
 
 
@@ -56,3 +56,6 @@ class Row:
     def __repr__(self) -> str:
         pairs = ", ".join(f"{name}={value!r}" for name, value in zip(self._names, self._values))
         return f"<quorlite.Row {pairs}>"
+
+
+Sequence.register(Row)

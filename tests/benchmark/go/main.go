@@ -46,6 +46,8 @@ const (
 	batch = 100
 	// Of the result that is read to count allocations.
 	resultRows = 20000
+	// A ratio that is smaller than its goal by this part of it may be chance.
+	noise = 0.03
 )
 
 var updates = func() (all [texts]string) {
@@ -151,7 +153,7 @@ func compare(t *testing.T, cluster *nodes.Cluster, only string, rounds int, turn
 			}
 			ratio, goal := median(ratios), ""
 			if goroutines == 1 && kind.goal > 0 {
-				goal = fmt.Sprintf("   goal %.1f %s", kind.goal, verdict(ratio >= kind.goal))
+				goal = fmt.Sprintf("   goal %.1f %s", kind.goal, verdict(ratio >= kind.goal*(1-noise)))
 			}
 			fmt.Printf("%-24s %2d goroutines %9.0f/s   go-dqlite %9.0f/s   ratio %.2f%s\n", kind.name,
 				goroutines, median(a), median(b), ratio, goal)

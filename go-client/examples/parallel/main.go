@@ -1,6 +1,6 @@
 // Goroutines that write at the same time, under one deadline, and rows as a stream.
 //
-//	numbers quorlite://127.0.0.1:9001/example
+//	parallel quorlite://127.0.0.1:9001/example
 package main
 
 import (
@@ -17,7 +17,7 @@ import (
 
 func main() {
 	if len(os.Args) != 2 {
-		log.Fatal("usage: numbers DSN")
+		log.Fatal("usage: parallel DSN")
 	}
 	if err := run(os.Stdout, os.Args[1]); err != nil {
 		log.Fatal(err)
