@@ -555,6 +555,19 @@ const FrontCounters& Front::counters() const {
     return state_->counters;
 }
 
+std::function<bool()> Front::statements_running() const {
+    std::vector<std::pair<std::shared_ptr<Connection>, std::uint64_t>> running;
+    for (const auto& client : state_->clients) {
+        const std::uint64_t statement = client->session()->statement_running();
+        if (statement != 0) running.emplace_back(client, statement);
+    }
+    return [running = std::move(running)] {
+        return std::any_of(running.begin(), running.end(), [](const auto& each) {
+            return each.first->session()->statement_running() == each.second;
+        });
+    };
+}
+
 void Front::finish() {
     stop_listening();
     for (const auto& client : state_->clients) client->finish();

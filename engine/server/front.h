@@ -72,6 +72,9 @@ public:
     std::size_t client_count() const;
     const FrontCounters& counters() const;
 
+    // To be asked, on the loop, whether any of the statements that run now still does.
+    std::function<bool()> statements_running() const;
+
     // No more requests are taken: what was asked for is answered, then the connection is closed. A
     // statement that runs on for long is stopped (session::Options::half_closed_patience).
     void finish();

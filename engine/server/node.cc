@@ -197,6 +197,7 @@ struct Node::Impl {
     bool handover();
     void say_farewell();
     void wait_for_clients(std::chrono::milliseconds time);
+    void wait_for_statements(std::chrono::milliseconds time);
     void stop();
 };
 
@@ -518,6 +519,19 @@ void Node::Impl::wait_for_clients(std::chrono::milliseconds time) {
     }
 }
 
+// What runs now is lost with the leadership: a read could not be tried again by its client once
+// rows of it were delivered.
+void Node::Impl::wait_for_statements(std::chrono::milliseconds time) {
+    std::function<bool()> running;
+    loop.run([&] { running = front->statements_running(); });
+    bool some = true;
+    for (std::chrono::milliseconds waited{0}; some && waited < time; waited += kPollInterval) {
+        if (waited.count() > 0) std::this_thread::sleep_for(kPollInterval);
+        loop.run([&] { some = running(); });
+    }
+    loop.run([&] { running = nullptr; });  // with what it holds
+}
+
 void Node::Impl::say_farewell() {
     bool leading = false;
     bool alone = true;
@@ -525,6 +539,7 @@ void Node::Impl::say_farewell() {
         leading = replica->status().role == raft::RoleName::kLeader;
         alone = replica->configuration().voter_count() <= 1;
     });
+    if (leading && !alone) wait_for_statements(kFinishMax);
     if (leading && !alone && handover()) {
         log.info("handed leadership over");
         wait_for_clients(kFarewell);

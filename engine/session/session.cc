@@ -40,6 +40,9 @@ public:
     std::size_t buffer_bytes() const override {
         return reader_.memory_bytes() + output_.memory_bytes() + execution_.buffer_bytes();
     }
+    std::uint64_t statement_running() const override {
+        return activity_ == Activity::kExecution ? statements_ : 0;
+    }
     bool finished() const override { return finished_; }
     void leadership_changed() override;
     void close() override;
@@ -47,6 +50,10 @@ public:
 private:
     enum class Activity { kNone, kExecution, kDump, kMembership };
 
+    void execution_started() {
+        activity_ = Activity::kExecution;
+        ++statements_;
+    }
     void pump();
     bool advance();
     bool advance_execution();
@@ -113,6 +120,7 @@ private:
     bool closed_ = false;
     bool interrupt_answered_ = false;  // the INTERRUPT that comes next in the input
 
+    std::uint64_t statements_ = 0;  // that were started
     bool pumping_ = false;
     bool paused_ = false;
     bool membership_waits_ = false;
@@ -428,7 +436,7 @@ void Conversation::on(const wire::OpenRequest& request) {
 void Conversation::on(const wire::PrepareRequest& request) {
     if (!check_leader() || !check_database(request.db)) return;
     execution_.prepare_only(*handle_, request.sql, request.schema);
-    activity_ = Activity::kExecution;
+    execution_started();
 }
 
 void Conversation::on(const wire::ExecRequest& request) {
@@ -436,7 +444,7 @@ void Conversation::on(const wire::ExecRequest& request) {
     Prepared* const prepared = check_statement(request.db, request.statement);
     if (prepared == nullptr) return;
     execution_.start(*handle_, Execution::Kind::kExec, *prepared, request.parameters);
-    activity_ = Activity::kExecution;
+    execution_started();
 }
 
 void Conversation::on(const wire::QueryRequest& request) {
@@ -444,7 +452,7 @@ void Conversation::on(const wire::QueryRequest& request) {
     Prepared* const prepared = check_statement(request.db, request.statement);
     if (prepared == nullptr) return;
     execution_.start(*handle_, Execution::Kind::kQuery, *prepared, request.parameters);
-    activity_ = Activity::kExecution;
+    execution_started();
 }
 
 void Conversation::on(const wire::FinalizeRequest& request) {
@@ -456,13 +464,13 @@ void Conversation::on(const wire::FinalizeRequest& request) {
 void Conversation::on(const wire::ExecSqlRequest& request) {
     if (!check_leader() || !check_database(request.db)) return;
     execution_.start(*handle_, Execution::Kind::kExec, request.sql, request.parameters);
-    activity_ = Activity::kExecution;
+    execution_started();
 }
 
 void Conversation::on(const wire::QuerySqlRequest& request) {
     if (!check_leader() || !check_database(request.db)) return;
     execution_.start(*handle_, Execution::Kind::kQuery, request.sql, request.parameters);
-    activity_ = Activity::kExecution;
+    execution_started();
 }
 
 void Conversation::on(const wire::InterruptRequest&) {

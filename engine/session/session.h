@@ -54,6 +54,9 @@ public:
     // Held for requests that have come, in whole or in part, and for answers that have not left.
     virtual std::size_t buffer_bytes() const = 0;
 
+    // A number for the statement that runs now, another one for each; 0: none does.
+    virtual std::uint64_t statement_running() const = 0;
+
     // The session is over: send what output() still holds, then close the connection.
     virtual bool finished() const = 0;
     // For Replica::on_leader_change: what ran under a lost leadership ends now. Without this call

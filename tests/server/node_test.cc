@@ -245,6 +245,22 @@ TEST_F(NodeTest, AStoppedLeaderHandsOver) {
     EXPECT_LT(std::chrono::steady_clock::now() - begin, 300ms);
 }
 
+TEST_F(NodeTest, AStoppedLeaderLetsAStatementEnd) {
+    start_three();
+    ASSERT_TRUE(execute("CREATE TABLE t(x)"));
+    Node& stopped = *leader();
+    SqlClient client(stopped.status().address);
+    ASSERT_TRUE(client.open("db"));
+    std::thread slow([&] {
+        EXPECT_EQ(client.number("WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c "
+                                "WHERE n < 1500000) SELECT count(*) FROM c"),
+                  1'500'000);
+    });
+    std::this_thread::sleep_for(50ms);
+    stopped.stop();
+    slow.join();
+}
+
 // However its bytes come in: the server reads in steps of several sizes.
 TEST_F(NodeTest, RequestsOfEverySizeAreReadWhole) {
     NodeOptions wanted = options("node");
