@@ -26,6 +26,7 @@ int main(int count, char** arguments) {
         });
         std::cout << left << " left\n";
     } catch (const quorlite::in_doubt_error& unknown) {
-        std::cout << "look at the data: " << unknown.what() << '\n';
+        std::cerr << "look at the data: " << unknown.what() << '\n';
+        return 1;
     }
 }

@@ -19,6 +19,7 @@ int main(int count, char** arguments) {
     }
     // Without exceptions: the same calls, named try_...
     const auto again = db.try_execute("INSERT INTO people(id) VALUES(1)");
-    std::cout << (again ? "?" : again.error().message) << '\n';
+    constexpr int kConstraint = 19;  // of SQLite
+    if (!again && again.error().code() == kConstraint) std::cout << again.error().message << '\n';
     std::cout << db.query_value<int>("SELECT count(*) FROM people") << " people\n";
 }
