@@ -63,7 +63,8 @@ private:
 
 struct Pool {
     Pool(Cluster& owner, const std::string& database, std::size_t size_max, double acquire_timeout)
-        : connections(owner.nodes(), database, settings(size_max, acquire_timeout)) {}
+        : connections(std::make_shared<pool>(owner.nodes(), database,
+                                             settings(size_max, acquire_timeout))) {}
 
     static pool_options settings(std::size_t size_max, double acquire_timeout) {
         pool_options made;
@@ -74,16 +75,27 @@ struct Pool {
 
     std::shared_ptr<Session> acquire() {
         check_process(made_at);
+        if (!connections) throw_misuse("the pool is closed");
+        const std::shared_ptr<pool> used = connections;  // which another thread may close
         const py::gil_scoped_release released;
-        return std::make_shared<Session>(connections.acquire());
+        return std::make_shared<Session>(used->acquire());
     }
 
     py::tuple usage() const {
-        const pool_usage now = connections.usage();
+        if (!connections) return py::make_tuple(0, 0, 0);
+        const pool_usage now = connections->usage();
         return py::make_tuple(now.in_use, now.idle, now.waiting);
     }
 
-    pool connections;
+    // Idle connections are closed; those in use when they are given back.
+    void close() {
+        if (made_at != forks()) return;  // they are the parent's
+        std::shared_ptr<pool> closed = std::exchange(connections, nullptr);
+        const py::gil_scoped_release released;
+        closed.reset();
+    }
+
+    std::shared_ptr<pool> connections;
     const unsigned made_at = forks();
 };
 
@@ -267,7 +279,8 @@ void define_clusters(py::module_& module) {
         .def(py::init<Cluster&, const std::string&, std::size_t, double>(), py::arg("cluster"),
              py::arg("database"), py::arg("size_max"), py::arg("acquire_timeout"))
         .def("acquire", &Pool::acquire)
-        .def("usage", &Pool::usage);
+        .def("usage", &Pool::usage)
+        .def("close", &Pool::close);
 }
 
 }  // namespace

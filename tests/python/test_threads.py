@@ -140,7 +140,9 @@ def test_a_pool_that_is_empty_says_so(db):
         assert caught.value.kind == "busy"
     with pool.connection() as own:
         assert own.execute("SELECT 1").fetchone() == (1,)
+    assert pool.usage().idle > 0
     pool.close()
+    assert pool.usage().idle == 0
     with pytest.raises(quorlite.ProgrammingError):
         pool.acquire()
     with pytest.raises(quorlite.ProgrammingError):

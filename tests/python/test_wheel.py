@@ -105,11 +105,14 @@ def test_it_is_checked_by_mypy_strict(tmp_path):
         "def names(db: quorlite.Connection) -> list[str]:\n"
         "    return [row[0] for row in db.execute('SELECT name FROM t')]\n"
         "count: int = quorlite.run(quorlite.connect('a:1/b'), lambda tx: tx.execute('X').rowcount)\n"
+        "cursor: quorlite.Cursor = quorlite.connect('a:1/b').cursor()\n"
     )
     wrong = tmp_path / "wrong.py"
     wrong.write_text("import quorlite\nquorlite.connect('a:1/b').execute(5)\n")
+    unknown = tmp_path / "unknown.py"
+    unknown.write_text("import quorlite\nquorlite.connect('a:1/b').nonsense()\n")
     mypy = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", tmp_path / "cache"]
-    for arguments, status in [(["-p", "quorlite"], 0), ([use], 0), ([wrong], 1)]:
+    for arguments, status in [(["-p", "quorlite"], 0), ([use], 0), ([wrong], 1), ([unknown], 1)]:
         done = subprocess.run([*mypy, *arguments], capture_output=True, text=True, cwd=tmp_path)
         assert done.returncode == status, done.stdout
 

@@ -18,7 +18,7 @@ import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union, overload
 
 from quorlite import _core
 from quorlite._adapt import PARSE_COLNAMES, PARSE_DECLTYPES, converter_of, parse_time
@@ -353,7 +353,11 @@ class Connection:
 
     # ---- Statements ----
 
-    def cursor(self, factory: Callable[[Connection], C] = Cursor) -> C:  # type: ignore[assignment]
+    @overload
+    def cursor(self) -> Cursor: ...
+    @overload
+    def cursor(self, factory: Callable[[Connection], C]) -> C: ...
+    def cursor(self, factory: Callable[[Connection], Any] = Cursor) -> Any:
         self._check_open()
         return factory(self)
 
@@ -525,11 +529,14 @@ class Connection:
 
     # ---- What cannot exist over a wire ----
 
-    def __getattr__(self, name: str) -> Any:
-        instead = _ELSEWHERE.get(name)
-        if instead is None:
-            raise AttributeError(f"a connection has no attribute {name!r}")
-        raise NotSupportedError(f"{name}() works inside of SQLite's process, not over a wire: {instead}")
+    if not TYPE_CHECKING:  # for which there are no such attributes
+
+        def __getattr__(self, name: str) -> Any:
+            instead = _ELSEWHERE.get(name)
+            if instead is None:
+                raise AttributeError(f"a connection has no attribute {name!r}")
+            raise NotSupportedError(
+                f"{name}() works inside of SQLite's process, not over a wire: {instead}")
 
     def _check_open(self) -> None:
         if self._session.closed:

@@ -67,8 +67,9 @@ class Pool:
         return PoolUsage(*self._core.usage())
 
     def close(self) -> None:
-        """Hands out no more; connections in use stay usable until they are given back."""
+        """Hands out no more, and closes what is idle; connections in use stay usable until they are given back."""
         self._closed = True
+        self._core.close()
 
     def __enter__(self) -> Pool:
         return self
