@@ -32,14 +32,14 @@ py::object owned(PyObject* made) {
     return py::reinterpret_steal<py::object>(made);
 }
 
-}  // namespace
-
 // A Row of this package or of sqlite3 knows names as well, but is a sequence of values.
 bool is_mapping(py::handle bound) {
     if (PyDict_Check(bound.ptr())) return true;
     if (!PyMapping_Check(bound.ptr()) || !py::hasattr(bound, "keys")) return false;
     return !py::isinstance(bound, py::module_::import("collections.abc").attr("Sequence"));
 }
+
+}  // namespace
 
 std::string_view text_of(py::handle text) {
     if (!PyUnicode_Check(text.ptr())) {
@@ -145,6 +145,13 @@ argument Parameters::borrow_buffer(py::handle value) {
     if (PyObject_GetBuffer(value.ptr(), &buffer, PyBUF_CONTIG_RO) != 0) {
         buffers_.pop_back();
         throw py::error_already_set();
+    }
+    // A number of NumPy is a buffer as well, of no dimension.
+    if (buffer.ndim == 0 && py::hasattr(value, "item")) {
+        PyBuffer_Release(&buffer);
+        buffers_.pop_back();
+        kept_.push_back(value.attr("item")());
+        return convert(kept_.back(), false);
     }
     return argument(
         blob_view(static_cast<const std::byte*>(buffer.buf), static_cast<std::size_t>(buffer.len)));

@@ -204,3 +204,9 @@ def test_rows_drawn_at_random_come_back(db):
             break
         got += some
     assert got == rows, f"seed {seed}"
+
+
+def test_numbers_of_numpy_are_numbers(db):
+    numpy = pytest.importorskip("numpy")
+    given = (numpy.int64(-5), numpy.float32(0.5), numpy.bool_(True), numpy.array(7), numpy.arange(2, dtype="u1"))
+    assert db.execute("SELECT ?, ?, ?, ?, ?", given).fetchone() == (-5, 0.5, 1, 7, b"\0\1")

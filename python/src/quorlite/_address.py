@@ -46,7 +46,8 @@ def parse(target: Union[str, os.PathLike[str]]) -> Place:
         raise ProgrammingError(f"{target!r} names no node: write host:port,host:port/database")
     for address in addresses:
         if "@" in address[1:]:
-            raise ProgrammingError(f"{address!r}: there are no users, write host:port")
+            shown = address.rpartition("@")[2]  # not the password
+            raise ProgrammingError(f"there are no users before {shown!r}: write host:port")
         host, colon, port = address.rpartition(":")
         if not address.startswith("@") and (not colon or not host or not port.isdigit()):
             raise ProgrammingError(f"{address!r} is no address: write host:port")
