@@ -27,8 +27,8 @@ std::vector<Column> columns_of(connection& db, const std::string& table) {
     std::vector<Column> columns;
     for (const auto& [name, type] : db.query<std::string, std::string>(
              "SELECT name, upper(type) FROM pragma_table_info(?)", table)) {
-        const auto has = [&type = type](const char* word) {
-            return type.find(word) != std::string::npos;
+        const auto has = [&declared = type](const char* word) {
+            return declared.find(word) != std::string::npos;
         };
         const bool text = !has("INT") && (has("CHAR") || has("CLOB") || has("TEXT"));
         columns.push_back({name, !text});

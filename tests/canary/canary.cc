@@ -25,7 +25,8 @@ void leak() {
 void race() {
     int shared = 0;
     const auto work = [&shared] {
-        for (int i = 0; i < 10000; ++i) *static_cast<volatile int*>(&shared) += 1;
+        volatile int& seen = shared;
+        for (int i = 0; i < 10000; ++i) seen = seen + 1;
     };
     std::thread other(work);
     work();
