@@ -22,11 +22,7 @@ error_info cancelled(const char* why) {
 }
 
 error_info no_transaction_open() {
-    error_info error;
-    error.kind = error_kind::usage;
-    error.extended_code = core::code::kMisuse;
-    error.message = "a bulk insert is part of a transaction, and there is none";
-    return error;
+    return core::misuse("a bulk insert is part of a transaction, and there is none");
 }
 
 dump_piece dump_piece_of(const core::Piece& piece) {

@@ -63,19 +63,14 @@ std::string Bulk::text(std::size_t rows) const {
 }
 
 result<OperationPtr> Bulk::add(arguments row) {
-    error_info error;
-    error.kind = error_kind::usage;
-    error.extended_code = code::kMisuse;
     if (row.size() != columns_) {
-        error.message = "a row of " + std::to_string(row.size()) + " values for " +
-                        std::to_string(columns_) + " columns";
-        return error;
+        return misuse("a row of " + std::to_string(row.size()) + " values for " +
+                      std::to_string(columns_) + " columns");
     }
     for (const argument& each : row) {
         const value_view view = each.view();
         if (view.type() == value_type::text && view.text().find('\0') != std::string_view::npos) {
-            error.message = "a text holds a zero byte: bind it as a blob";
-            return error;
+            return misuse("a text holds a zero byte: bind it as a blob");
         }
     }
     for (const argument& each : row) append(each.view(), codes_, values_);
@@ -108,11 +103,7 @@ OperationPtr Bulk::pack() {
 result<std::unique_ptr<Bulk>> make_bulk(std::string_view table,
                                         const std::vector<std::string>& columns) {
     if (!columns.empty()) return std::make_unique<Bulk>(table, columns);
-    error_info error;
-    error.kind = error_kind::usage;
-    error.extended_code = code::kMisuse;
-    error.message = "a bulk insert needs columns";
-    return error;
+    return misuse("a bulk insert needs columns");
 }
 
 void BulkWindow::started(const OperationPtr& operation) {

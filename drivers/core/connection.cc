@@ -25,14 +25,12 @@ void Connection::start(const OperationPtr& operation, Time now) {
         operation->kind == OperationKind::kAdmin || operation->kind == OperationKind::kDump;
     const std::size_t name = target_.database.size();
     const bool misnamed = !administers && (name == 0 || name > wire::kDatabaseNameBytesMax);
-    if (misnamed || queue_.size() >= limits::kQueuedMax) {
-        error_info error;
-        error.kind = error_kind::usage;
-        error.extended_code = code::kMisuse;
-        error.message = misnamed ? "a database's name has 1 to " +
-                                       std::to_string(wire::kDatabaseNameBytesMax) + " bytes"
-                                 : "too many operations wait on one connection";
-        return finish(operation, std::move(error));
+    if (misnamed) {
+        return finish(operation, misuse("a database's name has 1 to " +
+                                        std::to_string(wire::kDatabaseNameBytesMax) + " bytes"));
+    }
+    if (queue_.size() >= limits::kQueuedMax) {
+        return finish(operation, misuse("too many operations wait on one connection"));
     }
     next_deadline_ = std::min(next_deadline_, operation->deadline);
     queue_.push_back(operation);

@@ -7,14 +7,6 @@
 namespace quorlite::core {
 namespace {
 
-error_info misuse(std::string message) {
-    error_info error;
-    error.kind = error_kind::usage;
-    error.extended_code = code::kMisuse;
-    error.message = std::move(message);
-    return error;
-}
-
 wire::Value to_wire(const value_view& view) {
     switch (view.type()) {
         case value_type::integer:

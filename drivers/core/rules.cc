@@ -93,6 +93,14 @@ Judgement judge_failure(std::uint64_t failure_code, std::string_view message,
     return {Remedy::kNone, std::move(error), false, gone};
 }
 
+error_info misuse(std::string message) {
+    error_info error;
+    error.kind = error_kind::usage;
+    error.extended_code = code::kMisuse;
+    error.message = std::move(message);
+    return error;
+}
+
 Judgement judge_loss(bool sent, std::string reason, error_kind kind, const Situation& situation) {
     error_info error;
     error.kind = kind;

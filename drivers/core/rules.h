@@ -73,6 +73,9 @@ struct Judgement {
 Judgement judge_failure(std::uint64_t failure_code, std::string_view message,
                         const Situation& situation);
 
+// A call that makes no sense, so nothing of it was done.
+error_info misuse(std::string message);
+
 // The connection broke. `sent`: the request had left entirely.
 Judgement judge_loss(bool sent, std::string reason, error_kind kind, const Situation& situation);
 

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <filesystem>
 
+#include "drivers/shell/output.h"
 #include "drivers/shell/text.h"
 
 namespace quorlite::shell {
@@ -23,14 +24,6 @@ constexpr const char* kFooter =
     "  64  the command line makes no sense\n"
     "  130 stopped by Ctrl-C\n";
 
-[[noreturn]] void complain(std::string message) {
-    error_info error;
-    error.kind = error_kind::usage;
-    error.extended_code = 21;
-    error.message = std::move(message);
-    throw_error(std::move(error));
-}
-
 std::uint16_t port_of(std::string_view address, std::size_t colon) {
     std::uint16_t port = 0;
     const char* const end = address.data() + address.size();
@@ -47,11 +40,11 @@ std::vector<std::string> split_addresses(std::string_view list) {
         list.remove_prefix(std::min(comma + 1, list.size()));
         if (address.empty()) continue;
         if (port_of(address, address.rfind(':')) == 0) {
-            complain("'" + std::string(address) + "' is neither HOST:PORT nor a file that exists");
+            fail("'" + std::string(address) + "' is neither HOST:PORT nor a file that exists");
         }
         addresses.emplace_back(address);
     }
-    if (addresses.empty()) complain("no node is named: use -c HOST:PORT,...");
+    if (addresses.empty()) fail("no node is named: use -c HOST:PORT,...");
     return addresses;
 }
 
@@ -112,12 +105,12 @@ std::shared_ptr<node_store> open_nodes(const std::string& cluster) {
         const std::string name = cluster.substr(4);
         const std::size_t colon = name.rfind(':');
         const std::uint16_t port = port_of(name, colon);
-        if (port == 0) complain("'" + cluster + "' is not dns:NAME:PORT");
+        if (port == 0) fail("'" + cluster + "' is not dns:NAME:PORT");
         return make_dns_store(name.substr(0, colon), port);
     }
     if (std::filesystem::is_regular_file(cluster)) {
         const std::shared_ptr<node_store> store = open_yaml_store(cluster);
-        if (store->load().value().empty()) complain(cluster + " names no node");
+        if (store->load().value().empty()) fail(cluster + " names no node");
         return store;
     }
     return make_list_store(split_addresses(cluster));

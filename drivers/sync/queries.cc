@@ -9,18 +9,11 @@
 
 namespace quorlite {
 
+using core::misuse;
 using core::OperationKind;
 using core::OperationPtr;
 
 namespace {
-
-error_info misuse(std::string message) {
-    error_info error;
-    error.kind = error_kind::usage;
-    error.extended_code = core::code::kMisuse;
-    error.message = std::move(message);
-    return error;
-}
 
 outcome outcome_of(const core::Operation& operation) {
     return {operation.last_insert_id, operation.rows_affected};

@@ -196,6 +196,7 @@ struct Node::Impl {
     NodeStatus status() const;
     bool handover();
     void say_farewell();
+    void wait_until(const std::function<bool()>& over, std::chrono::milliseconds time);
     void wait_for_clients(std::chrono::milliseconds time);
     void wait_for_statements(std::chrono::milliseconds time);
     void stop();
@@ -510,13 +511,18 @@ bool Node::Impl::handover() {
     return false;
 }
 
-void Node::Impl::wait_for_clients(std::chrono::milliseconds time) {
+// Until `over`, which is asked on the loop, or for so long at most.
+void Node::Impl::wait_until(const std::function<bool()>& over, std::chrono::milliseconds time) {
     for (std::chrono::milliseconds waited{0}; waited < time; waited += kPollInterval) {
-        std::size_t clients = 0;
-        loop.run([&] { clients = front->client_count(); });
-        if (clients == 0) return;
+        bool ended = false;
+        loop.run([&] { ended = over(); });
+        if (ended) return;
         std::this_thread::sleep_for(kPollInterval);
     }
+}
+
+void Node::Impl::wait_for_clients(std::chrono::milliseconds time) {
+    wait_until([this] { return front->client_count() == 0; }, time);
 }
 
 // What runs now is lost with the leadership: a read could not be tried again by its client once
@@ -524,11 +530,7 @@ void Node::Impl::wait_for_clients(std::chrono::milliseconds time) {
 void Node::Impl::wait_for_statements(std::chrono::milliseconds time) {
     std::function<bool()> running;
     loop.run([&] { running = front->statements_running(); });
-    bool some = true;
-    for (std::chrono::milliseconds waited{0}; some && waited < time; waited += kPollInterval) {
-        if (waited.count() > 0) std::this_thread::sleep_for(kPollInterval);
-        loop.run([&] { some = running(); });
-    }
+    wait_until([&] { return !running(); }, time);
     loop.run([&] { running = nullptr; });  // with what it holds
 }
 

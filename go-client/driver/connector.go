@@ -158,11 +158,13 @@ func ParseDSN(dsn string) (client.NodeStore, string, Config, error) {
 
 func storeOf(hosts string, options url.Values) (client.NodeStore, error) {
 	var addresses []string
+	var last client.DNSStore
 	for _, address := range strings.Split(hosts, ",") {
 		if address = strings.TrimSpace(address); address == "" {
 			continue
 		}
-		if err := checkAddress(address); err != nil {
+		var err error
+		if last.Name, last.Port, err = splitAddress(address); err != nil {
 			return nil, err
 		}
 		addresses = append(addresses, address)
@@ -189,23 +191,22 @@ func storeOf(hosts string, options url.Values) (client.NodeStore, error) {
 	if len(addresses) > 1 {
 		return nil, errors.New("dns=true takes one HOST:PORT, which stands for all nodes")
 	}
-	host, port, _ := net.SplitHostPort(addresses[0])
-	number, err := strconv.ParseUint(port, 10, 16)
-	return &client.DNSStore{Name: host, Port: uint16(number)}, err
+	return &last, nil
 }
 
-func checkAddress(address string) error {
+func splitAddress(address string) (host string, port uint16, err error) {
 	if strings.Contains(address, "@") {
-		return fmt.Errorf("%q: there are no users; tls=true keeps strangers out", address)
+		return "", 0, fmt.Errorf("%q: there are no users; tls=true keeps strangers out", address)
 	}
-	host, port, err := net.SplitHostPort(address)
+	host, text, err := net.SplitHostPort(address)
 	if err != nil {
-		return fmt.Errorf("a node is HOST:PORT: %w", err)
+		return "", 0, fmt.Errorf("a node is HOST:PORT: %w", err)
 	}
-	if number, err := strconv.ParseUint(port, 10, 16); err != nil || number == 0 || host == "" {
-		return fmt.Errorf("a node is HOST:PORT, and %q is none", address)
+	number, err := strconv.ParseUint(text, 10, 16)
+	if err != nil || number == 0 || host == "" {
+		return "", 0, fmt.Errorf("a node is HOST:PORT, and %q is none", address)
 	}
-	return nil
+	return host, uint16(number), nil
 }
 
 func setOption(config *Config, security *tlsOptions, key, value string) (err error) {

@@ -39,12 +39,9 @@ class Pool:
         self._core = core
         self._acquire_timeout = acquire_timeout
         self._habits = habits
-        self._closed = False
 
     def acquire(self, timeout: Optional[float] = None) -> Connection:
         """A connection; its `close()` gives it back."""
-        if self._closed:
-            raise ProgrammingError("the pool is closed")
         until = time.monotonic() + (self._acquire_timeout if timeout is None else timeout)
         while True:
             try:
@@ -68,7 +65,6 @@ class Pool:
 
     def close(self) -> None:
         """Hands out no more, and closes what is idle; connections in use stay usable until they are given back."""
-        self._closed = True
         self._core.close()
 
     def __enter__(self) -> Pool:
