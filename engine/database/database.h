@@ -315,7 +315,6 @@ public:
     // Much more was applied than flushed, and a flush is under way, or waits for room: what would
     // be applied next should wait for it, or memory grows without bound.
     virtual bool behind() const = 0;
-    virtual bool write_lock_held() const = 0;  // of any database
     // Runs on the loop when flushed_index() advanced.
     std::function<void()> on_flushed;
     // The disk is full (false) or has space again (true); flushing pauses meanwhile.

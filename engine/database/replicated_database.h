@@ -93,7 +93,6 @@ public:
     void release_idle_memory();
     void limit_page_caches(std::size_t bytes);
     void continue_writers();
-    bool write_lock_held() const { return writers_.taken(); }
     void refuse_writers(std::optional<Error> error) { writers_.refuse(std::move(error)); }
 
     // All pages are as of one moment. Not so after a crash in a flush, or while pages are newer

@@ -91,7 +91,6 @@ public:
 
     std::size_t memory_bytes() const override;
     bool behind() const override;
-    bool write_lock_held() const override;
 
 private:
     // DatabaseHost
@@ -269,11 +268,6 @@ Status DiskStore::apply(Index index, Term, ByteView command) {
     note_redone();
     flush_if_due();
     return {};
-}
-
-bool DiskStore::write_lock_held() const {
-    return std::any_of(databases_.begin(), databases_.end(),
-                       [](const auto& entry) { return entry.second->write_lock_held(); });
 }
 
 void DiskStore::committed(Index index) {

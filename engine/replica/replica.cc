@@ -963,11 +963,6 @@ ReplicaStatus Replica::status() const {
             .log_bytes = state_->log->bytes_on_disk()};
 }
 
-bool Replica::awaits_clients() const {
-    if (!state_->is_leading()) return false;
-    return state_->applied == state_->core->last_index() || state_->store->write_lock_held();
-}
-
 std::uint64_t Replica::weight() const {
     return state_->weight;
 }

@@ -122,9 +122,6 @@ public:
     Leader leader() const;  // as protocol section 6.1: nothing unless this node votes
     const raft::Configuration& configuration() const;
     ReplicaStatus status() const;
-    // This node leads, and what it waits for is clients: the next request of one that holds the
-    // write lock, or of any while no write is under way.
-    bool awaits_clients() const;
     std::uint64_t weight() const;
     void set_weight(std::uint64_t weight);
 

@@ -163,7 +163,6 @@ struct Loop::State {
 
     // Only on the loop.
     Task at_round_end;
-    std::function<bool()> stays_awake;
     TaskQueue queue;
     std::map<std::pair<TimePoint, std::uint64_t>, Task> timers;
     std::unordered_map<std::uint64_t, TimePoint> timer_deadlines;
@@ -250,7 +249,6 @@ void Loop::start() {
     const std::lock_guard lock(state_->roles_mutex);
     QUORLITE_CHECK(state_->holders.empty());
     state_->at_round_end = round_ended;
-    state_->stays_awake = stays_awake;
     state_->add_holder();
     state_->give_to_next();
     state_->watch_thread = std::thread([state = state_.get()] { state->watch(); });
@@ -451,8 +449,7 @@ bool Loop::State::wait() {
     }
     const TimePoint since = clock.now();
     bool happened = false;
-    const bool awake = waits_are_short && stays_awake && stays_awake();
-    while (awake && !happened && clock.now() - since < options.awake_max) {
+    while (waits_are_short && !happened && clock.now() - since < options.awake_max) {
         std::this_thread::yield();
         happened = context.poll_one() != 0;
     }

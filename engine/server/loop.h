@@ -23,7 +23,6 @@
 // thread that called it holds the loop, so that destructors may cancel timers.
 #pragma once
 
-#include <functional>
 #include <memory>
 
 #include "engine/base/executor.h"
@@ -39,8 +38,9 @@ struct LoopOptions {
     Duration kept_max = std::chrono::milliseconds(100);  // of a step that nobody could relieve
     std::size_t helper_threads_max = 0;  // statements beside the loop; 0: limits::kHelperThreadsMax
     std::size_t background_threads_max = 4;
-    // The longest wait to be spent awake; see Loop::stays_awake.
-    Duration awake_max = std::chrono::microseconds(50);
+    // The longest wait that is spent awake, if the one before was no longer: a thread that sleeps
+    // is woken some 25 microseconds late. Never where there is only one core.
+    Duration awake_max = Duration::zero();
 };
 
 class Loop final : public Executor {
@@ -73,11 +73,6 @@ public:
     // Runs on the loop at the end of each round, when everything that had happened was handled:
     // what was gathered meanwhile should leave now. To be set before start().
     Task round_ended;
-
-    // A thread that sleeps is woken some 25 microseconds late. So if the last wait was short, and
-    // this says that what comes next is worth it, the next one is spent awake for a while. Never
-    // where there is only one core. To be set before start().
-    std::function<bool()> stays_awake;
 
     asio::io_context& context();
 

@@ -10,7 +10,9 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <cstdio>
 #include <map>
 #include <optional>
@@ -24,6 +26,7 @@ using quorlite::NodeDisk;
 using quorlite::NodeError;
 using quorlite::NodeLogLevel;
 using quorlite::NodeOptions;
+using namespace std::chrono_literals;
 
 constexpr int kUsage = 64;
 
@@ -51,15 +54,24 @@ int complain(const NodeError& error) {
     return exit_status(error.kind);
 }
 
-void add_time(CLI::App& app, const char* name, std::chrono::milliseconds& value, const char* help) {
-    static const std::map<std::string, std::int64_t> kUnits = {
-        {"ms", 1}, {"s", 1000}, {"min", 60000}};
+using Units = std::map<std::string, std::int64_t>;
+
+// `units` says how many ticks of `value` each of them is.
+template <class Time>
+void add_time(CLI::App& app, const char* name, Time& value, Time least, Time most,
+              const Units& units, const char* help) {
+    const auto tick = std::ranges::find(units, 1, &Units::value_type::second);
     app.add_option_function<std::int64_t>(
-           name, [&value](std::int64_t ms) { value = std::chrono::milliseconds(ms); }, help)
-        ->transform(CLI::AsNumberWithUnit(kUnits))
-        ->check(CLI::Range(std::int64_t{1}, std::int64_t{86'400'000}))
-        ->default_str(std::to_string(value.count()) + "ms")
+           name, [&value](std::int64_t ticks) { value = Time(ticks); }, help)
+        ->transform(CLI::AsNumberWithUnit(units))
+        ->check(CLI::Range(std::int64_t{least.count()}, std::int64_t{most.count()}))
+        ->default_str(std::to_string(value.count()) + tick->first)
         ->type_name("TIME");
+}
+
+void add_time(CLI::App& app, const char* name, std::chrono::milliseconds& value, const char* help) {
+    add_time<std::chrono::milliseconds>(app, name, value, 1ms, 24h,
+                                        {{"ms", 1}, {"s", 1000}, {"min", 60000}}, help);
 }
 
 // A whole number from `least` on; CLI11 itself takes negative ones and, for the largest, those that
@@ -120,6 +132,9 @@ void add_tuning(CLI::App& app, NodeOptions& options) {
     add_time(app, "--busy-timeout", options.busy_timeout, "How long a writer waits for another");
     add_time(app, "--write-timeout", options.write_timeout, "How long a write waits for a quorum");
     add_time(app, "--join-timeout", options.join_timeout, "How long to try to join");
+    add_time<std::chrono::microseconds>(app, "--awake-wait", options.awake_wait, 0us,
+                                        quorlite::kAwakeWaitMax, {{"us", 1}, {"ms", 1000}},
+                                        "The longest wait spent on the processor, not asleep");
     app.add_option("--connections", options.connections_max, "Clients at the same time")
         ->capture_default_str()
         ->check(whole_number(1, false));

@@ -139,6 +139,9 @@ std::optional<NodeError> check(const NodeOptions& options) {
             "the election timeout must be at least four times the heartbeat: raise "
             "--election-timeout, or lower --heartbeat");
     }
+    if (options.awake_wait < Duration::zero() || options.awake_wait > kAwakeWaitMax) {
+        return wrong("--awake-wait must be from 0us to 10ms");
+    }
     return std::nullopt;
 }
 
@@ -148,7 +151,7 @@ struct Node::Impl {
     explicit Impl(NodeOptions options_)
         : options(std::move(options_)),
           log(translate(options.log_level)),
-          loop(clock),
+          loop(clock, {.awake_max = options.awake_wait}),
           peers(loop, clock, random, log) {}
     ~Impl() { stop(); }
 
@@ -585,11 +588,6 @@ Node::~Node() = default;
 Node::Started Node::start(NodeOptions options) {
     if (auto error = check(options)) return std::move(*error);
     auto impl = std::make_unique<Impl>(std::move(options));
-    // Clients that ask one thing after the other are answered sooner. A wait for the disk or the
-    // peers is long anyway, and they may need the core.
-    impl->loop.stays_awake = [&replica = impl->replica] {
-        return replica && replica->awaits_clients();
-    };
     impl->loop.round_ended = [impl = impl.get()] {
         impl->peers.flush();
         if (impl->front) impl->front->send_answers();

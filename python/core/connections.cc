@@ -14,11 +14,13 @@
 namespace quorlite::python {
 namespace {
 
+using std::chrono::milliseconds;
+
 options make_options(double timeout, double connect_timeout, double busy_timeout) {
     options made;
-    made.timeout = milliseconds_of(timeout);
-    made.connect_timeout = milliseconds_of(connect_timeout);
-    made.busy_timeout = milliseconds_of(busy_timeout);
+    made.timeout = time_of<milliseconds>(timeout);
+    made.connect_timeout = time_of<milliseconds>(connect_timeout);
+    made.busy_timeout = time_of<milliseconds>(busy_timeout);
     return made;
 }
 
@@ -69,7 +71,7 @@ struct Pool {
     static pool_options settings(std::size_t size_max, double acquire_timeout) {
         pool_options made;
         made.size_max = size_max;
-        made.acquire_timeout = milliseconds_of(acquire_timeout);
+        made.acquire_timeout = time_of<milliseconds>(acquire_timeout);
         return made;
     }
 

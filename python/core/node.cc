@@ -12,6 +12,7 @@
 namespace quorlite::python {
 namespace {
 
+using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
 // How long signals may wait.
@@ -26,6 +27,13 @@ NodeLogLevel log_level(const std::string& name) {
     throw_misuse("a log level is debug, info, warning, error or off, not " + name);
 }
 
+std::optional<double> seconds_in(const py::dict& times, const char* name) {
+    if (!times.contains(name)) return std::nullopt;
+    const double seconds = PyFloat_AsDouble(py::object(times[name]).ptr());
+    if (PyErr_Occurred() != nullptr) throw py::error_already_set();
+    return seconds;
+}
+
 // Seconds by the names of NodeOptions.
 void set_times(NodeOptions& options, const py::dict& times) {
     const std::pair<const char*, milliseconds*> known[] = {
@@ -34,10 +42,10 @@ void set_times(NodeOptions& options, const py::dict& times) {
         {"join_timeout", &options.join_timeout},
     };
     for (const auto& [name, time] : known) {
-        if (!times.contains(name)) continue;
-        const double seconds = PyFloat_AsDouble(py::object(times[name]).ptr());
-        if (PyErr_Occurred() != nullptr) throw py::error_already_set();
-        *time = milliseconds_of(seconds);
+        if (const auto seconds = seconds_in(times, name)) *time = time_of<milliseconds>(*seconds);
+    }
+    if (const auto seconds = seconds_in(times, "awake_wait")) {
+        options.awake_wait = time_of<microseconds>(*seconds);
     }
 }
 
@@ -80,7 +88,7 @@ public:
     void wait_ready(double seconds) {
         using std::chrono::steady_clock;
         Node& node = running();
-        const auto until = steady_clock::now() + milliseconds_of(seconds);
+        const auto until = steady_clock::now() + time_of<milliseconds>(seconds);
         while (true) {
             std::optional<NodeError> failed;
             {

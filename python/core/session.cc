@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cmath>
 #include <deque>
 #include <limits>
 
@@ -61,14 +60,9 @@ void check_process(unsigned made_at) {
 
 call_options chosen(Timeout timeout, bool idempotent) {
     call_options options;
-    if (timeout) options.timeout = milliseconds_of(*timeout);
+    if (timeout) options.timeout = time_of<milliseconds>(*timeout);
     options.idempotent = idempotent;
     return options;
-}
-
-milliseconds milliseconds_of(double seconds) {
-    if (!(seconds >= 0) || seconds > 1e9) throw_misuse("a time is a number of seconds from 0 on");
-    return milliseconds(static_cast<std::int64_t>(std::ceil(seconds * 1000)));
 }
 
 // ---- Session ----

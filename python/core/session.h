@@ -23,6 +23,7 @@
 #include <variant>
 #include <vector>
 
+#include "core/errors.h"
 #include "core/values.h"
 #include "quorlite/pool.h"
 #include "quorlite/quorlite.h"
@@ -35,7 +36,11 @@ unsigned forks();
 void check_process(unsigned made_at);
 
 // Fails if it is negative, or no time that anybody would wait.
-std::chrono::milliseconds milliseconds_of(double seconds);
+template <class Time>
+Time time_of(double seconds) {
+    if (!(seconds >= 0) || seconds > 1e9) throw_misuse("a time is a number of seconds from 0 on");
+    return std::chrono::ceil<Time>(std::chrono::duration<double>(seconds));
+}
 
 using Timeout = std::optional<double>;  // in seconds; none: as the cluster has it
 call_options chosen(Timeout timeout, bool idempotent);

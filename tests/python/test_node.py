@@ -98,6 +98,8 @@ def test_nodes_that_cannot_start_say_why(tmp_path):
         with pytest.raises(TypeError) as caught:
             quorlite.Node(tmp_path / "e", free_addresses(1)[0], **wrong)
         assert "pybind11" not in str(caught.value).lower()
+    with pytest.raises(quorlite.NodeError, match="--awake-wait"):
+        quorlite.Node(tmp_path / "e", free_addresses(1)[0], awake_wait=0.1, log_level="off")
     with pytest.raises(quorlite.NodeError, match="--connections"):
         quorlite.Node(tmp_path / "e", free_addresses(1)[0], connections_max=0, log_level="off")
 

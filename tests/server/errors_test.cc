@@ -157,6 +157,9 @@ TEST_F(ErrorsTest, OptionsThatMakeNoSense) {
         expect(64, {"--write-timeout"},
                {"--dir", dir, "--address", "h:1", "--write-timeout", time});
     }
+    for (const char* const time : {"-1us", "1s", "11ms"}) {
+        expect(64, {"--awake-wait"}, {"--dir", dir, "--address", "h:1", "--awake-wait", time});
+    }
 }
 
 TEST_F(ErrorsTest, AddressesThatNobodyCanReach) {

@@ -200,19 +200,17 @@ TEST_F(LoopTest, KeepsTheLoopWhenAllHelpersAreOut) {
     EXPECT_EQ(ended, 3);
 }
 
-// With no limit to it every wait but the first is spent awake, if that is wanted.
-TEST_F(LoopTest, SpendsWaitsAwakeWhereThatIsWorthIt) {
-    for (const bool worth : {true, false}) {
-        LoopOptions options;
-        options.awake_max = 1h;
-        loop = std::make_unique<Loop>(clock, options);
-        loop->stays_awake = [worth] { return worth; };
+// With no limit to it every wait but the first is spent awake.
+TEST_F(LoopTest, SpendsShortWaitsAwake) {
+    for (const Duration longest : {Duration(1h), Duration::zero()}) {
+        loop = std::make_unique<Loop>(clock, LoopOptions{.awake_max = longest});
         loop->start();
         std::promise<void> over;
         loop->run([&] { loop->after(1ms, [&] { loop->after(1ms, [&] { over.set_value(); }); }); });
         over.get_future().wait();
         loop->stop();
-        EXPECT_EQ(loop->counters().awake > 0, worth && std::thread::hardware_concurrency() > 1);
+        EXPECT_EQ(loop->counters().awake > 0,
+                  longest > Duration::zero() && std::thread::hardware_concurrency() > 1);
     }
 }
 

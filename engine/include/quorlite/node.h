@@ -61,6 +61,8 @@ struct NodeError {
     std::string message;
 };
 
+inline constexpr std::chrono::microseconds kAwakeWaitMax{10'000};
+
 struct NodeOptions {
     std::string directory;  // made if it is missing
     std::string address;    // HOST:PORT, as others reach this node; new nodes must have one
@@ -75,6 +77,9 @@ struct NodeOptions {
     std::chrono::milliseconds busy_timeout{5'000};    // how long a writer waits for another
     std::chrono::milliseconds write_timeout{10'000};  // how long a write waits for a quorum
     std::chrono::milliseconds join_timeout{60'000};
+    // A wait that will be short, for a client, a peer or the disk, is spent on the processor up to
+    // this long, because to be woken takes as long again. 0: it always sleeps.
+    std::chrono::microseconds awake_wait{150};   // at most kAwakeWaitMax
     std::size_t connections_max = 10'000;        // clients
     std::size_t page_cache_bytes = 2u << 20;     // per client's database, at most
     std::size_t page_caches_bytes = 256u << 20;  // of all clients; each has 64 KiB in any case

@@ -11,7 +11,14 @@ from typing import Union
 from quorlite import _core
 from quorlite._errors import ProgrammingError
 
-_TIMES = {"election_timeout", "heartbeat", "busy_timeout", "write_timeout", "join_timeout"}
+_TIMES = {
+    "election_timeout",
+    "heartbeat",
+    "busy_timeout",
+    "write_timeout",
+    "join_timeout",
+    "awake_wait",
+}
 _SIZES = {
     "connections_max",
     "page_cache_bytes",
@@ -56,8 +63,9 @@ class Node:
     :param wait: How many seconds to wait until the node is a member and knows a leader; 0 to
         return at once.
     :param options: Times in seconds (`election_timeout`, `heartbeat`, `busy_timeout`,
-        `write_timeout`, `join_timeout`) and limits (`connections_max`, `page_cache_bytes`,
-        `page_caches_bytes`, `memory_bytes_max`, `temporary_bytes_max`, `transaction_bytes_max`).
+        `write_timeout`, `join_timeout`, `awake_wait`) and limits (`connections_max`,
+        `page_cache_bytes`, `page_caches_bytes`, `memory_bytes_max`, `temporary_bytes_max`,
+        `transaction_bytes_max`).
     """
 
     def __init__(
