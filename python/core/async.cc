@@ -292,7 +292,7 @@ void define_async(py::module_& module) {
     py::class_<AsyncSession, std::shared_ptr<AsyncSession>>(module, "AsyncSession")
         .def(
             "connect",
-            [](AsyncSession& self, py::object future, Timeout timeout) {
+            [](AsyncSession& self, py::object future, py::handle timeout) {
                 return self.connect(std::move(future), chosen(timeout, false));
             },
             py::arg("future"), py::arg("timeout") = py::none())
@@ -301,7 +301,7 @@ void define_async(py::module_& module) {
         .def(
             "query",
             [](AsyncSession& self, py::handle sql, py::handle bound, py::object future,
-               Timeout timeout, bool idempotent) {
+               py::handle timeout, bool idempotent) {
                 return self.query(text_of(sql), bound, std::move(future),
                                   chosen(timeout, idempotent));
             },
@@ -310,7 +310,7 @@ void define_async(py::module_& module) {
         .def(
             "stream",
             [](AsyncSession& self, py::handle sql, py::handle bound, bool idempotent) {
-                return self.stream(text_of(sql), bound, chosen({}, idempotent));
+                return self.stream(text_of(sql), bound, chosen(py::none(), idempotent));
             },
             py::arg("sql"), py::arg("parameters"), py::arg("idempotent") = false)
         .def(

@@ -16,11 +16,11 @@ namespace {
 
 using std::chrono::milliseconds;
 
-options make_options(double timeout, double connect_timeout, double busy_timeout) {
+options make_options(py::handle timeout, py::handle connect_timeout, py::handle busy_timeout) {
     options made;
-    made.timeout = time_of<milliseconds>(timeout);
-    made.connect_timeout = time_of<milliseconds>(connect_timeout);
-    made.busy_timeout = time_of<milliseconds>(busy_timeout);
+    made.timeout = time_of<milliseconds>(seconds_of(timeout));
+    made.connect_timeout = time_of<milliseconds>(seconds_of(connect_timeout));
+    made.busy_timeout = time_of<milliseconds>(seconds_of(busy_timeout));
     return made;
 }
 
@@ -121,7 +121,8 @@ py::list described(const std::vector<node_status>& nodes) {
     return all;
 }
 
-node_role role_named(const std::string& name) {
+node_role role_named(py::handle role) {
+    const std::string name = py::str(role);
     for (const node_role each : {node_role::voter, node_role::standby, node_role::spare}) {
         if (name == to_string(each)) return each;
     }
@@ -175,20 +176,21 @@ void define_sessions(py::module_& module) {
     py::class_<Session, std::shared_ptr<Session>>(module, "Session")
         .def(
             "execute",
-            [](Session& self, py::handle sql, py::handle bound, Timeout timeout, bool idempotent) {
+            [](Session& self, py::handle sql, py::handle bound, py::handle timeout,
+               bool idempotent) {
                 return self.execute(text_of(sql), bound, chosen(timeout, idempotent));
             },
             py::arg("sql"), py::arg("parameters") = py::none(), py::arg("timeout") = py::none(),
             py::arg("idempotent") = false)
         .def(
             "execute_many",
-            [](Session& self, py::handle sql, py::handle sets, Timeout timeout) {
+            [](Session& self, py::handle sql, py::handle sets, py::handle timeout) {
                 return self.execute_many(text_of(sql), sets, chosen(timeout, false));
             },
             py::arg("sql"), py::arg("sets"), py::arg("timeout") = py::none())
         .def(
             "execute_script",
-            [](Session& self, py::handle sql, Timeout timeout) {
+            [](Session& self, py::handle sql, py::handle timeout) {
                 self.execute_script(text_of(sql), chosen(timeout, false));
             },
             py::arg("sql"), py::arg("timeout") = py::none())
@@ -216,29 +218,31 @@ void define_administration(py::class_<Cluster, std::shared_ptr<Cluster>>& define
              })
         .def(
             "add",
-            [](Cluster& self, const std::string& address, std::uint64_t id,
-               const std::string& role) {
-                const node_info node{id, address, role_named(role)};
+            [](Cluster& self, const std::string& address, py::handle id, py::handle role) {
+                const node_info node{node_id_of(id), address, role_named(role)};
                 self.call([&](cluster& nodes) { nodes.add(node); });
             },
             py::arg("address"), py::arg("id"), py::arg("role"))
         .def(
             "assign",
-            [](Cluster& self, std::uint64_t id, const std::string& role) {
+            [](Cluster& self, py::handle id, py::handle role) {
+                const std::uint64_t node = node_id_of(id);
                 const node_role wanted = role_named(role);
-                self.call([&](cluster& nodes) { nodes.assign(id, wanted); });
+                self.call([&](cluster& nodes) { nodes.assign(node, wanted); });
             },
             py::arg("id"), py::arg("role"))
         .def(
             "remove",
-            [](Cluster& self, std::uint64_t id) {
-                self.call([&](cluster& nodes) { nodes.remove(id); });
+            [](Cluster& self, py::handle id) {
+                const std::uint64_t node = node_id_of(id);
+                self.call([&](cluster& nodes) { nodes.remove(node); });
             },
             py::arg("id"))
         .def(
             "transfer",
-            [](Cluster& self, std::uint64_t id) {
-                self.call([&](cluster& nodes) { nodes.transfer(id); });
+            [](Cluster& self, py::handle id) {
+                const std::uint64_t node = node_id_of(id);
+                self.call([&](cluster& nodes) { nodes.transfer(node); });
             },
             py::arg("id") = 0)
         .def(
@@ -254,8 +258,8 @@ void define_clusters(py::module_& module) {
     py::class_<Cluster, std::shared_ptr<Cluster>> defined(module, "Cluster");
     define_administration(defined);
     defined
-        .def(py::init([](std::vector<std::string> addresses, double timeout, double connect_timeout,
-                         double busy_timeout) {
+        .def(py::init([](std::vector<std::string> addresses, py::handle timeout,
+                         py::handle connect_timeout, py::handle busy_timeout) {
                  return Cluster(cluster(std::move(addresses),
                                         make_options(timeout, connect_timeout, busy_timeout)));
              }),
@@ -263,7 +267,8 @@ void define_clusters(py::module_& module) {
              py::arg("busy_timeout"))
         .def_static(
             "of_store",
-            [](std::string path, double timeout, double connect_timeout, double busy_timeout) {
+            [](std::string path, py::handle timeout, py::handle connect_timeout,
+               py::handle busy_timeout) {
                 return Cluster(cluster(open_yaml_store(std::move(path)),
                                        make_options(timeout, connect_timeout, busy_timeout)));
             },

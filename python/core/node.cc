@@ -29,9 +29,7 @@ NodeLogLevel log_level(const std::string& name) {
 
 std::optional<double> seconds_in(const py::dict& times, const char* name) {
     if (!times.contains(name)) return std::nullopt;
-    const double seconds = PyFloat_AsDouble(py::object(times[name]).ptr());
-    if (PyErr_Occurred() != nullptr) throw py::error_already_set();
-    return seconds;
+    return seconds_of(times[name]);
 }
 
 // Seconds by the names of NodeOptions.
@@ -150,14 +148,14 @@ private:
 void define_node(py::module_& module) {
     py::class_<EmbeddedNode, std::shared_ptr<EmbeddedNode>>(module, "Node")
         .def(py::init([](std::string directory, std::string address, std::string listen,
-                         std::vector<std::string> join, std::uint64_t id, const py::dict& times,
+                         std::vector<std::string> join, py::handle id, const py::dict& times,
                          const py::dict& sizes, const std::string& level) {
                  NodeOptions options;
                  options.directory = std::move(directory);
                  options.address = std::move(address);
                  options.listen = std::move(listen);
                  options.join = std::move(join);
-                 options.id = id;
+                 options.id = node_id_of(id);
                  options.log_level = log_level(level);
                  set_times(options, times);
                  set_sizes(options, sizes);

@@ -58,9 +58,24 @@ void check_process(unsigned made_at) {
         "again in the child");
 }
 
-call_options chosen(Timeout timeout, bool idempotent) {
+double seconds_of(py::handle value) {
+    const double seconds = PyFloat_AsDouble(value.ptr());
+    if (PyErr_Occurred() != nullptr) throw py::error_already_set();
+    return seconds;
+}
+
+std::uint64_t node_id_of(py::handle value) {
+    const auto number = py::reinterpret_steal<py::object>(PyNumber_Index(value.ptr()));
+    if (!number) throw py::error_already_set();
+    const std::uint64_t id = PyLong_AsUnsignedLongLong(number.ptr());
+    if (PyErr_Occurred() == nullptr) return id;
+    PyErr_Clear();
+    throw_misuse("a node's id is a number from 1 to 2^64-1, not " + std::string(py::str(number)));
+}
+
+call_options chosen(py::handle timeout, bool idempotent) {
     call_options options;
-    if (timeout) options.timeout = time_of<milliseconds>(*timeout);
+    if (!timeout.is_none()) options.timeout = time_of<milliseconds>(seconds_of(timeout));
     options.idempotent = idempotent;
     return options;
 }

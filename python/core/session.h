@@ -42,8 +42,10 @@ Time time_of(double seconds) {
     return std::chrono::ceil<Time>(std::chrono::duration<double>(seconds));
 }
 
-using Timeout = std::optional<double>;  // in seconds; none: as the cluster has it
-call_options chosen(Timeout timeout, bool idempotent);
+// `timeout`: in seconds; None: as the cluster has it.
+call_options chosen(py::handle timeout, bool idempotent);
+double seconds_of(py::handle value);  // any number
+std::uint64_t node_id_of(py::handle value);
 
 // Rows that are taken off a result before they are made into Python's.
 inline constexpr std::size_t kRowsTaken = 4096;

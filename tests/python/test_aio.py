@@ -53,7 +53,10 @@ async def test_statements_and_what_they_tell(connection):
     assert [column[0] for column in cursor.description] == ["one"]
     assert await cursor.fetchone() is None
     cursor = await connection.execute("INSERT INTO t(x) VALUES(5) RETURNING x")
-    assert await cursor.fetchall() == [(5,)]
+    assert (cursor.rowcount, await cursor.fetchall(), cursor.rowcount) == (-1, [(5,)], 1)
+    for options in ({}, {"timeout": 20}):  # a stream; all at once
+        cursor = await connection.execute("UPDATE t SET x = 1 RETURNING x", **options)
+        assert ([row async for row in cursor], cursor.rowcount) == ([(1,)] * 3, 3)
 
 
 @with_connection
@@ -342,6 +345,17 @@ def test_one_loop_after_the_other(target):
 
     for _ in range(3):
         asyncio.run(main())
+
+
+def test_a_connection_is_of_one_loop(target):
+    async def connected():
+        return await quorlite.aio.connect(target)
+
+    async def used(connection):
+        with pytest.raises(quorlite.ProgrammingError, match="another event loop"):
+            await asyncio.wait_for(connection.execute("SELECT 1"), 20)
+
+    asyncio.run(used(asyncio.run(connected())))
 
 
 def test_a_child_of_a_fork_connects_for_itself(target):

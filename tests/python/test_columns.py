@@ -201,6 +201,14 @@ def test_columns_are_what_rows_are(db, seed):
         assert plain == table[name].to_pylist()
 
 
+def test_rows_of_returning_are_counted(db):
+    db.execute("CREATE TABLE t(x)")
+    cursor = db.execute("INSERT INTO t VALUES(1), (2) RETURNING x")
+    assert (cursor.fetchone(), cursor.fetch_arrow().num_rows, cursor.rowcount) == ((1,), 1, 2)
+    cursor = db.execute("INSERT INTO t VALUES(1), (2), (3) RETURNING x")
+    assert ([len(batch) for batch in cursor.fetch_arrow_batches(2)], cursor.rowcount) == ([2, 1], 3)
+
+
 # ---- asyncio ----
 
 
@@ -221,6 +229,9 @@ def test_asyncio(db):
                 assert sizes == [20_000, 20_000, 10_000]
                 cursor = await connection.execute(query, (50_000,), **options)
                 assert (await cursor.fetch_numpy())["half"].sum() == 50_000 * 50_001 / 4
+            await connection.execute("CREATE TABLE told(x)")
+            cursor = await connection.execute("INSERT INTO told VALUES(1), (2) RETURNING x")
+            assert (await cursor.fetch_arrow()).num_rows == cursor.rowcount == 2
             cursor = await connection.execute(values_of("", "1", "'two'"))
             with pytest.raises(quorlite.DataError, match="row 2"):
                 await cursor.fetch_arrow()

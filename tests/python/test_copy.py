@@ -34,7 +34,7 @@ def content(db):
 
 @pytest.fixture
 def old(tmp_path):
-    path = tmp_path / "old.db"
+    path = tmp_path / "old 100%? #1.db"  # as a URI it would end at the question mark
     file = sqlite3.connect(path)
     file.executescript(SCHEMA)
     yield path, file
@@ -85,7 +85,7 @@ def test_files_that_are_none(db, tmp_path):
     with pytest.raises(quorlite.ProgrammingError):
         db.import_file(tmp_path / "missing.db")
     (tmp_path / "text.db").write_text("no database at all, but long enough to look" * 100)
-    with pytest.raises(sqlite3.DatabaseError):
+    with pytest.raises(quorlite.DatabaseError, match="text.db cannot be read: file is not a database"):
         db.import_file(tmp_path / "text.db")
     with pytest.raises((OSError, quorlite.Error)):
         db.backup(tmp_path / "missing" / "copy.db")

@@ -57,6 +57,18 @@ def test_fetching(db):
         cursor.execute("SELECT 1").fetchmany(-1)
 
 
+def test_arguments_of_the_wrong_type(db):
+    for call in (lambda: db.execute("SELECT 1").fetchmany(1.5), lambda: db.execute("SELECT 1", timeout="soon"),
+                 lambda: quorlite.Cluster("h:1", timeout="soon"), lambda: db.cluster.remove("one"),
+                 lambda: db.cluster.assign(None, "voter")):
+        with pytest.raises(TypeError, match="must be|cannot be") as caught:
+            call()
+        assert "_core" not in str(caught.value)
+    for call in (lambda: db.cluster.remove(-1), lambda: db.cluster.assign(1, 5), lambda: db.cluster.transfer(2**64)):
+        with pytest.raises(quorlite.ProgrammingError, match="not (-1|5|18446744073709551616)$"):
+            call()
+
+
 def test_what_a_statement_did(db):
     db.execute("CREATE TABLE t(id INTEGER PRIMARY KEY, x)")
     cursor = db.execute("INSERT INTO t(x) VALUES(1), (2)")

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import operator
 import os
 import re
 import sqlite3
@@ -205,7 +206,7 @@ class Cursor:
         if result is None or decoding is None:
             self.connection._check_open()
             return []
-        if size is not None and size < 0:
+        if size is not None and (size := operator.index(size)) < 0:
             raise ProgrammingError("a number of rows is not negative")
         rows = result.fetch(decoding, size)
         if self._returning:
@@ -261,6 +262,8 @@ class Cursor:
             except BaseException:
                 self._drop_rows()
                 raise
+            if self._returning:
+                self._count(len(columns), over=len(columns) < rows_max)
         return columns
 
     def _batches(self, pyarrow: Any, rows_max: int, columns: _core.Columns) -> Iterator[Any]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
-from quorlite._errors import ProgrammingError
+from quorlite._errors import DatabaseError, ProgrammingError
 
 if TYPE_CHECKING:
     from quorlite import _core
@@ -109,9 +109,11 @@ def import_file(db: Connection, source: Union[str, os.PathLike[str]]) -> int:
         raise ProgrammingError(f"there is no file {path}")
     if db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
         raise ProgrammingError("the database is not empty: import into a new one")
-    file = sqlite3.connect(f"file:{path.absolute()}?mode=ro", uri=True)
+    file = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
     try:
         return _import(db, file)
+    except sqlite3.Error as error:
+        raise DatabaseError(f"{path} cannot be read: {error}") from error
     finally:
         file.close()
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import itertools
+import operator
 import os
 from collections.abc import AsyncIterator, Generator, Iterable
 from types import TracebackType
@@ -48,6 +49,8 @@ class Cursor:
         self._stream: Optional[_core.Stream] = None
         self._batch: Optional[_core.Reply] = None
         self._decoding = _core.Decoding()
+        self._returning = False
+        self._returned = 0
         self._closed = False
 
     # ---- Statements ----
@@ -87,6 +90,7 @@ class Cursor:
             )
             self._batch = reply
             self._decoding = connection._decoding_for(reply.columns)
+            self._returning, self._returned = word in DML, 0
         elif word in DML:
             self.rowcount = reply.rows_affected
             if word in ("INSERT", "REPLACE"):
@@ -115,7 +119,7 @@ class Cursor:
         return rows[0] if rows else None
 
     async def fetchmany(self, size: Optional[int] = None) -> list[Any]:
-        if size is not None and size < 0:
+        if size is not None and (size := operator.index(size)) < 0:
             raise ProgrammingError("a number of rows is not negative")
         return await self._fetch(self.arraysize if size is None else size)
 
@@ -128,6 +132,7 @@ class Cursor:
         while self._batch is not None and (size is None or len(found) < size):
             left = None if size is None else size - len(found)
             rows = self._batch.fetch(self._decoding, left)
+            self._returned += len(rows)
             if self.row_factory is not None:
                 rows = [self.row_factory(self, row) for row in rows]
             found += rows
@@ -168,11 +173,13 @@ class Cursor:
     async def _fill(self, columns: _core.Columns, rows_max: int) -> _core.Columns:
         connection = self._usable()
         while self._batch is not None:
+            before = len(columns)
             try:
                 self._batch.fetch_into(columns, rows_max)
             except BaseException:
                 self._stream = self._batch = None
                 raise
+            self._returned += len(columns) - before
             if len(columns) >= rows_max:
                 break
             await self._next_batch(connection)
@@ -182,6 +189,7 @@ class Cursor:
         self._batch = None
         stream = self._stream
         if stream is None:
+            self._end_rows()
             return
         try:
             async with connection._lock:
@@ -193,6 +201,13 @@ class Cursor:
             self._batch = reply
         else:
             self._stream = None
+            self._end_rows()
+
+    def _end_rows(self) -> None:
+        """RETURNING yields a row for each that was changed: their number is known at the end."""
+        if self._returning:
+            self._returning = False
+            self.rowcount = self._returned
 
     def __aiter__(self) -> Cursor:
         return self
@@ -203,6 +218,7 @@ class Cursor:
         while self._batch is not None:
             rows = self._batch.fetch(self._decoding, 1)
             if rows:
+                self._returned += 1
                 return rows[0] if self.row_factory is None else self.row_factory(self, rows[0])
             await self._next_batch(self.connection)
         raise StopAsyncIteration
@@ -230,6 +246,7 @@ class Cursor:
 
     def _forget(self) -> None:
         self._stream = self._batch = None
+        self._returning = False
         self.description = None
         self.rowcount = -1
 
@@ -244,7 +261,8 @@ class Connection:
     def __init__(
         self, cluster: quorlite.Cluster, database: str, *, autocommit: bool, detect_types: int
     ) -> None:
-        self._mailbox = mailbox_of(asyncio.get_running_loop())
+        self._loop = asyncio.get_running_loop()
+        self._mailbox = mailbox_of(self._loop)
         self._session = cluster._core.connect_async(self._mailbox, database)
         self._lock = asyncio.Lock()
         self._detect_types = detect_types
@@ -377,6 +395,8 @@ class Connection:
 
     async def _ask(self, start: Callable[[asyncio.Future[_core.Reply]], int]) -> _core.Reply:
         self._usable()
+        if asyncio.get_running_loop() is not self._loop:
+            raise ProgrammingError("the connection is of another event loop: connect in each")
         return await answer(self._mailbox, start, self._give_up)
 
     def _decoding_for(self, columns: tuple[str, ...]) -> _core.Decoding:
