@@ -1,7 +1,8 @@
 """The Python package beside a client in pure Python, on the same three nodes in one run.
 
 The other client is dqlite-dbapi of PyPI, which needs Python 3.13 or later: $PEER_PYTHON, by default the
-first such interpreter that is found. Both sides take turns, three times; the medians are compared.
+first such interpreter that is found, also among those of pyenv. Both sides take turns, three times; the
+medians are compared.
 """
 
 import json
@@ -30,9 +31,9 @@ def is_new_enough(python):
 
 def peer_python():
     """An interpreter with dqlite-dbapi, in an environment of its own."""
-    names = ["python3.14", "python3.13", "python3"]
-    candidates = [os.environ.get("PEER_PYTHON")] or [shutil.which(name) for name in names]
-    candidates += [shutil.which(name) for name in names]
+    candidates = [os.environ.get("PEER_PYTHON")]
+    candidates += [shutil.which(name) for name in ("python3.14", "python3.13", "python3")]
+    candidates += sorted(pathlib.Path.home().glob(".pyenv/versions/*/bin/python"))
     chosen = next((each for each in candidates if each and is_new_enough(each)), None)
     if chosen is None:
         sys.exit("dqlite-dbapi needs Python 3.13 or later: name one in $PEER_PYTHON")
