@@ -30,6 +30,8 @@ constexpr unsigned kCallsPerClockReading = 4;  // of may_yield()
 // Work that does not ask whether it should leave the loop loses it after one to two of these.
 constexpr std::chrono::milliseconds kWatchPeriod{2};
 constexpr int kQuietPeriodsMax = 500;  // then the watch sleeps until something is at work again
+constexpr std::chrono::milliseconds kCrowdedAfter{1};     // between two looks
+constexpr std::chrono::milliseconds kCrowdedPeriod{100};  // no wait is spent awake meanwhile
 
 // Signals belong to the program that the loop is part of, not to its threads.
 void block_signals() {
@@ -170,6 +172,7 @@ struct Loop::State {
     asio::steady_timer alarm;
     TimePoint alarm_at = TimePoint::max();
     bool waits_are_short = false;
+    TimePoint crowded_until{};
 
     // Tasks from other threads.
     std::mutex posted_mutex;
@@ -215,6 +218,7 @@ struct Loop::State {
     void serve(Holder& self);
     void round();
     bool wait();
+    bool look_around(TimePoint since);
     void take_posted();
     bool quiet();
     bool pass_on(Holder& self);
@@ -448,18 +452,27 @@ bool Loop::State::wait() {
         return false;
     }
     const TimePoint since = clock.now();
-    bool happened = false;
-    while (waits_are_short && !happened && clock.now() - since < options.awake_max) {
-        std::this_thread::yield();
-        happened = context.poll_one() != 0;
-    }
-    if (happened) {
+    if (waits_are_short && since >= crowded_until && look_around(since)) {
         ++awake_waits;
     } else {
         context.run_one();
     }
     waits_are_short = clock.now() - since < options.awake_max;
     return true;
+}
+
+// Waits awake. Whether something has happened. Where somebody else takes the core for long between
+// two looks, sleeping is better: who sleeps is let in sooner than who has used up his share.
+bool Loop::State::look_around(TimePoint since) {
+    bool happened = false;
+    for (TimePoint looked = since; !happened && looked - since < options.awake_max;) {
+        std::this_thread::yield();
+        const TimePoint now = clock.now();
+        if (now - looked > kCrowdedAfter) crowded_until = now + kCrowdedPeriod;
+        looked = now;
+        happened = context.poll_one() != 0;
+    }
+    return happened;
 }
 
 // Handles what has happened, waiting for something if need be.
