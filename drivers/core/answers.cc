@@ -152,11 +152,11 @@ void Connection::answer_prepare(const Expected& expected, const wire::Response& 
                queue_.front()->effect == Effect::kWrite) {
         operation = queue_.front();
         queue_.pop_front();
-        finish(operation,
-               error_info{error_kind::usage, code::kMisuse,
-                          "this server is too old to replicate a statement that writes and yields "
-                          "rows: leave RETURNING out",
-                          address(), verdict::not_committed, false});
+        error_info too_old = misuse(
+            "this server is too old to replicate a statement that writes and yields rows: leave "
+            "RETURNING out");
+        too_old.node = address();
+        finish(operation, std::move(too_old));
     }
 }
 

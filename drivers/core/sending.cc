@@ -198,8 +198,7 @@ void Connection::send_admin(const OperationPtr& operation) {
         case RequestType::kConnect:
             break;
     }
-    finish(operation, error_info{error_kind::usage, code::kMisuse, "no such request", "",
-                                 verdict::not_committed, false});
+    finish(operation, misuse("no such request"));
 }
 
 // The list of nodes is asked for in passing.

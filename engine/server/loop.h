@@ -39,7 +39,8 @@ struct LoopOptions {
     std::size_t helper_threads_max = 0;  // statements beside the loop; 0: limits::kHelperThreadsMax
     std::size_t background_threads_max = 4;
     // The longest wait that is spent awake, if the one before was no longer: a thread that sleeps
-    // is woken some 25 microseconds late. Never where there is only one core.
+    // is woken some 25 microseconds late. Never where there is only one core, nor for a while where
+    // others want the core.
     Duration awake_max = Duration::zero();
 };
 

@@ -18,9 +18,9 @@ using std::chrono::milliseconds;
 
 options make_options(py::handle timeout, py::handle connect_timeout, py::handle busy_timeout) {
     options made;
-    made.timeout = time_of<milliseconds>(seconds_of(timeout));
-    made.connect_timeout = time_of<milliseconds>(seconds_of(connect_timeout));
-    made.busy_timeout = time_of<milliseconds>(seconds_of(busy_timeout));
+    made.timeout = time_of<milliseconds>(timeout);
+    made.connect_timeout = time_of<milliseconds>(connect_timeout);
+    made.busy_timeout = time_of<milliseconds>(busy_timeout);
     return made;
 }
 
@@ -64,11 +64,12 @@ private:
 };
 
 struct Pool {
-    Pool(Cluster& owner, const std::string& database, std::size_t size_max, double acquire_timeout)
+    Pool(Cluster& owner, const std::string& database, std::size_t size_max,
+         py::handle acquire_timeout)
         : connections(std::make_shared<pool>(owner.nodes(), database,
                                              settings(size_max, acquire_timeout))) {}
 
-    static pool_options settings(std::size_t size_max, double acquire_timeout) {
+    static pool_options settings(std::size_t size_max, py::handle acquire_timeout) {
         pool_options made;
         made.size_max = size_max;
         made.acquire_timeout = time_of<milliseconds>(acquire_timeout);
@@ -283,7 +284,7 @@ void define_clusters(py::module_& module) {
             py::arg("mailbox"), py::arg("database"))
         .def("connect", &Cluster::connect, py::arg("database"));
     py::class_<Pool>(module, "Pool")
-        .def(py::init<Cluster&, const std::string&, std::size_t, double>(), py::arg("cluster"),
+        .def(py::init<Cluster&, const std::string&, std::size_t, py::handle>(), py::arg("cluster"),
              py::arg("database"), py::arg("size_max"), py::arg("acquire_timeout"))
         .def("acquire", &Pool::acquire)
         .def("usage", &Pool::usage)

@@ -27,11 +27,6 @@ NodeLogLevel log_level(const std::string& name) {
     throw_misuse("a log level is debug, info, warning, error or off, not " + name);
 }
 
-std::optional<double> seconds_in(const py::dict& times, const char* name) {
-    if (!times.contains(name)) return std::nullopt;
-    return seconds_of(times[name]);
-}
-
 // Seconds by the names of NodeOptions.
 void set_times(NodeOptions& options, const py::dict& times) {
     const std::pair<const char*, milliseconds*> known[] = {
@@ -40,10 +35,10 @@ void set_times(NodeOptions& options, const py::dict& times) {
         {"join_timeout", &options.join_timeout},
     };
     for (const auto& [name, time] : known) {
-        if (const auto seconds = seconds_in(times, name)) *time = time_of<milliseconds>(*seconds);
+        if (times.contains(name)) *time = time_of<milliseconds>(times[name]);
     }
-    if (const auto seconds = seconds_in(times, "awake_wait")) {
-        options.awake_wait = time_of<microseconds>(*seconds);
+    if (times.contains("awake_wait")) {
+        options.awake_wait = time_of<microseconds>(times["awake_wait"]);
     }
 }
 
@@ -83,7 +78,7 @@ public:
     }
 
     // In small steps, between which Python handles signals.
-    void wait_ready(double seconds) {
+    void wait_ready(py::handle seconds) {
         using std::chrono::steady_clock;
         Node& node = running();
         const auto until = steady_clock::now() + time_of<milliseconds>(seconds);

@@ -58,10 +58,11 @@ void check_process(unsigned made_at) {
         "again in the child");
 }
 
-double seconds_of(py::handle value) {
+std::chrono::duration<double> seconds_of(py::handle value) {
     const double seconds = PyFloat_AsDouble(value.ptr());
     if (PyErr_Occurred() != nullptr) throw py::error_already_set();
-    return seconds;
+    if (!(seconds >= 0) || seconds > 1e9) throw_misuse("a time is a number of seconds from 0 on");
+    return std::chrono::duration<double>(seconds);
 }
 
 std::uint64_t node_id_of(py::handle value) {
@@ -75,7 +76,7 @@ std::uint64_t node_id_of(py::handle value) {
 
 call_options chosen(py::handle timeout, bool idempotent) {
     call_options options;
-    if (!timeout.is_none()) options.timeout = time_of<milliseconds>(seconds_of(timeout));
+    if (!timeout.is_none()) options.timeout = time_of<milliseconds>(timeout);
     options.idempotent = idempotent;
     return options;
 }

@@ -23,7 +23,6 @@
 #include <variant>
 #include <vector>
 
-#include "core/errors.h"
 #include "core/values.h"
 #include "quorlite/pool.h"
 #include "quorlite/quorlite.h"
@@ -35,16 +34,16 @@ unsigned forks();
 // Fails in a child of the process that made something when forks() was `made_at`.
 void check_process(unsigned made_at);
 
-// Fails if it is negative, or no time that anybody would wait.
+// Any number of Python's. Fails if it is negative, or no time that anybody would wait.
+std::chrono::duration<double> seconds_of(py::handle value);
+
 template <class Time>
-Time time_of(double seconds) {
-    if (!(seconds >= 0) || seconds > 1e9) throw_misuse("a time is a number of seconds from 0 on");
-    return std::chrono::ceil<Time>(std::chrono::duration<double>(seconds));
+Time time_of(py::handle seconds) {
+    return std::chrono::ceil<Time>(seconds_of(seconds));
 }
 
 // `timeout`: in seconds; None: as the cluster has it.
 call_options chosen(py::handle timeout, bool idempotent);
-double seconds_of(py::handle value);  // any number
 std::uint64_t node_id_of(py::handle value);
 
 // Rows that are taken off a result before they are made into Python's.
