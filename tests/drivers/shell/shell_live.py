@@ -449,22 +449,37 @@ class People(unittest.TestCase):
         shell.expect(r"\r\x1b\[K-- 15,?000 records")  # the line is gone
         shell.expect("people> ")
 
+    def slow_down(self, node, command, pattern):
+        """Holds the node most of the time until the command shows the pattern: it ends without only if it is done within
+        one moment of the node's, and is then asked again."""
+        shell = self.shell
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            node.signal(signal.SIGSTOP)
+            try:
+                shell.type(command + "\r")
+                while time.monotonic() < end and not re.search(f"{pattern}|people> ", shell.seen):
+                    time.sleep(0.25)  # longer than a line is due
+                    node.signal(signal.SIGCONT)
+                    shell.read(0.02)
+                    node.signal(signal.SIGSTOP)
+            finally:
+                node.signal(signal.SIGCONT)
+            if shell.expect(f"{pattern}|people> ").group() != "people> ":
+                return
+        raise AssertionError(f"{command} never showed {pattern!r}")
+
     def test_what_is_written_to_files_says_how_far_it_is(self):
         shell = self.shell
         shell.ask("DROP TABLE IF EXISTS wide;", "people> ")
         shell.ask("CREATE TABLE wide AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500000)"
                   " SELECT i, hex(zeroblob(40)) AS pad FROM n;", r";\s+people> ")
-        leader = cluster.leader()
         path = options.directory / "wide"
         for command, what, unit in ((f".export {path}.csv wide", "export", "rows"), (".dump wide", "dump", "rows"),
                                     (f".backup {path}.db", "backup", r"\w?B")):
             shell.ask(f".output {path}.sql", "people> ")
-            shell.type(command + "\r")
-            time.sleep(0.03)
-            leader.signal(signal.SIGSTOP)  # so that it takes longer than a line is due
-            time.sleep(0.4)
-            leader.signal(signal.SIGCONT)
-            shell.expect(rf"{what}: [\d.,]+ \w* ?{unit} of [^\r]+ \(\d+ %\), [^\r]+/s, [\d.]+ \w+ left")
+            line = rf"{what}: [\d.,]+ \w* ?{unit} of [^\r]+ \(\d+ %\), [^\r]+/s, [\d.]+ \w+ left"
+            self.slow_down(cluster.leader(), command, line)
             shell.expect("people> ")
         shell.ask(".output", "people> ")
         shell.ask("DROP TABLE wide;", "people> ")
