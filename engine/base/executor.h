@@ -3,15 +3,13 @@
 // A node's mind is single-threaded: everything but `work` functions below runs on "the loop", one
 // handler at a time. There are three ways off it:
 //
-//   background()  for work that would block (creating files, flushing, reading old log segments):
-//   it runs
-//                 on a helper thread, then `done` runs on the loop.
-//   step()        for one statement's execution. `work` starts at once on the calling thread, which
-//   holds
-//                 the loop. When its time budget is spent, at the latest soon after that, another
-//                 thread takes the loop over and `work` goes on beside it; nothing is run twice
-//                 and nothing moves. `done` runs inline when the loop was kept (no hand-over at
-//                 all), else later, on the loop.
+//   background()  for work that would block (creating files, flushing, reading old log
+//                 segments): it runs on a helper thread, then `done` runs on the loop.
+//   step()        for one statement's execution. `work` starts at once on the calling thread,
+//                 which holds the loop. When its time budget is spent, at the latest soon after
+//                 that, another thread takes the loop over and `work` goes on beside it; nothing
+//                 is run twice and nothing moves. `done` runs inline when the loop was kept (no
+//                 hand-over at all), else later, on the loop.
 //   after()       for timers.
 //
 // So `work` must touch only what is its own or locked. The simulator runs all of it inline on one

@@ -5,8 +5,7 @@
 //   first_flushing the oldest command in the frozen layer, if there is one
 //   first_active   the oldest command in the active layer, if there is one
 //   (generation)   the oldest command that is in the WAL only, if there is one
-//   parts          the first commands of a transaction whose last one has not come, if there are
-//   any
+//   parts          the first commands of a transaction whose last one has not come, if any
 //   newer_until    pages above the base file may be as of this, newer than what was applied: a copy
 //                  of another node's, or of a transaction whose pages cannot all be read
 //

@@ -10,11 +10,9 @@
 //
 // The two promises to sessions:
 //   when_committed(index): success only when the quorum holds the entry; kLeadershipLost, in doubt,
-//   when
-//     this node cannot know; and the same after the write timeout without a quorum.
-//   when_readable(index): success only when everything up to `index` is committed and this node was
-//   leader
-//     after the call, by its lease or by a heartbeat round.
+//     when this node cannot know; and the same after the write timeout without a quorum.
+//   when_readable(index): success only when everything up to `index` is committed and this node
+//     was leader after the call, by its lease or by a heartbeat round.
 #pragma once
 
 #include <functional>
@@ -34,9 +32,8 @@ namespace quorlite::replica {
 struct Options {
     // Both may be left out for a directory that has an identity; if given they must agree with it.
     NodeId id;
-    std::string address;  // HOST:PORT, as peers and clients reach this node
-    bool bootstrap =
-        false;  // a new, empty directory becomes a cluster of one; an old one ignores it
+    std::string address;     // HOST:PORT, as peers and clients reach this node
+    bool bootstrap = false;  // a new directory becomes a cluster of one; an old one ignores it
     Duration election_timeout = std::chrono::milliseconds(600);
     Duration heartbeat = std::chrono::milliseconds(60);
     Duration write_timeout = std::chrono::seconds(10);

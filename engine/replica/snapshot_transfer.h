@@ -4,8 +4,7 @@
 //     SnapshotRequest (point, manifest)  ──▶   Receiver: start_install
 //     Sender: read a chunk   ◀── ChunkRequest ── one outstanding at a time
 //                            ── Chunk ──▶      written by a helper thread, then the next is asked
-//                            for
-//                                              all there: synced, then `done`
+//                                              for; all there: synced, then `done`
 //
 // Memory is bounded by one chunk, on both sides. A lost chunk is asked for again; a transfer
 // that was broken off goes on where it stopped. The sender keeps its source, and with it the log

@@ -5,11 +5,10 @@
 // table is read once. Then all that strict serialisability demands can be checked directly:
 //
 //   - an acknowledged write is in the table, once; one answered "not committed" is not; one in
-//   doubt may be;
+//     doubt may be;
 //   - a write that ended before another began comes before it in the table;
 //   - a read saw at least every write that ended before it began and everything that an earlier
-//   read
-//     saw, and nothing that began after it ended.
+//     read saw, and nothing that began after it ended.
 //
 // Times are of one global clock, in nanoseconds.
 #pragma once

@@ -1,0 +1,84 @@
+// Changes of the membership, and the transfer of leadership: proposed to raft, and answered when
+// they are committed or have failed. A promotion waits for the node to catch up.
+
+#include <utility>
+
+#include "engine/replica/state.h"
+
+namespace quorlite::replica {
+namespace {
+
+constexpr Duration kPromotionMax = std::chrono::seconds(50);  // as the real server
+
+}  // namespace
+
+Error membership_error(Error error) {
+    if (error.code == code::kNotLeader) error.message = "server is not the leader";
+    if (error.code == code::kLeadershipLost) error.message = "server has lost leadership";
+    return error;
+}
+
+void Replica::State::change(Result<Index> proposed, Done done) {
+    auto answer = [done = std::move(done)](Status status) {
+        done(status.ok() ? std::move(status) : Status(membership_error(status.error())));
+    };
+    if (!proposed.ok()) {
+        answer(proposed.error());
+        return;
+    }
+    owner.when_committed(*proposed, std::move(answer));
+    schedule_pump();
+}
+
+void Replica::State::tick_promotion() {
+    if (!promotion) return;
+    Result<Index> assigned = core->assign(now(), promotion->id, promotion->role);
+    const bool wait = !assigned.ok() && (assigned.error().code == code::kCatchingUp ||
+                                         assigned.error().code == code::kBusy);
+    if (wait && now() < promotion->deadline) return;
+    Promotion ended = std::move(*promotion);
+    promotion.reset();
+    if (!assigned.ok() && assigned.error().code == code::kCatchingUp) {
+        assigned = Error{code::kError, "no connection to remote server available"};
+    }
+    change(std::move(assigned), std::move(ended.done));
+}
+
+void Replica::State::tick_transfer() {
+    if (!transfer_done || core->transferring() || !is_leading()) return;
+    std::exchange(transfer_done, nullptr)(Error{code::kError, "leadership transfer failed"});
+}
+
+void Replica::add(NodeId id, std::string address, Done done) {
+    state_->change(state_->core->add(state_->now(), id, std::move(address)), std::move(done));
+}
+
+void Replica::assign(NodeId id, raft::Role role, Done done) {
+    if (state_->promotion) {
+        done(Error{code::kBusy, "a configuration change is already in progress"});
+        return;
+    }
+    Result<Index> assigned = state_->core->assign(state_->now(), id, role);
+    if (!assigned.ok() && assigned.error().code == code::kCatchingUp) {
+        state_->promotion = {id, role, state_->now() + kPromotionMax, std::move(done)};
+        state_->schedule_pump();
+        return;
+    }
+    state_->change(std::move(assigned), std::move(done));
+}
+
+void Replica::remove(NodeId id, Done done) {
+    state_->change(state_->core->remove(state_->now(), id), std::move(done));
+}
+
+void Replica::transfer(NodeId to, Done done) {
+    if (const Status started = state_->core->transfer(state_->now(), to); !started.ok()) {
+        done(membership_error(started.error()));
+        return;
+    }
+    if (state_->transfer_done) std::exchange(state_->transfer_done, nullptr)({});
+    state_->transfer_done = std::move(done);
+    state_->schedule_pump();
+}
+
+}  // namespace quorlite::replica

@@ -1,0 +1,217 @@
+// The pump: carries out what raft says, in the order that raft.h demands; what it means to begin
+// and to end leading; and time.
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/base/check.h"
+#include "engine/base/mutants.h"
+#include "engine/replica/state.h"
+
+namespace quorlite::replica {
+namespace {
+
+constexpr Duration kTickMax = std::chrono::milliseconds(100);
+constexpr Duration kTickMin = std::chrono::milliseconds(1);
+
+Error no_quorum(Duration waited) {
+    const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(waited).count();
+    return {code::kLeadershipLost,
+            "no majority of the voters answered within " + std::to_string(ms) +
+                " ms: the outcome is unknown; check that the other nodes run and are reachable",
+            Verdict::kInDoubt};
+}
+
+}  // namespace
+
+void Replica::State::schedule_pump() {
+    if (pump_scheduled) return;
+    pump_scheduled = true;
+    seams.executor.post([this, guard = std::weak_ptr(alive)] {
+        if (!guard.expired()) pump();
+    });
+}
+
+void Replica::State::pump() {
+    pump_scheduled = false;
+    for (raft::Output output = core->take_output(); !output.empty(); output = core->take_output()) {
+        carry_out(std::move(output));
+    }
+    serving = is_leading() && core->serving() && unapplied.empty();
+    release();
+}
+
+void Replica::State::carry_out(raft::Output output) {
+    if (output.hard_state && !mutant(Mutant::kTermNotSaved)) {
+        if (const Status saved = records->save(*output.hard_state); !saved.ok()) {
+            fatal("the term and vote cannot be saved: " + saved.error().message);
+        }
+    }
+    if (output.truncate_from) log->truncate(*output.truncate_from);
+    if (!output.append.empty()) {
+        const Index last = output.append.back().index;
+        const Term term = output.append.back().term;
+        log->append(std::move(output.append));
+        if (mutant(Mutant::kFollowerAcksEarly)) core->durable(last, term);
+    }
+    for (raft::Envelope& envelope : output.messages) send(std::move(envelope));
+    if (!output.committed.empty()) apply(std::move(output.committed));
+    if (output.role_changed) role_changed();
+    for (const raft::LogRead& read : output.reads) read_log(read);
+    for (const NodeId peer : output.snapshots) offer_snapshot(peer);
+    if (output.install) install(std::move(*output.install));
+}
+
+void Replica::State::apply(std::vector<raft::Entry> entries) {
+    if (!unapplied.empty()) {
+        std::ranges::move(entries, std::back_inserter(unapplied));
+        entries = std::exchange(unapplied, {});
+    }
+    const auto rest = std::ranges::find_if_not(
+        entries, [this](const raft::Entry& entry) { return apply_one(entry); });
+    unapplied.assign(std::move_iterator(rest), std::move_iterator(entries.end()));
+    store->committed(applied);
+    core->applied(applied);
+}
+
+// False: not yet, for it changes a page that is damaged.
+bool Replica::State::apply_one(const raft::Entry& entry) {
+    // A later leader's entry: what this node captured and is not committed by now never happened.
+    if (leading && entry.term > leading_term) step_down();
+    const bool captured_here = leading && entry.term == leading_term;
+    if (entry.kind == raft::EntryKind::kCommand && !captured_here) {
+        store->committed(applied);
+        const Status status = store->apply(entry.index, entry.term, *entry.payload);
+        if (!status.ok()) {
+            if (status.error().code == code::kIo && has_others()) return false;
+            fatal("log entry " + std::to_string(entry.index.value()) +
+                  " cannot be applied: " + status.error().message);
+        }
+    }
+    if (entry.kind == raft::EntryKind::kConfiguration) {
+        const auto configuration = raft::decode_configuration(*entry.payload);
+        const bool member = configuration && configuration->find(identity.id) != nullptr;
+        if (was_member && !member && owner.on_removed) {
+            owner.on_removed("this node was removed from the cluster");
+        }
+        was_member = member;
+    }
+    applied = entry.index;
+    return true;
+}
+
+void Replica::State::read_log(const raft::LogRead& read) {
+    auto entries = std::make_shared<Result<std::vector<raft::Entry>>>(std::vector<raft::Entry>{});
+    seams.executor.background(
+        [log = log.get(), read, entries] { *entries = log->read(read.from, read.bytes_max); },
+        [this, read, entries, guard = std::weak_ptr(alive)] {
+            if (guard.expired()) return;
+            if (entries->ok() && !(*entries)->empty()) {
+                core->entries_loaded(now(), read.peer, std::move(entries->value()));
+            } else {
+                core->entries_unavailable(now(), read.peer);
+            }
+            schedule_pump();
+        });
+}
+
+bool Replica::State::is_leading() const {
+    return leading && core->role() == raft::RoleName::kLeader && core->term() == leading_term;
+}
+
+void Replica::State::role_changed() {
+    if (leading && !is_leading()) step_down();
+    if (!leading && core->role() == raft::RoleName::kLeader) lead();
+    if (core->leader() != known_leader) {
+        known_leader = core->leader();
+        if (owner.on_leader_change) owner.on_leader_change();
+    }
+}
+
+void Replica::State::lead() {
+    leading = true;
+    leading_term = core->term();
+}
+
+void Replica::State::step_down() {
+    store->committed(applied);  // what is not by now goes with the generation
+    leading = false;
+    serving = false;
+    ++epoch;
+    if (!mutant(Mutant::kSpeculationSurvives)) store->new_generation();
+    sender->release_all();
+    answer_all();
+}
+
+// Whoever waits learns that the leadership is over. Later, in a task of its own: an answer may
+// start a statement, and with it anything, while the step down may be in the middle of applying
+// entries.
+void Replica::State::answer_all() {
+    struct Ended {
+        std::deque<Waiter> writes;
+        std::deque<Waiter> reads;
+        Done promotion;
+        Done transfer;
+    };
+    auto ended = std::make_shared<Ended>(
+        Ended{writes.take_all(), reads.take_all(), nullptr, std::exchange(transfer_done, nullptr)});
+    if (promotion) ended->promotion = std::move(promotion->done);
+    promotion.reset();
+    seams.executor.post([ended, committed = applied] {
+        const Error lost =
+            mutant(Mutant::kDoubtReportedAsRefusal) ? not_leader() : leadership_lost();
+        for (const Waiter& write : ended->writes) {
+            const bool known = write.index <= committed || mutant(Mutant::kDeposedAnswersSuccess);
+            write.done(known ? Status() : Status(lost));
+        }
+        for (const Waiter& read : ended->reads) read.done(not_leader());
+        if (ended->promotion) ended->promotion(membership_error(leadership_lost()));
+        if (ended->transfer) ended->transfer({});
+    });
+}
+
+void Replica::State::release() {
+    writes.release(applied, [](const Waiter&) { return true; });
+    release_reads();
+}
+
+void Replica::State::release_reads() {
+    if (reads.empty() || !is_leading()) return;
+    // Asked anew for each: an answer may take long, and a lease does not wait.
+    reads.release(applied, [&](const Waiter& waiter) {
+        if (!is_leading()) return false;
+        const bool lease = (!options.quorum_reads && core->lease_valid(now())) ||
+                           mutant(Mutant::kReadWithoutLease);
+        return lease || (waiter.round != 0 && core->confirmed_round() >= waiter.round);
+    });
+    Waiter* blocked = reads.front();
+    if (blocked != nullptr && blocked->index <= applied && blocked->round == 0) {
+        blocked->round = core->start_read_round(now());
+        schedule_pump();
+    }
+}
+
+void Replica::State::schedule_tick() {
+    const Duration wait = std::clamp(core->next_deadline() - now(), kTickMin, kTickMax);
+    tick_timer = seams.executor.after(wait, [this, guard = std::weak_ptr(alive)] {
+        if (!guard.expired()) tick();
+    });
+}
+
+void Replica::State::tick() {
+    core->tick(now());
+    tick_promotion();
+    tick_transfer();
+    note_acknowledged();
+    writes.expire(now(), no_quorum(options.write_timeout));
+    reads.expire(now(), no_quorum(options.write_timeout));
+    sender->release_silent(now());
+    if (receiver) receiver->tick(now());
+    repair->tick(now());
+    if (!unapplied.empty()) apply({});
+    take_held();
+    pump();
+    schedule_tick();
+}
+
+}  // namespace quorlite::replica

@@ -1,0 +1,142 @@
+// What a replica is made of, and everything that changes it. Private to this module.
+//
+// Functions live by subject: start.cc (what a directory holds becomes a replica), pump.cc (what
+// raft says is done; leading; time), peers.cc (messages), membership.cc, tail.cc (snapshots and the
+// log's tail), and replica.cc (what sessions call).
+#pragma once
+
+#include <deque>
+#include <map>
+#include <optional>
+
+#include "engine/replica/page_repair.h"
+#include "engine/replica/peer_codec.h"
+#include "engine/replica/replica.h"
+#include "engine/replica/snapshot_transfer.h"
+#include "engine/replica/waiters.h"
+
+namespace quorlite::replica {
+
+Error not_leader();
+Error leadership_lost();
+Error membership_error(Error error);  // in the words of protocol sections 6.12 to 6.17
+
+struct Replica::State {
+    State(Replica& its_owner, Options its_options, Seams its_seams)
+        : owner(its_owner), options(std::move(its_options)), seams(its_seams) {}
+
+    // --- start.cc ---
+    Status open();
+    Status open_identity();
+    Status rename();
+    Status open_storage();
+    raft::Restored restore(disk::RecoveredLog recovered);
+    static Status check_term(const raft::Restored& restored);
+
+    // --- pump.cc ---
+    void schedule_pump();
+    void pump();
+    void carry_out(raft::Output output);
+    void apply(std::vector<raft::Entry> entries);
+    bool apply_one(const raft::Entry& entry);
+    void read_log(const raft::LogRead& read);
+    bool is_leading() const;
+    void role_changed();
+    void lead();
+    void step_down();
+    void answer_all();
+    void release();
+    void release_reads();
+    void schedule_tick();
+    void tick();
+
+    // --- peers.cc ---
+    void send(raft::Envelope envelope);
+    void send_frame(NodeId to, Channel channel, decltype(PeerMessage::body) body);
+    SendBulk send_chunks();
+    bool receive(PeerMessage message);
+    bool learn_cluster(const PeerMessage& message);
+    void learn_address(const PeerMessage& message);
+    bool must_hold() const;
+    bool hold(NodeId from, raft::AppendRequest& append);
+    void take_held();
+    bool has_others() const;
+    void ask_others(const PageRequest& request);
+    void damaged(const std::string& database, std::uint32_t page);
+    void receive(const PageReply& reply, NodeId from);
+
+    // --- membership.cc ---
+    void change(Result<Index> proposed, Done done);
+    void tick_promotion();
+    void tick_transfer();
+
+    // --- tail.cc ---
+    void offer_snapshot(NodeId peer);
+    void install(raft::SnapshotRequest request);
+    void installed(raft::SnapshotPoint point, Status status);
+    void trim_log();
+    Index trim_limit() const;
+    void note_acknowledged();
+
+    TimePoint now() const { return seams.clock.now(); }
+
+    Replica& owner;
+    Options options;
+    Seams seams;
+    disk::Identity identity;
+
+    std::shared_ptr<disk::Records> records;
+    std::unique_ptr<disk::Log> log;
+    std::unique_ptr<database::Store> store;
+    std::unique_ptr<raft::Core> core;
+    std::unique_ptr<SnapshotSender> sender;
+    std::shared_ptr<SnapshotReceiver> receiver;
+    std::unique_ptr<PageRepair> repair;
+    std::vector<raft::Entry> unapplied;  // committed; the first one needs a page that is damaged
+
+    struct Held {
+        NodeId from;
+        raft::AppendRequest append;
+        std::size_t bytes;
+    };
+    std::deque<Held> held;  // until the databases have been flushed
+    std::size_t held_bytes = 0;
+
+    Waiters writes;
+    Waiters reads;
+    Index applied;
+
+    // This node's leadership as the databases know it: entries of `leading_term` are its own
+    // captures.
+    bool leading = false;
+    Term leading_term;
+    bool serving = false;
+    std::uint64_t epoch = 1;
+    NodeId known_leader;
+
+    struct Promotion {
+        NodeId id;
+        raft::Role role;
+        TimePoint deadline;
+        Done done;
+    };
+    std::optional<Promotion> promotion;
+    Done transfer_done;
+
+    std::map<NodeId, std::string> learnt_addresses;  // where nodes say they are: not all are in the
+                                                     // configuration, yet or still
+    std::uint64_t weight = 0;
+    bool disk_has_space = true;
+    bool saving_mark = false;
+    // What the record `acknowledged` says, or will, and when it may be written next.
+    static constexpr Duration kAcknowledgedInterval = std::chrono::seconds(10);
+    Index acknowledged_noted;
+    bool saving_acknowledged = false;
+    TimePoint acknowledged_due;
+    bool pump_scheduled = false;
+    bool was_member = false;
+    TimerId tick_timer = TimerId::kNone;
+    std::shared_ptr<bool> alive = std::make_shared<bool>(true);
+};
+
+}  // namespace quorlite::replica

@@ -1,0 +1,114 @@
+// What replaces the log's beginning: snapshots, offered and installed; the tail that is kept for
+// slow peers; and the record of how far the log was acknowledged.
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/base/check.h"
+#include "engine/base/mutants.h"
+#include "engine/replica/state.h"
+
+namespace quorlite::replica {
+
+// Damage to the end of the log looks like a write that a crash tore, and that nobody was told of.
+// The record of what is committed tells them apart; it is written now and then.
+void Replica::State::note_acknowledged() {
+    const Index index = std::min(core->commit_index(), core->durable_index());
+    if (saving_acknowledged || index <= acknowledged_noted || now() < acknowledged_due) return;
+    acknowledged_noted = index;
+    acknowledged_due = now() + kAcknowledgedInterval;
+    saving_acknowledged = true;
+    auto saved = std::make_shared<Status>();
+    seams.executor.background(
+        [records = records, index, saved] { *saved = records->save_acknowledged(index); },
+        [this, saved, guard = std::weak_ptr(alive)] {
+            if (guard.expired()) return;
+            saving_acknowledged = false;
+            if (!saved->ok()) fatal("the record cannot be saved: " + saved->error().message);
+        });
+}
+
+void Replica::State::offer_snapshot(NodeId peer) {
+    const database::SnapshotSource& source = sender->hold_for(peer, now());
+    auto configuration = raft::decode_configuration(*source.mark().configuration);
+    if (!configuration || source.mark().index < core->first_index().previous()) {
+        sender->release(peer);
+        core->snapshot_unavailable(now(), peer);
+        return;
+    }
+    core->offer_snapshot(now(), peer,
+                         {source.mark().index, source.mark().term, std::move(*configuration)},
+                         source.manifest());
+}
+
+void Replica::State::install(raft::SnapshotRequest request) {
+    if (receiver) receiver->cancel();
+    receiver = nullptr;
+    auto installer = store->start_install(request.manifest);
+    if (!installer.ok() || (*installer)->mark().index != request.point.index) {
+        core->snapshot_refused(now());
+        schedule_pump();
+        return;
+    }
+    receiver = std::make_shared<SnapshotReceiver>(
+        core->leader(), request.point.index, std::move(*installer), seams.executor, send_chunks(),
+        [this, point = request.point](Status status) { installed(point, std::move(status)); });
+    receiver->start(now());
+}
+
+void Replica::State::installed(raft::SnapshotPoint point, Status status) {
+    const auto finished = std::exchange(receiver, nullptr);
+    if (status.ok() && point.index > applied) {
+        if (const Status switched = store->finish_install(finished->installer()); !switched.ok()) {
+            fatal("the received snapshot cannot be put in place: " + switched.error().message);
+        }
+        applied = point.index;
+        std::erase_if(unapplied, [&](const auto& entry) { return entry.index <= applied; });
+        core->snapshot_installed(now(), point);
+        if (core->last_index() > point.index) {
+            log->trim(point.index);
+        } else {
+            log->reset(point.index);
+        }
+    } else {
+        core->snapshot_refused(now());
+    }
+    schedule_pump();
+}
+
+// A tail is kept for peers that are a little behind; beyond twice its size they get a snapshot
+// instead.
+Index Replica::State::trim_limit() const {
+    Index limit = std::min(store->flushed_index(), applied);
+    if (mutant(Mutant::kTrimBeyondFlush)) limit = applied;
+    if (const auto oldest = sender->oldest_held()) limit = std::min(limit, *oldest);
+    if (log->bytes_on_disk() > 2 * options.log_tail_bytes) return limit;
+    for (const raft::Progress& peer : core->progress()) {
+        const raft::Server* server = core->configuration().find(peer.id);
+        if (server != nullptr && server->role != raft::Role::kSpare) {
+            limit = std::min(limit, peer.match);
+        }
+    }
+    return limit;
+}
+
+void Replica::State::trim_log() {
+    if (saving_mark || log->bytes_on_disk() <= options.log_tail_bytes) return;
+    const Index limit = trim_limit();
+    const auto term = core->term_at(limit);
+    if (limit <= store->mark().index || !term) return;
+    const raft::SnapshotPoint point{limit, *term, core->configuration_at(limit)};
+    auto configuration = std::make_shared<const Bytes>(raft::encode(point.configuration));
+    saving_mark = true;
+    store->save_mark({limit, *term, std::move(configuration)},
+                     [this, point, guard = std::weak_ptr(alive)](Status saved) {
+                         if (guard.expired()) return;
+                         saving_mark = false;
+                         if (!saved.ok()) return;  // the disk is full: the next flush tries again
+                         core->compacted(point);
+                         log->trim(point.index);
+                         schedule_pump();
+                     });
+}
+
+}  // namespace quorlite::replica
