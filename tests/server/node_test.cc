@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <filesystem>
 #include <list>
 #include <string>
@@ -144,10 +146,11 @@ protected:
         ASSERT_FALSE(nodes.back().wait_ready(10s));
     }
 
-    void start_three() {
+    void start_three(std::chrono::milliseconds election_timeout = NodeOptions().election_timeout) {
         for (int i = 1; i <= 3; ++i) {
             NodeOptions wanted = options("node" + std::to_string(i));
             wanted.address = free_address();
+            wanted.election_timeout = election_timeout;
             if (i > 1) wanted.join = {addresses.front()};
             addresses.push_back(wanted.address);
             auto started = Node::start(wanted);
@@ -234,15 +237,13 @@ TEST_F(NodeTest, AStoppedNodeSaysHowItWas) {
 }
 
 TEST_F(NodeTest, AStoppedLeaderHandsOver) {
-    start_three();
+    start_three(1h);  // nobody will find out in time that the leader is gone
     ASSERT_TRUE(execute("CREATE TABLE t(x)"));
     const auto leading = leader() - nodes.data();
     nodes[static_cast<std::size_t>(leading)].stop();
     nodes.erase(nodes.begin() + leading);
-    const auto begin = std::chrono::steady_clock::now();
-    ASSERT_TRUE(execute("INSERT INTO t VALUES (1)"));
-    // Far less than an election timeout: nobody had to find out that the leader is gone.
-    EXPECT_LT(std::chrono::steady_clock::now() - begin, 300ms);
+    ASSERT_NE(leader(), nullptr);
+    EXPECT_TRUE(execute("INSERT INTO t VALUES (1)"));
 }
 
 TEST_F(NodeTest, AStoppedLeaderLetsAStatementEnd) {
@@ -290,22 +291,25 @@ TEST_F(NodeTest, ALongStatementDelaysNobodyElse) {
     SqlClient client(wanted.address);
     ASSERT_TRUE(client.open("db"));
     ASSERT_TRUE(client.execute("CREATE TABLE t(x); INSERT INTO t VALUES (7)"));
+    SqlClient other(wanted.address);
+    ASSERT_TRUE(other.open("db"));
+    using Time = std::chrono::steady_clock;
+    std::atomic<bool> over = false;
+    const Time::time_point started = Time::now();
     std::thread slow([&] {
-        SqlClient other(wanted.address);
-        ASSERT_TRUE(other.open("db"));
         EXPECT_EQ(other.number("WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c "
                                "WHERE n < 5000000) SELECT count(*) FROM c"),
                   5'000'000);
+        over = true;
     });
-    std::chrono::steady_clock::duration worst{};
-    for (int i = 0; i < 200; ++i) {
-        const auto begin = std::chrono::steady_clock::now();
+    Time::duration worst{};
+    while (!over) {
+        const Time::time_point begin = Time::now();
         EXPECT_EQ(client.number("SELECT x FROM t"), 7);
-        worst = std::max(worst, std::chrono::steady_clock::now() - begin);
-        std::this_thread::sleep_for(1ms);
+        worst = std::max(worst, Time::now() - begin);
     }
     slow.join();
-    EXPECT_LT(worst, 100ms);
+    EXPECT_LT(worst, (Time::now() - started) / 2);
     EXPECT_GE(nodes.back().status().statements_overstayed, 1u);
 }
 
