@@ -29,7 +29,8 @@ constexpr Duration kReadyInterval = std::chrono::milliseconds(5);
 constexpr std::chrono::milliseconds kPollInterval{2};
 constexpr std::chrono::milliseconds kFinishMax{1'500};
 constexpr int kHandoverAttempts = 3;
-constexpr std::size_t kSizeMax = std::size_t{1} << 40;  // of what is given as a size, in bytes
+constexpr std::chrono::milliseconds kHandoverMax{2'000};  // an attempt, at any election timeout
+constexpr std::size_t kSizeMax = std::size_t{1} << 40;    // of what is given as a size, in bytes
 constexpr std::size_t kConnectionsMax = 1'000'000;
 // How long a node that was leader goes on answering "not leader" before it closes: a client that
 // hears it knows that nothing was done, one that only sees its connection close does not.
@@ -482,7 +483,8 @@ bool Node::Impl::transfer_once() {
             outcome->over.set_value();
         });
     });
-    const auto ended = outcome->over.get_future().wait_for(2 * options.election_timeout);
+    const auto patience = std::min(2 * options.election_timeout, kHandoverMax);
+    const auto ended = outcome->over.get_future().wait_for(patience);
     return ended == std::future_status::ready && !outcome->leading;
 }
 
