@@ -198,6 +198,7 @@ TEST_F(ErrorsTest, ConfigurationFilesThatMakeNoSense) {
     expect_refused("adress = \"h:1\"", "no option is called 'adress'");
     expect_refused("address = \"here\"", "'here' is not of the form");
     expect_refused("connections = many", "--connections");
+    expect_refused("connections = 5 6", "'5 6' is not a whole number");
     expect_refused("busy-timeout = 5parsecs", "--busy-timeout");
     expect(64, {path("missing.conf")}, {"--config", path("missing.conf")});
     expect(64, {root.string()}, {"--config", root.string()});
@@ -229,7 +230,7 @@ TEST_F(ErrorsTest, ARestartNeedsNothingButTheDirectory) {
 TEST_F(ErrorsTest, OptionsFromAFile) {
     const std::string address = free_address();
     std::ofstream(path("node.conf")) << "dir = \"" << path("node") << "\"\naddress = \"" << address
-                                     << "\"\nid = 9\nheartbeat = \"50ms\"\n";
+                                     << "\"\nid = 9\nheartbeat = \"50ms\"\npage-cache = 4 MB\n";
     Process process({"--config", path("node.conf")});
     const std::string output = process.read_until("ready id=9");
     EXPECT_NE(output.find("ready id=9 address=" + address), std::string::npos) << output;
