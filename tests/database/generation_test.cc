@@ -57,11 +57,32 @@ TEST_P(LostLeadership, KeepsExactlyTheCommittedPrefix) {
 
 INSTANTIATE_TEST_SUITE_P(Seeds, LostLeadership, testing::Range(1, 41));
 
-TEST(Generation, UncommittedTransactionsAreVisibleAtOnceAndGoneAfterwards) {
-    Node node(1);
-    ASSERT_OK(node.open());
+// A node, its log and who writes to it.
+class Generation : public testing::Test {
+protected:
+    explicit Generation(Options options = {}) : node(1, options), opened(node.open()) {
+        EXPECT_OK(opened);
+    }
+
+    // How many rows t has at the committed prefix, by a statement that is long in its first step:
+    // what was posted before runs meanwhile.
+    std::string count_long(Connection& reader) {
+        constexpr std::string_view kLong =
+            "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c LIMIT 10000) "
+            "SELECT (SELECT count(*) FROM t) + 0 * count(*) FROM c";
+        node.executor.yields = true;
+        std::string seen;
+        node.executor.step([&] { seen = *query_committed(reader, kLong); }, [] {});
+        return seen;
+    }
+
+    Node node;
+    const Status opened;
     Log log;
-    Writer writer(node, log);
+    Writer writer{node, log};
+};
+
+TEST_F(Generation, UncommittedTransactionsAreVisibleAtOnceAndGoneAfterwards) {
     ASSERT_OK(writer.run("CREATE TABLE t(x); INSERT INTO t VALUES(1)"));
     writer.commit();
     const std::uint64_t committed = node.checksum();
@@ -74,11 +95,7 @@ TEST(Generation, UncommittedTransactionsAreVisibleAtOnceAndGoneAfterwards) {
     EXPECT_EQ(node.checksum(), committed);
 }
 
-TEST(Generation, AReadAtTheCommittedPrefixSeesNothingNewer) {
-    Node node(1);
-    ASSERT_OK(node.open());
-    Log log;
-    Writer writer(node, log);
+TEST_F(Generation, AReadAtTheCommittedPrefixSeesNothingNewer) {
     ASSERT_OK(writer.run("CREATE TABLE t(x)"));
     writer.commit();
     const auto reader = node.connect();
@@ -100,11 +117,7 @@ TEST(Generation, AReadAtTheCommittedPrefixSeesNothingNewer) {
 }
 
 // A statement that is long in its first step may lose the loop while the prefix is still shown.
-TEST(Generation, OthersThatBeginMeanwhileSeeTheNewest) {
-    Node node(1);
-    ASSERT_OK(node.open());
-    Log log;
-    Writer writer(node, log);
+TEST_F(Generation, OthersThatBeginMeanwhileSeeTheNewest) {
     ASSERT_OK(writer.run("CREATE TABLE t(x)"));
     writer.commit();
     ASSERT_OK(writer.run("INSERT INTO t VALUES(1)"));
@@ -114,55 +127,37 @@ TEST(Generation, OthersThatBeginMeanwhileSeeTheNewest) {
     other->take_capture();
     std::string seen_by_other;
     node.executor.post([&] { seen_by_other = *query(*other, "SELECT count(*) FROM t"); });
-    node.executor.yields = true;
-    constexpr std::string_view kLong =
-        "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c LIMIT 10000) "
-        "SELECT (SELECT count(*) FROM t) + 0 * count(*) FROM c";
-    std::string seen;
-    node.executor.step([&] { seen = *query_committed(*reader, kLong); }, [] {});
+    const std::string seen = count_long(*reader);
     EXPECT_EQ(seen_by_other, "1\n");
     EXPECT_EQ(seen, reader->read_committed() ? "0\n" : "1\n");
 }
 
+class EndsMeanwhile : public Generation, public testing::WithParamInterface<const char*> {};
+
 // As above, but who goes on meanwhile has its snapshot and its locks already.
-TEST(Generation, AWriterThatEndsMeanwhileEndsAtTheNewest) {
-    for (const char* const end : {"COMMIT", "ROLLBACK"}) {
-        SCOPED_TRACE(end);
-        Node node(1);
-        ASSERT_OK(node.open());
-        Log log;
-        Writer writer(node, log);
-        ASSERT_OK(writer.run("CREATE TABLE t(x)"));
-        writer.commit();
-        ASSERT_OK(writer.run("INSERT INTO t VALUES(1)"));
-        ASSERT_OK(writer.run("BEGIN IMMEDIATE; INSERT INTO t VALUES(2)"));
-        EXPECT_FALSE(writer.connection().take_capture());  // it is at rest
-        const auto reader = node.connect();
-        node.executor.post([&] { ASSERT_OK(writer.run(end)); });
-        node.executor.yields = true;
-        constexpr std::string_view kLong =
-            "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c LIMIT 10000) "
-            "SELECT (SELECT count(*) FROM t) + 0 * count(*) FROM c";
-        std::string seen;
-        node.executor.step([&] { seen = *query_committed(*reader, kLong); }, [] {});
-        EXPECT_EQ(seen, "0\n");
-        reader->take_capture();
-        ASSERT_OK(writer.run("INSERT INTO t VALUES(3)"));
-        const bool two = std::string_view(end) == "COMMIT";
-        EXPECT_EQ(writer.must_query("SELECT group_concat(x) FROM t"), two ? "1,2,3\n" : "1,3\n");
-        writer.commit();
-        Node follower(2);
-        ASSERT_OK(follower.open());
-        follower.catch_up(log, log.size());
-        EXPECT_EQ(follower.checksum(), node.checksum());
-    }
+TEST_P(EndsMeanwhile, AtTheNewest) {
+    ASSERT_OK(writer.run("CREATE TABLE t(x)"));
+    writer.commit();
+    ASSERT_OK(writer.run("INSERT INTO t VALUES(1)"));
+    ASSERT_OK(writer.run("BEGIN IMMEDIATE; INSERT INTO t VALUES(2)"));
+    EXPECT_FALSE(writer.connection().take_capture());  // it is at rest
+    const auto reader = node.connect();
+    node.executor.post([&] { ASSERT_OK(writer.run(GetParam())); });
+    EXPECT_EQ(count_long(*reader), "0\n");
+    reader->take_capture();
+    ASSERT_OK(writer.run("INSERT INTO t VALUES(3)"));
+    const bool two = std::string_view(GetParam()) == "COMMIT";
+    EXPECT_EQ(writer.must_query("SELECT group_concat(x) FROM t"), two ? "1,2,3\n" : "1,3\n");
+    writer.commit();
+    Node follower(2);
+    ASSERT_OK(follower.open());
+    follower.catch_up(log, log.size());
+    EXPECT_EQ(follower.checksum(), node.checksum());
 }
 
-TEST(Generation, ATransactionIsNeverAtThePrefixThatItsWriteCouldNotFollow) {
-    Node node(1);
-    ASSERT_OK(node.open());
-    Log log;
-    Writer writer(node, log);
+INSTANTIATE_TEST_SUITE_P(Ends, EndsMeanwhile, testing::Values("COMMIT", "ROLLBACK"));
+
+TEST_F(Generation, ATransactionIsNeverAtThePrefixThatItsWriteCouldNotFollow) {
     ASSERT_OK(writer.run("CREATE TABLE t(x); INSERT INTO t VALUES(1)"));
     const auto reader = node.connect();
     ASSERT_OK(execute(*reader, "BEGIN"));
@@ -170,11 +165,7 @@ TEST(Generation, ATransactionIsNeverAtThePrefixThatItsWriteCouldNotFollow) {
     EXPECT_FALSE(reader->read_committed());
 }
 
-TEST(Generation, AFailureAtThePrefixIsTriedAtTheNewest) {
-    Node node(1);
-    ASSERT_OK(node.open());
-    Log log;
-    Writer writer(node, log);
+TEST_F(Generation, AFailureAtThePrefixIsTriedAtTheNewest) {
     ASSERT_OK(writer.run("CREATE TABLE t(x)"));
     writer.commit();
     ASSERT_OK(writer.run("CREATE TABLE later(x); INSERT INTO later VALUES(7)"));
@@ -183,18 +174,23 @@ TEST(Generation, AFailureAtThePrefixIsTriedAtTheNewest) {
     EXPECT_FALSE(reader->read_committed());
 }
 
-class CommittedPrefix : public testing::TestWithParam<int> {};
+Options options_with_wal(std::size_t frames_hard) {
+    Options options = small_options();
+    options.wal_frames_hard = frames_hard;
+    return options;
+}
+
+class UnboundedWal : public Generation {
+protected:
+    UnboundedWal() : Generation(options_with_wal(100'000)) {}
+};
+
+class CommittedPrefix : public UnboundedWal, public testing::WithParamInterface<int> {};
 
 // Commits lag behind at random, readers of old snapshots take all of SQLite's read marks, the WAL
 // is moved, flushed and restarted: a read at the prefix is exactly what is committed, or else it
 // says that it is not.
 TEST_P(CommittedPrefix, IsWhatIsCommitted) {
-    Options options = small_options();
-    options.wal_frames_hard = 100'000;
-    Node node(1, options);
-    ASSERT_OK(node.open());
-    Log log;
-    Writer writer(node, log);
     const auto seed = static_cast<std::uint64_t>(GetParam());
     SqlWorkload workload(seed);
     sim::Seeded random(seed + 1000);
@@ -231,13 +227,7 @@ TEST_P(CommittedPrefix, IsWhatIsCommitted) {
 
 INSTANTIATE_TEST_SUITE_P(Seeds, CommittedPrefix, testing::Range(1, 21));
 
-TEST(Generation, AReaderKeepsItsSnapshotWhileTheWalGrowsAndIsMoved) {
-    Options options = small_options();
-    options.wal_frames_hard = 100'000;
-    Node node(1, options);
-    ASSERT_OK(node.open());
-    Log log;
-    Writer writer(node, log);
+TEST_F(UnboundedWal, AReaderKeepsItsSnapshotWhileTheWalGrowsAndIsMoved) {
     SqlWorkload workload(3);
     ASSERT_OK(writer.run(SqlWorkload::setup()));
     sim::Seeded random(4);
@@ -263,11 +253,7 @@ TEST(Generation, AReaderKeepsItsSnapshotWhileTheWalGrowsAndIsMoved) {
     }
 }
 
-TEST(Generation, TheWalIsMovedAndFlushedWhenNothingPins) {
-    Node node(1);
-    ASSERT_OK(node.open());
-    Log log;
-    Writer writer(node, log);
+TEST_F(Generation, TheWalIsMovedAndFlushedWhenNothingPins) {
     ASSERT_OK(writer.run("CREATE TABLE t(x); INSERT INTO t VALUES(1)"));
     writer.commit();
     const auto reader = node.connect();
@@ -284,13 +270,12 @@ TEST(Generation, TheWalIsMovedAndFlushedWhenNothingPins) {
     EXPECT_EQ(writer.must_query("SELECT sum(x) FROM t"), "3\n");
 }
 
-TEST(Generation, AReaderThatPinsTooMuchIsEnded) {
-    Options options = small_options();
-    options.wal_frames_hard = 200;
-    Node node(1, options);
-    ASSERT_OK(node.open());
-    Log log;
-    Writer writer(node, log);
+class BoundedWal : public Generation {
+protected:
+    BoundedWal() : Generation(options_with_wal(200)) {}
+};
+
+TEST_F(BoundedWal, AReaderThatPinsTooMuchIsEnded) {
     ASSERT_OK(writer.run("CREATE TABLE t(x)"));
     ASSERT_OK(writer.run("INSERT INTO t VALUES(1)"));
     const auto idle = node.connect();
@@ -317,11 +302,7 @@ TEST(Generation, AReaderThatPinsTooMuchIsEnded) {
 
 // What a writer has committed beside the loop is visible before it comes back; whoever sees it
 // proposes it.
-TEST(Generation, ACaptureIsTakenByWhoeverSeesIt) {
-    Node node(1);
-    ASSERT_OK(node.open());
-    Log log;
-    Writer writer(node, log);
+TEST_F(Generation, ACaptureIsTakenByWhoeverSeesIt) {
     ASSERT_OK(writer.run("CREATE TABLE t(x)"));
     auto insert = writer.connection().prepare("INSERT INTO t VALUES(1)");
     ASSERT_FALSE(*insert->statement->step());
