@@ -119,6 +119,10 @@ bool Replica::State::is_leading() const {
     return leading && core->role() == raft::RoleName::kLeader && core->term() == leading_term;
 }
 
+bool Replica::State::may_read_by_lease(TimePoint at) const {
+    return (!options.quorum_reads && core->lease_valid(at)) || mutant(Mutant::kReadWithoutLease);
+}
+
 void Replica::State::role_changed() {
     if (leading && !is_leading()) step_down();
     if (!leading && core->role() == raft::RoleName::kLeader) lead();
@@ -180,9 +184,8 @@ void Replica::State::release_reads() {
     // Asked anew for each: an answer may take long, and a lease does not wait.
     reads.release(applied, [&](const Waiter& waiter) {
         if (!is_leading()) return false;
-        const bool lease = (!options.quorum_reads && core->lease_valid(now())) ||
-                           mutant(Mutant::kReadWithoutLease);
-        return lease || (waiter.round != 0 && core->confirmed_round() >= waiter.round);
+        return may_read_by_lease(now()) ||
+               (waiter.round != 0 && core->confirmed_round() >= waiter.round);
     });
     Waiter* blocked = reads.front();
     if (blocked != nullptr && blocked->index <= applied && blocked->round == 0) {

@@ -106,8 +106,7 @@ void Replica::when_readable(Index index, Done done) {
         done(not_leader());
         return;
     }
-    const bool lease = (!state_->options.quorum_reads && state_->core->lease_valid(now)) ||
-                       mutant(Mutant::kReadWithoutLease);
+    const bool lease = state_->may_read_by_lease(now);
     if (lease && (index <= state_->applied || mutant(Mutant::kReadBeforeCommit))) {
         done({});
         return;

@@ -41,6 +41,7 @@ struct Replica::State {
     bool apply_one(const raft::Entry& entry);
     void read_log(const raft::LogRead& read);
     bool is_leading() const;
+    bool may_read_by_lease(TimePoint at) const;
     void role_changed();
     void lead();
     void step_down();

@@ -232,8 +232,7 @@ int main(int argc, char** argv) {
         "names another cluster.");
     app.allow_config_extras(CLI::config_extras_mode::error);
     app.set_config("--config", "", "A file with the same options, one `name = value` per line");
-    // A value is the whole rest of its line, as in `page-cache = 2 MB`: nothing in it begins
-    // another.
+    // A value is the rest of its line, as in `page-cache = 2 MB`, and no list.
     app.get_config_formatter_base()->arrayDelimiter('\n');
     add_identity(app, options);
     add_tuning(app, options);

@@ -29,21 +29,47 @@ from load import Load
 
 
 def leader_killed(cluster):
-    silences = []
     load = Load(cluster)
+    silences = silences_without_leader(cluster, load, Node.kill, 50)
+    report = load.stop_and_check()
+    assert max(silences) < 3000, silences
+    return f"{away_for(silences)}; {report}"
+
+
+def leader_stopped_gracefully(cluster):
+    load = Load(cluster)
+    silences = silences_without_leader(cluster, load, stop, 100)
+    report = load.stop_and_check(doubts_allowed=False)
+    assert statistics.median(silences) < 300, silences
+    return f"{away_for(silences)}; {report}"
+
+
+def silences_without_leader(cluster, load, end, writes):
+    """In ms, as the writers saw them: three times the leader ends, and comes back after so many writes."""
+    silences = []
     load.wait_for(200)
     for _ in range(3):
         leader = cluster.leader()
-        killed = time.monotonic()
-        leader.kill()
-        load.wait_for(50)
-        silences.append(load.longest_silence_ms(killed))
-        leader.start()
-        cluster.until(lambda node=leader: answers(node), 10, "the killed node answers again")
+        ended = time.monotonic()
+        end(leader)
+        load.wait_for(writes)
+        silences.append(load.longest_silence_ms(ended))
+        bring_back(cluster, leader)
         time.sleep(0.5)
-    report = load.stop_and_check()
-    assert statistics.median(silences) < 3000, silences
-    return f"writes away for {', '.join(f'{ms:.0f}' for ms in silences)} ms; {report}"
+    return silences
+
+
+def away_for(silences):
+    return f"writes away for {', '.join(f'{ms:.0f}' for ms in silences)} ms"
+
+
+def stop(node):
+    assert node.stop() == 0
+
+
+def bring_back(cluster, node):
+    node.start()
+    cluster.until(lambda: answers(node), 10, "the node answers again")
 
 
 def answers(node):
@@ -51,32 +77,13 @@ def answers(node):
     return True
 
 
-def leader_stopped_gracefully(cluster):
-    silences = []
-    load = Load(cluster)
-    load.wait_for(200)
-    for _ in range(3):
-        leader = cluster.leader()
-        stopped = time.monotonic()
-        assert leader.stop() == 0
-        load.wait_for(100)
-        silences.append(load.longest_silence_ms(stopped))
-        leader.start()
-        cluster.until(lambda node=leader: answers(node), 10, "the stopped node answers again")
-        time.sleep(0.5)
-    report = load.stop_and_check(doubts_allowed=False)
-    assert statistics.median(silences) < 300, silences
-    return f"writes away for {', '.join(f'{ms:.0f}' for ms in silences)} ms; {report}"
-
-
 def rolling_restart(cluster):
     load = Load(cluster)
     load.wait_for(100)
     for node in cluster.nodes:
-        assert node.stop() == 0
+        stop(node)
         load.wait_for(50)
-        node.start()
-        cluster.until(lambda node=node: answers(node), 10, "the restarted node answers")
+        bring_back(cluster, node)
         time.sleep(0.3)
     report = load.stop_and_check(doubts_allowed=False)
     return report
@@ -393,10 +400,9 @@ def pages_rotten(cluster):
     base = node.directory / "databases" / "000001.db"
     cluster.until(lambda: base.exists() and base.stat().st_size > 15_000_000, 60, "a flush")
     number = next(member for member, address, _ in cluster.connect().members() if address == node.address)
-    assert node.stop() == 0
+    stop(node)
     damage_pages(base, ROTTEN_PAGES)
-    node.start()
-    cluster.until(lambda: answers(node), 10, "the node answers again")
+    bring_back(cluster, node)
     cluster.wait_members(3)
     cluster.connect().transfer(number)
     cluster.until(lambda: cluster.leader() is node, 10, "it leads")

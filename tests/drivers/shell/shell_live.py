@@ -453,19 +453,20 @@ class People(unittest.TestCase):
         """Holds the node most of the time until the command shows the pattern: it ends without only if it is done within
         one moment of the node's, and is then asked again."""
         shell = self.shell
+        either = f"{pattern}|people> "
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
             node.signal(signal.SIGSTOP)
             try:
                 shell.type(command + "\r")
-                while time.monotonic() < end and not re.search(f"{pattern}|people> ", shell.seen):
+                while time.monotonic() < end and not re.search(either, shell.seen):
                     time.sleep(0.25)  # longer than a line is due
                     node.signal(signal.SIGCONT)
                     shell.read(0.02)
                     node.signal(signal.SIGSTOP)
             finally:
                 node.signal(signal.SIGCONT)
-            if shell.expect(f"{pattern}|people> ").group() != "people> ":
+            if shell.expect(either).group() != "people> ":
                 return
         raise AssertionError(f"{command} never showed {pattern!r}")
 
