@@ -34,6 +34,9 @@ template <class Message>
 concept HasParameters = requires(Message message) { message.parameters; };
 
 template <class Message>
+concept MayWantClusterId = requires(Message message) { message.wants_cluster_id; };
+
+template <class Message>
 concept HasFields = requires { Message::fields(); };
 
 template <class Field>
@@ -77,6 +80,10 @@ private:
         store_little(out_.data() + at, static_cast<Raw<Field>>(number));
     }
     void put(NodeId id) { put(id.value()); }
+    void put(const ClusterId& id) {
+        put(id.high);
+        put(id.low);
+    }
     void put(std::string_view text) { append_text(out_, text); }
     void put(const Parameters& parameters) { parameters.encode(schema_, out_); }
 
@@ -112,7 +119,8 @@ private:
     }
     template <class Message, class Member>
     void visit(Message& message, MaybeMissing<Member> field) {
-        if (!exhausted()) get((message.*field.member).emplace());
+        auto& optional = message.*field.member;
+        if (in_.remaining() >= sizeof(*optional)) get(optional.emplace());
     }
 
     template <Number Field>
@@ -124,6 +132,7 @@ private:
         }
     }
     void get(NodeId& id) { id = NodeId(in_.u64()); }
+    void get(ClusterId& id) { id = ClusterId{.high = in_.u64(), .low = in_.u64()}; }
     void get(std::string_view& text) { text = read_text(in_); }
     void get(Parameters& parameters) {
         if (in_.failed()) return;
@@ -183,6 +192,8 @@ void write_body(const StatusResponse& response, Bytes& out) {
                StatusResponse::numbers());
     writer.u64(response.databases.size());
     for (const std::string_view each : response.databases) append_text(out, each);
+    writer.u64(response.cluster.high);
+    writer.u64(response.cluster.low);
 }
 
 void write_body(const RowsResponse& response, Bytes& out) {
@@ -199,7 +210,11 @@ template <class Message>
 std::uint64_t append_message(const Message& message, Bytes& out) {
     const std::size_t start = out.size();
     const auto type = static_cast<std::uint8_t>(Message::kType);
-    Header{.type = type, .schema = schema_of(message)}.append_to(out);
+    Header header{.type = type, .schema = schema_of(message)};
+    if constexpr (MayWantClusterId<Message>) {
+        if (message.wants_cluster_id) header.extra = kWantsClusterId;
+    }
+    header.append_to(out);
     write_body(message, out);
     const std::uint64_t body = out.size() - start - kHeaderBytes;
     store_little(out.data() + start, static_cast<std::uint32_t>(body / kWordBytes));
@@ -220,6 +235,9 @@ DecodedRequest decode_request_as(const Header& header, ByteView body) {
     FieldReader reader(body, header.schema);
     reader.read(message);
     if (reader.failed()) return Malformed{"the fields are not all there"};
+    if constexpr (MayWantClusterId<Message>) {
+        message.wants_cluster_id = (header.extra & kWantsClusterId) != 0;
+    }
     return Request(message);
 }
 
@@ -310,6 +328,9 @@ Result<Response> decode_status(ByteView body) {
         response.databases.push_back(read_text(in));
     }
     if (in.failed()) return out_of_step("the status is not all there");
+    if (in.remaining() >= sizeof(ClusterId)) {
+        response.cluster = ClusterId{.high = in.u64(), .low = in.u64()};
+    }
     return Response(std::move(response));
 }
 

@@ -53,11 +53,15 @@ inline constexpr std::size_t kDatabaseNameBytesMax = 504;
 // Advertised in WELCOME, never enforced.
 inline constexpr std::uint64_t kHeartbeatTimeoutMs = 15000;
 
+// In the header of LEADER and CLIENT, where dqlite ignores it: the answer is to end with the id of
+// the cluster (section 6.20).
+inline constexpr std::uint16_t kWantsClusterId = 1;
+
 struct Header {
     std::uint32_t words = 0;  // of the body; never 0 in a valid message
     std::uint8_t type = 0;
     std::uint8_t schema = 0;
-    std::uint16_t extra = 0;  // sent as 0, ignored
+    std::uint16_t extra = 0;  // 0 but for kWantsClusterId; other bits are ignored
 
     std::uint64_t body_bytes() const { return std::uint64_t{words} * kWordBytes; }
     static Header parse(std::span<const std::uint8_t, kHeaderBytes> bytes);
@@ -110,7 +114,7 @@ enum class Role : std::uint64_t { kVoter = 0, kStandby = 1, kSpare = 2 };
 enum class ServersFormat : std::uint64_t { kAddresses = 0, kRoles = 1 };
 
 // What a table of fields may hold besides members: a number without meaning, sent as 0; a member
-// that is there only from schema 1 on; a last member that may be missing.
+// that is there only from schema 1 on; a last member of whole words that may be missing.
 template <class Number>
 struct Unused {};
 template <class Member>
@@ -128,6 +132,7 @@ struct MaybeMissing {
 struct LeaderRequest {
     static constexpr auto kType = RequestType::kLeader;
     static constexpr std::string_view kName = "LEADER";
+    bool wants_cluster_id = false;  // in the header
     static constexpr auto fields() { return std::tuple(Unused<std::uint64_t>()); }
 };
 
@@ -135,6 +140,7 @@ struct ClientRequest {
     static constexpr auto kType = RequestType::kClient;
     static constexpr std::string_view kName = "CLIENT";
     std::uint64_t id = 0;
+    bool wants_cluster_id = false;  // in the header
     static constexpr auto fields() { return std::tuple(&ClientRequest::id); }
 };
 
@@ -329,14 +335,17 @@ struct FailureResponse {
     }
 };
 
-// Id 0 and an empty address: no leader known.
+// Id 0 and an empty address: no leader known. The cluster's id is there if it was asked for and the
+// server is a Quorlite node that knows the question.
 struct ServerResponse {
     static constexpr auto kType = ResponseType::kServer;
     static constexpr std::string_view kName = "SERVER";
     NodeId id = {};
     std::string_view address = {};
+    std::optional<ClusterId> cluster = {};
     static constexpr auto fields() {
-        return std::tuple(&ServerResponse::id, &ServerResponse::address);
+        return std::tuple(&ServerResponse::id, &ServerResponse::address,
+                          MaybeMissing{&ServerResponse::cluster});
     }
 };
 
@@ -352,7 +361,11 @@ struct WelcomeResponse {
     static constexpr auto kType = ResponseType::kWelcome;
     static constexpr std::string_view kName = "WELCOME";
     std::uint64_t heartbeat_timeout_ms = kHeartbeatTimeoutMs;
-    static constexpr auto fields() { return std::tuple(&WelcomeResponse::heartbeat_timeout_ms); }
+    std::optional<ClusterId> cluster = {};  // as in ServerResponse
+    static constexpr auto fields() {
+        return std::tuple(&WelcomeResponse::heartbeat_timeout_ms,
+                          MaybeMissing{&WelcomeResponse::cluster});
+    }
 };
 
 struct Server {
@@ -458,6 +471,7 @@ struct StatusResponse {
     std::uint64_t log_bytes = 0;
     std::uint64_t memory_bytes = 0;
     std::vector<std::string_view> databases = {};
+    ClusterId cluster = {};  // the last two words; missing from nodes that know of no id
     // What comes before the list of databases.
     static constexpr auto numbers() {
         return std::tuple(&StatusResponse::first, &StatusResponse::last, &StatusResponse::durable,

@@ -37,19 +37,30 @@ func malformed(format string, arguments ...any) error {
 	return fmt.Errorf("%w: %s", ErrMalformed, fmt.Sprintf(format, arguments...))
 }
 
+// WantsClusterID is the bit in Header.Extra of Leader and Client that asks a Quorlite node to end
+// its answer with the id of its cluster. dqlite ignores it.
+const WantsClusterID uint16 = 1
+
 // Header is what precedes a body.
 type Header struct {
 	Words  uint32 // size of the body
 	Type   uint8
-	Schema uint8 // layout of the body, for its type
+	Schema uint8  // layout of the body, for its type
+	Extra  uint16 // WantsClusterID; other bits have no meaning
 }
+
+// ClusterID names a cluster for as long as it lives. Zero: not known.
+type ClusterID struct{ High, Low uint64 }
+
+func (id ClusterID) String() string { return fmt.Sprintf("%016x%016x", id.High, id.Low) }
 
 // BodyBytes is the size of the body that follows.
 func (h Header) BodyBytes() int64 { return int64(h.Words) * wordBytes }
 
-// ParseHeader reads a header. Its last two bytes have no meaning.
+// ParseHeader reads a header.
 func ParseHeader(b [HeaderBytes]byte) Header {
-	return Header{Words: binary.LittleEndian.Uint32(b[:]), Type: b[4], Schema: b[5]}
+	return Header{Words: binary.LittleEndian.Uint32(b[:]), Type: b[4], Schema: b[5],
+		Extra: binary.LittleEndian.Uint16(b[6:])}
 }
 
 // AppendHandshake appends the word that opens a connection.
@@ -159,6 +170,22 @@ func (r *reader) textBytes() []byte {
 	text := r.rest[:end]
 	r.skip(end + 1)
 	return text
+}
+
+// clusterID is what may end a message: zero if it is not there.
+func (r *reader) clusterID() ClusterID {
+	if len(r.rest) < 2*wordBytes {
+		return ClusterID{}
+	}
+	return ClusterID{High: r.u64(), Low: r.u64()}
+}
+
+// clusterID ends a message, unless it is not known.
+func (w *writer) clusterID(id ClusterID) {
+	if id != (ClusterID{}) {
+		w.u64(id.High)
+		w.u64(id.Low)
+	}
 }
 
 func (r *reader) text() string { return string(r.textBytes()) }

@@ -1,6 +1,9 @@
 package wire
 
-import "fmt"
+import (
+	"encoding/binary"
+	"fmt"
+)
 
 // RequestType numbers what a client may ask.
 type RequestType uint8
@@ -36,9 +39,15 @@ type Request interface {
 
 type (
 	// Leader asks who leads.
-	Leader struct{ Unused uint64 }
+	Leader struct {
+		Unused         uint64
+		WantsClusterID bool // in the header
+	}
 	// Client says who asks; servers do nothing with it.
-	Client struct{ ID uint64 }
+	Client struct {
+		ID             uint64
+		WantsClusterID bool // in the header
+	}
 	// Open opens the one database of a connection.
 	Open struct {
 		Name  string
@@ -170,11 +179,24 @@ func (q Assign) write(w *writer) {
 	}
 }
 
+func wantsClusterID(request Request) bool {
+	switch request := request.(type) {
+	case Leader:
+		return request.WantsClusterID
+	case Client:
+		return request.WantsClusterID
+	}
+	return false
+}
+
 // AppendRequest appends a whole message. On an error nothing was appended.
 func AppendRequest(b []byte, request Request) ([]byte, error) {
 	kind, schema := request.head()
 	w := beginMessage(b, uint8(kind), schema)
 	request.write(&w)
+	if wantsClusterID(request) {
+		binary.LittleEndian.PutUint16(w.b[w.start+HeaderBytes-2:], WantsClusterID)
+	}
 	return w.finish()
 }
 
@@ -216,9 +238,9 @@ func DecodeRequest(h Header, body []byte) (Request, error) {
 func (r *reader) request(kind RequestType, h Header) Request {
 	switch kind {
 	case TypeLeader:
-		return Leader{r.u64()}
+		return Leader{r.u64(), h.Extra&WantsClusterID != 0}
 	case TypeClient:
-		return Client{r.u64()}
+		return Client{r.u64(), h.Extra&WantsClusterID != 0}
 	case TypeOpen:
 		return Open{r.text(), r.u64(), r.text()}
 	case TypePrepare:

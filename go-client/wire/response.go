@@ -35,11 +35,15 @@ type (
 	Server struct {
 		ID      uint64
 		Address string
+		Cluster ClusterID // if it was asked for and the node says it
 	}
 	// LegacyServer is the leader, for a connection of the legacy version.
 	LegacyServer struct{ Address string }
 	// Welcome answers Client.
-	Welcome struct{ HeartbeatTimeoutMS uint64 }
+	Welcome struct {
+		HeartbeatTimeoutMS uint64
+		Cluster            ClusterID // as in Server
+	}
 	// Servers are the members. Format says whether they have roles; it is not on the wire.
 	Servers struct {
 		Format uint64
@@ -95,9 +99,9 @@ func (Files) head() (ResponseType, uint8)        { return TypeFiles, 0 }
 func (Metadata) head() (ResponseType, uint8)     { return TypeMetadata, 0 }
 
 func (a Failure) write(w *writer)      { w.u64(a.Code); w.text(a.Message) }
-func (a Server) write(w *writer)       { w.u64(a.ID); w.text(a.Address) }
+func (a Server) write(w *writer)       { w.u64(a.ID); w.text(a.Address); w.clusterID(a.Cluster) }
 func (a LegacyServer) write(w *writer) { w.text(a.Address) }
-func (a Welcome) write(w *writer)      { w.u64(a.HeartbeatTimeoutMS) }
+func (a Welcome) write(w *writer)      { w.u64(a.HeartbeatTimeoutMS); w.clusterID(a.Cluster) }
 func (a DB) write(w *writer)           { w.u32(a.ID); w.u32(0) }
 func (a Result) write(w *writer)       { w.u64(a.LastInsertID); w.u64(a.RowsAffected) }
 func (Empty) write(w *writer)          { w.u64(0) }
@@ -170,9 +174,9 @@ func (r *reader) response(h Header, asked Asked) Response {
 		if asked.Legacy {
 			return LegacyServer{r.text()}
 		}
-		return Server{r.u64(), r.text()}
+		return Server{r.u64(), r.text(), r.clusterID()}
 	case TypeWelcome:
-		return Welcome{r.u64()}
+		return Welcome{r.u64(), r.clusterID()}
 	case TypeServers:
 		return r.servers(asked.ClusterFormat)
 	case TypeDB:

@@ -125,9 +125,9 @@ func wantedRequest(d map[string]any) Request {
 	id, address := number(d["id"]), text(d["address"])
 	switch d["type"] {
 	case "LEADER":
-		return Leader{number(d["unused"])}
+		return Leader{Unused: number(d["unused"])}
 	case "CLIENT":
-		return Client{id}
+		return Client{ID: id}
 	case "OPEN":
 		return Open{text(d["filename"]), number(d["flags"]), text(d["vfs"])}
 	case "PREPARE":
@@ -174,9 +174,9 @@ func wantedResponse(d map[string]any) Response {
 		if d["legacy"] == true {
 			return LegacyServer{text(d["address"])}
 		}
-		return Server{number(d["id"]), text(d["address"])}
+		return Server{ID: number(d["id"]), Address: text(d["address"])}
 	case "WELCOME":
-		return Welcome{number(d["heartbeat_timeout"])}
+		return Welcome{HeartbeatTimeoutMS: number(d["heartbeat_timeout"])}
 	case "SERVERS":
 		servers := Servers{Format: number(d["format"]), Nodes: []Node{}}
 		for _, each := range list(d["servers"]) {

@@ -58,7 +58,7 @@ func randomParameters(r *rand.Rand, schema uint8) []Value {
 func randomRequest(r *rand.Rand) Request {
 	id, text, schema := r.Uint64(), randomText(r), uint8(r.Intn(2))
 	all := []Request{
-		Leader{}, Client{id}, Open{text, id, randomText(r)}, Prepare{schema, id, text},
+		Leader{0, schema == 1}, Client{id, schema == 1}, Open{text, id, randomText(r)}, Prepare{schema, id, text},
 		Exec{schema, uint32(id), r.Uint32(), randomParameters(r, schema)},
 		Query{schema, uint32(id), r.Uint32(), randomParameters(r, schema)},
 		Finalize{uint32(id), r.Uint32()},
@@ -89,7 +89,8 @@ func randomResponse(r *rand.Rand) Response {
 		rows.Rows = append(rows.Rows, row)
 	}
 	all := []Response{
-		Failure{id, text}, Server{id, text}, Welcome{id}, DB{uint32(id)}, stmt,
+		Failure{id, text}, Server{ID: id, Address: text}, Server{id, text, ClusterID{id, r.Uint64()}},
+		Welcome{HeartbeatTimeoutMS: id}, Welcome{id, ClusterID{0, id | 1}}, DB{uint32(id)}, stmt,
 		Servers{1, []Node{{id, text, r.Uint64()}, {1, "", 2}}}, Result{id, r.Uint64()}, rows, rows,
 		Empty{}, Metadata{id, r.Uint64()},
 		Files{[]File{{text, make([]byte, 8*r.Intn(100))}, {"", []byte{}}}},

@@ -251,10 +251,11 @@ TEST(Responses, StatusSurvivesARoundTrip) {
                               .flushed = 11,
                               .log_bytes = 12,
                               .memory_bytes = 13,
-                              .databases = {"a", "accounts.db"}};
+                              .databases = {"a", "accounts.db"},
+                              .cluster = {.high = 14, .low = 15}};
     const Bytes message = encoded(Response(sent));
     EXPECT_EQ(header_of(message).type, 128);
-    EXPECT_EQ(header_of(message).words, 4u + 8 + 1 + 1 + 2);
+    EXPECT_EQ(header_of(message).words, 4u + 8 + 1 + 1 + 2 + 2);
     const auto got = std::get<StatusResponse>(*answer(sent));
     EXPECT_EQ(got.id, sent.id);
     EXPECT_EQ(got.state, sent.state);
@@ -265,6 +266,47 @@ TEST(Responses, StatusSurvivesARoundTrip) {
                StatusResponse::numbers());
     EXPECT_EQ(numbers, (std::vector<std::uint64_t>{6, 7, 8, 9, 10, 11, 12, 13}));
     EXPECT_EQ(got.databases, sent.databases);
+    EXPECT_EQ(got.cluster, sent.cluster);
+}
+
+TEST(Responses, AStatusWithoutTheClustersIdIsThatOfAnOlderNode) {
+    Bytes message = encoded(Response(StatusResponse{.term = 4, .cluster = {.high = 1, .low = 2}}));
+    message.resize(message.size() - 2 * kWordBytes);
+    const auto older = decode_response(header_of(message), body_of(message));
+    EXPECT_EQ(std::get<StatusResponse>(*older).term, 4u);
+    EXPECT_EQ(std::get<StatusResponse>(*older).cluster, ClusterId());
+}
+
+// dqlite's own clients and servers must not see a difference.
+TEST(Responses, TheClustersIdIsAskedForInTheHeaderAndAnsweredBehindTheFields) {
+    EXPECT_EQ(header_of(encoded(LeaderRequest{})).extra, 0);
+    EXPECT_EQ(header_of(encoded(ClientRequest{})).extra, 0);
+    for (const bool wanted : {false, true}) {
+        EXPECT_EQ(round_trip(LeaderRequest{.wants_cluster_id = wanted}).wants_cluster_id, wanted);
+        const auto client = round_trip(ClientRequest{.id = 3, .wants_cluster_id = wanted});
+        EXPECT_EQ(client.wants_cluster_id, wanted);
+        EXPECT_EQ(client.id, 3u);
+    }
+    const ClusterId id{.high = 0x0102030405060708, .low = 9};
+    const Response named = ServerResponse{.id = NodeId(7), .address = "h:1", .cluster = id};
+    const Bytes message = encoded(named);
+    EXPECT_EQ(word(as_text(body_of(message)).substr(16, 8)), id.high);
+    EXPECT_EQ(word(as_text(body_of(message)).substr(24, 8)), id.low);
+    EXPECT_EQ(std::get<ServerResponse>(*answer(named)).cluster, id);
+    EXPECT_EQ(std::get<WelcomeResponse>(*answer(WelcomeResponse{.cluster = id})).cluster, id);
+    EXPECT_EQ(std::get<WelcomeResponse>(*answer(WelcomeResponse{})).cluster, std::nullopt);
+    EXPECT_EQ(std::get<ServerResponse>(*answer(ServerResponse{.address = "h:1"})).cluster,
+              std::nullopt);
+    const ServerResponse unknown{.address = "h:1", .cluster = ClusterId()};
+    EXPECT_EQ(std::get<ServerResponse>(*answer(unknown)).cluster, ClusterId());
+}
+
+// One word more is not an id: whatever it is, it is ignored.
+TEST(Responses, HalfAnIdIsNone) {
+    Bytes message = encoded(Response(ServerResponse{.address = "h:1", .cluster = ClusterId()}));
+    message.resize(message.size() - kWordBytes);
+    const auto half = decode_response(header_of(message), body_of(message));
+    EXPECT_EQ(std::get<ServerResponse>(*half).cluster, std::nullopt);
 }
 
 TEST(Responses, TheTailOffsetBelongsToSchema1) {

@@ -75,6 +75,9 @@ bool same_message(const Message& left, const Message& right) {
     if constexpr (requires { left.schema; }) {
         if (left.schema != right.schema) return false;
     }
+    if constexpr (requires { left.wants_cluster_id; }) {
+        if (left.wants_cluster_id != right.wants_cluster_id) return false;
+    }
     return std::apply([&](auto... field) { return (same_at(left, right, field) && ...); },
                       Message::fields());
 }
@@ -90,7 +93,8 @@ bool same_message(const StatusResponse& left, const StatusResponse& right) {
         std::apply([&](auto... member) { return ((left.*member == right.*member) && ...); },
                    StatusResponse::numbers());
     return numbers && left.id == right.id && left.state == right.state && left.term == right.term &&
-           left.leader == right.leader && left.databases == right.databases;
+           left.leader == right.leader && left.databases == right.databases &&
+           left.cluster == right.cluster;
 }
 
 bool same_message(const FilesResponse& left, const FilesResponse& right) {

@@ -32,6 +32,16 @@ using Term = StrongId<struct TermTag>;
 using Index = StrongId<struct IndexTag>;
 using NodeId = StrongId<struct NodeIdTag>;
 
+// Names a cluster for as long as it lives: 128 random bits, drawn when it is founded. Zero: not
+// known.
+struct ClusterId {
+    std::uint64_t high = 0;
+    std::uint64_t low = 0;
+
+    explicit constexpr operator bool() const { return high != 0 || low != 0; }
+    friend constexpr bool operator==(const ClusterId&, const ClusterId&) = default;
+};
+
 }  // namespace quorlite
 
 template <class Tag>
