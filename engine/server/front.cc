@@ -28,6 +28,8 @@ constexpr std::size_t kFirstBytes = 512;  // of what arrives: most requests are 
 constexpr std::size_t kReadBytes = 64u << 10;
 constexpr std::size_t kHeldBytesMax = 16u
                                       << 10;  // per connection, what its session does not want yet
+constexpr std::size_t kSearchedBytes = 4u << 20;  // more of it, each second, for its client's end
+constexpr std::size_t kSearchedBytesMax = 16u << 20;
 constexpr std::size_t kTurnBytesMax = 1u << 20;  // sent before others get their turn
 constexpr Duration kGatherMax = std::chrono::microseconds(200);  // answers wait for others so long
 constexpr std::size_t kStrangersMax = 256;  // accepted above the limit, first word awaited
@@ -106,6 +108,7 @@ public:
     session::Session* session() { return session_.get(); }
     void finish();
     void answer();
+    void look_for_the_end();
     void close();
 
     std::list<std::shared_ptr<Connection>>::iterator place;  // among the strangers
@@ -144,6 +147,8 @@ private:
     std::size_t first_bytes_ = 0;
     asio::error_code read_error_;
     Bytes held_;  // received and not wanted yet
+    std::size_t held_bytes_max_ = kHeldBytesMax;
+    std::uint64_t statement_seen_ = 0;  // that ran when the end was looked for last
     bool input_ended_ = false;
     bool end_told_ = false;        // to the session
     bool blocked_ = false;         // the socket takes no more output
@@ -207,7 +212,9 @@ void Front::Connection::read() {
 // Reads on behind the first `got` bytes. The end of the stream, or an error, comes again.
 std::size_t Front::Connection::read_more(std::size_t got) {
     const bool wanted = phase_ == Phase::kClient && held_.empty() && session_->wants_input();
-    const std::size_t room = wanted ? kReadBytes : kHeldBytesMax - held_.size();
+    // What Asio reads may go beyond the limit by its room.
+    const std::size_t left = held_bytes_max_ - std::min(held_.size(), held_bytes_max_);
+    const std::size_t room = wanted ? kReadBytes : std::min(left, kReadBytes);
     if (room <= got) return 0;
     const ssize_t more =
         ::recv(socket_.native_handle(), front_->buffer.data() + got, room - got, MSG_DONTWAIT);
@@ -258,12 +265,14 @@ void Front::Connection::hand_over_to_peers() {
 void Front::Connection::end_input() {
     if (phase_ == Phase::kStranger) return close();
     input_ended_ = true;
+    if (!held_.empty()) session_->end_is_near();
 }
 
 void Front::Connection::deliver() {
     if (!held_.empty() && session_->wants_input()) {
         const Bytes bytes = std::move(held_);
         held_.clear();
+        held_bytes_max_ = kHeldBytesMax;
         session_->receive(bytes);
     }
     if (phase_ == Phase::kClient && input_ended_ && !end_told_ && held_.empty()) {
@@ -341,11 +350,22 @@ void Front::Connection::close() {
     if (session_) session_->close();
 }
 
+// A client that closes in good order is known to be gone only once all that it has sent is read. So
+// behind a statement that takes long more and more is, until that is more than its sockets hold.
+void Front::Connection::look_for_the_end() {
+    if (phase_ != Phase::kClient) return;
+    const std::uint64_t running = session_->statement_running();
+    if (std::exchange(statement_seen_, running) != running || running == 0) return;
+    if (waits_readable_ || input_ended_) return;
+    held_bytes_max_ = std::min(held_bytes_max_ + kSearchedBytes, kSearchedBytesMax);
+    update_waits();
+}
+
 // Keeps the right waits pending: for input while there is room for it, else only for the end of the
 // connection, so that a running statement never outlives its client unnoticed.
 void Front::Connection::update_waits() {
     if (phase_ == Phase::kClosed) return;
-    const bool room = held_.size() < kHeldBytesMax && !input_ended_;
+    const bool room = held_.size() < held_bytes_max_ && !input_ended_;
     if (room && !waits_readable_) wait_readable();
     if (!room && !waits_broken_) wait_broken();
     if (blocked_ && !waits_writable_) wait_writable();
@@ -498,6 +518,7 @@ void Front::State::sweep(const std::shared_ptr<State>& self) {
         const std::shared_ptr<Connection> oldest = strangers.front();
         oldest->close();
     }
+    for (const auto& client : clients) client->look_for_the_end();
     loop.after(kSweepInterval, [weak = std::weak_ptr(self)] {
         const auto still_there = weak.lock();
         if (still_there && still_there->acceptor.is_open()) still_there->sweep(still_there);

@@ -492,10 +492,10 @@ void Execution::interrupt() {
 }
 
 void Execution::abandon() {
-    if (!active()) return;
+    if (!holds_handle()) return;
     abandoned_ = true;
     stop();
-    if (stepping_) return;
+    if (stepping_ || phase_ == Phase::kStepped) return;
     retire();
     handle_ = nullptr;
 }

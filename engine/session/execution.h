@@ -75,8 +75,8 @@ public:
     void interrupt();
     bool interrupted() const { return interrupted_; }
     bool was_interrupted() const { return answered_interrupt_; }
-    // The client is gone: stop soon and answer nothing. Unless SQLite is at work the handle is let
-    // go at once.
+    // The client is gone: stop soon and answer nothing. The handle is let go at once, unless SQLite
+    // is at work, or has been and nobody has looked at what it committed.
     void abandon();
     // The handle may have become void: stop soon if so.
     void leadership_changed();

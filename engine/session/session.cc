@@ -34,6 +34,7 @@ public:
 
     void receive(ByteView bytes) override;
     void end_of_input() override;
+    void end_is_near() override;
     bool wants_input() const override;
     ByteView output() const override { return output_.view(); }
     void consumed(std::size_t bytes) override;
@@ -161,9 +162,13 @@ void Conversation::end_of_input() {
     if (closed_ || finished_ || input_ended_) return;
     ++owner_calls_;
     input_ended_ = true;
-    watch_half_closed();
+    end_is_near();
     pump();
     --owner_calls_;
+}
+
+void Conversation::end_is_near() {
+    if (!finished_ && half_closed_timer_ == TimerId::kNone) watch_half_closed();
 }
 
 bool Conversation::wants_input() const {

@@ -45,6 +45,8 @@ public:
 
     virtual void receive(ByteView bytes) = 0;
     virtual void end_of_input() = 0;  // the client half-closed: what it asked for is still answered
+    // The end of the input has been seen, behind bytes that have not been received yet.
+    virtual void end_is_near() = 0;
     virtual bool wants_input() const = 0;
 
     // Stays where it is until consumed() took all of it, whatever is answered meanwhile.

@@ -81,6 +81,30 @@ public:
         output_.resize(output_.size() + bytes);
         EXPECT_TRUE(send(output_));
     }
+    // Sends bytes as they are, as far as possible in a segment of their own.
+    void send_alone(ByteView bytes) {
+        EXPECT_TRUE(send(bytes));
+        std::this_thread::sleep_for(10ms);
+    }
+    // Takes the answers to requests that were sent by other means: how many of that kind.
+    std::size_t count_answers(std::size_t wanted, wire::ResponseType type) {
+        std::size_t counted = 0;
+        while (counted < wanted) {
+            const auto message = reader_.next();
+            if (!message.ok()) break;
+            if (message->has_value()) {
+                if ((*message)->header.type != static_cast<std::uint8_t>(type)) break;
+                ++counted;
+                continue;
+            }
+            const auto room = reader_.prepare();
+            const ssize_t got = ::recv(socket_, room.data(), room.size(), 0);
+            if (got <= 0) break;
+            reader_.commit(static_cast<std::size_t>(got));
+        }
+        return counted;
+    }
+    void end_output() { ::shutdown(socket_, SHUT_WR); }
     // Whether the node closes the connection within that time.
     bool is_closed(std::chrono::milliseconds time) {
         pollfd one{.fd = socket_, .events = POLLIN, .revents = 0};
@@ -282,6 +306,55 @@ TEST_F(NodeTest, RequestsOfEverySizeAreReadWhole) {
                 << "cut after " << cut;
         }
     }
+}
+
+// What comes behind a request that waits: its session reads ahead up to 64 KiB, the connection
+// holds some more, and the rest waits in the socket. Each piece goes a little beyond one of these.
+TEST_F(NodeTest, BytesBehindARequestThatWaitsAreReadAsThereIsRoom) {
+    NodeOptions wanted = options("node");
+    wanted.address = free_address();
+    wanted.busy_timeout = 1h;
+    ASSERT_NO_FATAL_FAILURE(start_one(wanted));
+    SqlClient holder(wanted.address);
+    ASSERT_TRUE(holder.open("db"));
+    ASSERT_TRUE(holder.execute("CREATE TABLE t(x); BEGIN IMMEDIATE"));
+    SqlClient waiting(wanted.address);
+    ASSERT_TRUE(waiting.open("db"));
+    Bytes request;
+    ASSERT_TRUE(wire::encode(wire::ExecSqlRequest{.sql = "INSERT INTO t VALUES (1)"}, request));
+    waiting.send_alone(request);
+    Bytes requests;
+    std::size_t asked = 0;
+    for (; requests.size() < 200'000; ++asked) {
+        ASSERT_TRUE(wire::encode(wire::LeaderRequest{}, requests));
+    }
+    std::size_t at = 0;
+    for (const std::size_t piece : {65'000u, 520u, 16u, 15'900u, 512u, 100'000u}) {
+        waiting.send_alone(ByteView(requests).subspan(at, piece));
+        at += piece;
+    }
+    ASSERT_TRUE(holder.execute("COMMIT"));
+    EXPECT_EQ(waiting.count_answers(1, wire::ResponseType::kResult), 1u);
+    waiting.send_alone(ByteView(requests).subspan(at));
+    EXPECT_EQ(waiting.count_answers(asked, wire::ResponseType::kServer), asked);
+}
+
+TEST_F(NodeTest, AClientThatLeavesBehindBytesNobodyReadsStopsItsStatement) {
+    NodeOptions wanted = options("node");
+    wanted.address = free_address();
+    ASSERT_NO_FATAL_FAILURE(start_one(wanted));
+    SqlClient client(wanted.address);
+    ASSERT_TRUE(client.open("db"));
+    Bytes requests;
+    ASSERT_TRUE(wire::encode(
+        wire::QuerySqlRequest{.sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM "
+                                     "n) SELECT count(*) FROM n"},
+        requests));
+    // More than the node's side of the connection holds.
+    while (requests.size() < 1'000'000) ASSERT_TRUE(wire::encode(wire::LeaderRequest{}, requests));
+    client.send_alone(requests);
+    client.end_output();
+    EXPECT_TRUE(client.is_closed(20s));
 }
 
 TEST_F(NodeTest, ALongStatementDelaysNobodyElse) {

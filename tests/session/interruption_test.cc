@@ -234,6 +234,49 @@ TEST_F(Interruption, DroppingASessionWithoutClosingItIsHarmless) {
     expect_lock_free();
 }
 
+// A text of many statements gives others their turn after some moves, in whatever move that is.
+TEST_F(Interruption, DisconnectingAtAnyPauseOfATextIsHarmless) {
+    cluster.executor.yields = false;
+    std::string sql;
+    for (int i = 0; i < 40; ++i) sql += "INSERT INTO t VALUES(1); DELETE FROM t WHERE 0;";
+    for (int moves = 0; moves < 14; ++moves) {
+        for (int tasks = 0; tasks < 3; ++tasks) {
+            OpenClient gone(cluster);
+            Bytes requests;
+            for (int i = 0; i < moves; ++i) {
+                ASSERT_TRUE(wire::encode(wire::LeaderRequest{}, requests).ok());
+            }
+            ASSERT_TRUE(wire::encode(wire::ExecSqlRequest{.sql = sql}, requests).ok());
+            gone.send_bytes(requests);
+            for (int i = 0; i < tasks; ++i) cluster.executor.run_one();
+            gone.disconnect();
+            cluster.executor.run();
+            ASSERT_EQ(a.exec("DELETE FROM t").substr(0, 6), "RESULT") << moves << ' ' << tasks;
+            ASSERT_EQ(b.query("SELECT count(*) FROM t"), "ROWS count(*) (0)");
+        }
+    }
+    expect_lock_free();
+}
+
+TEST_F(Interruption, AClientThatEndsBehindBytesNobodyReadsIsNotWaitedForLong) {
+    during(a, wire::QuerySqlRequest{.sql = kEndless}, [&] {
+        a.session().end_is_near();
+        a.session().end_is_near();
+        cluster.executor.advance(2s);
+    });
+    EXPECT_TRUE(a.session().finished());
+}
+
+TEST_F(Interruption, WhatWasAskedBeforeTheEndIsAnswered) {
+    a.session().end_is_near();
+    cluster.executor.yields = false;
+    EXPECT_EQ(a.exec("INSERT INTO t VALUES(1)").substr(0, 6), "RESULT");
+    cluster.executor.advance(10s);
+    EXPECT_EQ(a.query("SELECT x FROM t"), "ROWS x (1)");
+    a.session().end_of_input();
+    EXPECT_TRUE(a.session().finished());
+}
+
 TEST_F(Interruption, AHalfClosedClientIsNotWaitedForLong) {
     const TimePoint before = cluster.executor.now();
     during(a, wire::QuerySqlRequest{.sql = kEndless}, [&] {
