@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::size_t kRoomBytes = 64u << 10;   // offered to each read
 constexpr std::size_t kKeptBytes = 256u << 10;  // a larger buffer is given back once it is empty
+constexpr std::size_t kOriginBytes = 24;        // of a Hello: cluster and incarnation
 
 Error malformed(const char* what) {
     return {code::kProtocol, what};
@@ -28,6 +29,9 @@ void encode(const Hello& hello, Bytes& out) {
     fields.u64(hello.id.value());
     fields.u16(static_cast<std::uint16_t>(hello.address.size()));
     fields.bytes(as_bytes(hello.address));
+    fields.u64(hello.cluster.high);
+    fields.u64(hello.cluster.low);
+    fields.u64(hello.incarnation);
 
     ByteWriter stream(out);
     stream.u64(kPeerMagic);
@@ -53,7 +57,11 @@ Result<Hello> decode_hello(ByteView payload) {
     }
     if (!hello.id) return malformed("the peer's id is 0");
     if (address_bytes > kPeerAddressBytesMax) return malformed("the peer's address is too long");
-    return hello;  // what a later version put behind the address is not looked at
+    if (in.remaining() >= kOriginBytes) {
+        hello.cluster = {.high = in.u64(), .low = in.u64()};
+        hello.incarnation = in.u64();
+    }
+    return hello;  // what a later version put behind them is not looked at
 }
 
 std::array<std::uint8_t, kFrameHeaderBytes> frame_header(ByteView payload) {

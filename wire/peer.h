@@ -46,6 +46,9 @@ struct Hello {
     std::uint8_t channel = 0;
     NodeId id;            // of the sender
     std::string address;  // where the sender is reached
+    // Version 0.1 says nothing of these.
+    ClusterId cluster;              // which the sender belongs to; zero: it does not know yet
+    std::uint64_t incarnation = 0;  // drawn by each process of a node at its start; 0: not said
     friend bool operator==(const Hello&, const Hello&) = default;
 };
 

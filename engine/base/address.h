@@ -2,10 +2,13 @@
 // address in brackets.
 #pragma once
 
+#include <algorithm>
 #include <charconv>
 #include <optional>
 #include <string>
 #include <string_view>
+
+#include "engine/base/limits.h"
 
 namespace quorlite {
 
@@ -14,8 +17,12 @@ struct HostPort {
     std::string port;
 };
 
-// Nothing if it is not of that form.
+// Nothing if it is not of that form: too long, or with anything but visible ASCII in it.
 inline std::optional<HostPort> parse_address(std::string_view text) {
+    const auto visible = [](char c) { return c > ' ' && c <= '~'; };
+    if (text.size() > limits::kAddressBytesMax || !std::ranges::all_of(text, visible)) {
+        return std::nullopt;
+    }
     const std::size_t colon = text.rfind(':');
     if (colon == std::string_view::npos) return std::nullopt;
     std::string_view host = text.substr(0, colon);

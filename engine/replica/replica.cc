@@ -33,9 +33,9 @@ Replica::Replica(Options options, Seams seams)
 
 Replica::~Replica() = default;
 
-bool Replica::receive(Channel, ByteView frame) {
+bool Replica::receive(NodeId sender, Channel, ByteView frame) {
     auto message = decode_peer_message(frame);
-    return message && state_->receive(std::move(*message));
+    return message && message->from == sender && state_->receive(std::move(*message));
 }
 
 void Replica::peer_gone(NodeId node) {

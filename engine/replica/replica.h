@@ -83,9 +83,10 @@ public:
     Replica(const Replica&) = delete;
     Replica& operator=(const Replica&) = delete;
 
-    // A frame from a peer, as its Network sent it. False: it does not decode, or is not for this
-    // node: the connection must be closed.
-    bool receive(Channel channel, ByteView frame);
+    // A frame from a peer, as its Network sent it; `sender` is who the connection belongs to.
+    // False: it does not decode, is another's, or is not for this node: the connection must be
+    // closed.
+    bool receive(NodeId sender, Channel channel, ByteView frame);
     // The process behind that node is known to be gone: its connections closed, new ones are
     // refused.
     void peer_gone(NodeId node);

@@ -374,8 +374,13 @@ std::optional<NodeError> Node::Impl::serve() {
         report_failure({Kind::kRemoved, std::move(reason)});
     };
     peers.start(
-        replica->id(), replica->address(),
-        [this](Channel channel, ByteView frame) { return replica->receive(channel, frame); },
+        {.self = replica->id(),
+         .address = replica->address(),
+         .cluster = [] { return ClusterId(); },
+         .election_timeout = options.election_timeout},
+        [this](NodeId sender, Channel channel, ByteView frame) {
+            return replica->receive(sender, channel, frame);
+        },
         [this](NodeId node) { replica->peer_gone(node); });
     if (const Status listening = front->listen(*replica); !listening) {
         return NodeError{Kind::kListen, listening.error().message};

@@ -1,6 +1,7 @@
 #include "engine/server/peers.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -10,6 +11,7 @@
 #include <asio/connect.hpp>
 #include <asio/io_context.hpp>
 #include <asio/ip/tcp.hpp>
+#include <cstdio>
 #include <deque>
 #include <map>
 #include <set>
@@ -28,6 +30,7 @@ constexpr Duration kBackoffMin = std::chrono::milliseconds(50);
 constexpr Duration kBackoffMax = std::chrono::seconds(1);
 constexpr Duration kConnectTimeout = std::chrono::seconds(1);
 constexpr Duration kHelloTimeout = std::chrono::seconds(10);
+constexpr Duration kRefusalsSaidEvery = std::chrono::minutes(1);
 constexpr int kConsensusTimeoutMs = 3'000;  // of bytes that nobody acknowledges
 constexpr int kBulkTimeoutMs = 10'000;
 constexpr std::size_t kFramesPerCall = 128;
@@ -52,6 +55,40 @@ bool would_block(int error) {
     return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
 }
 
+std::string in_words(const tcp::endpoint& endpoint) {
+    const std::string host = endpoint.address().to_string();
+    const std::string port = std::to_string(endpoint.port());
+    return endpoint.address().is_v6() ? "[" + host + "]:" + port : host + ":" + port;
+}
+
+std::string in_hex(const ClusterId& id) {
+    std::array<char, 33> text{};
+    std::snprintf(text.data(), text.size(), "%016" PRIx64 "%016" PRIx64, id.high, id.low);
+    return text.data();
+}
+
+// Strangers may be refused as often as they like: the log says each reason once in a while.
+class Refusals {
+public:
+    // How many there were for this reason since it was said last, this one included; 0: not now.
+    std::uint64_t to_say(std::string_view reason, TimePoint now) {
+        auto found = kinds_.find(reason);
+        if (found == kinds_.end()) found = kinds_.emplace(reason, Kind{now, 0}).first;
+        Kind& kind = found->second;
+        ++kind.unsaid;
+        if (now < kind.next) return 0;
+        kind.next = now + kRefusalsSaidEvery;
+        return std::exchange(kind.unsaid, 0);
+    }
+
+private:
+    struct Kind {
+        TimePoint next;
+        std::uint64_t unsaid;
+    };
+    std::map<std::string, Kind, std::less<>> kinds_;  // reasons are texts of this program: few
+};
+
 using LinkKey = std::pair<NodeId, Channel>;
 
 }  // namespace
@@ -64,8 +101,8 @@ struct Peers::State {
     Clock& clock;
     Random& random;
     Log& log;
-    NodeId self;
-    std::string address;
+    PeersOptions own;
+    std::uint64_t incarnation = 0;
     Receive receive;
     Gone gone;
     bool stopped = true;
@@ -76,7 +113,13 @@ struct Peers::State {
     std::map<LinkKey, Incoming*> identified;  // that have said Hello
     std::map<NodeId, std::string> addresses;  // as the peers' own Hellos say
     PeerCounters counters;
+    Refusals refusals;
 
+    // The peer belongs to another cluster than this node; false while one of them does not know.
+    bool is_foreign(const ClusterId& cluster) const {
+        const ClusterId mine = own.cluster();
+        return mine && cluster && mine != cluster;
+    }
     Link* find(NodeId node, Channel channel);
 };
 
@@ -147,6 +190,7 @@ private:
         0;  // changes with every connection, so that late reports are recognised
     TimerId timer_ = TimerId::kNone;
     Duration backoff_ = kBackoffMin;
+    TimePoint connected_at_{};
     bool probing_ =
         false;  // the connection has just broken: a refusal means that the process is gone
 
@@ -232,7 +276,7 @@ void Peers::Link::connected() {
     phase_ = Phase::kConnected;
     probing_ = false;
     blocked_ = false;
-    backoff_ = kBackoffMin;
+    connected_at_ = peers_->clock.now();
     tune(socket_->native_handle(),
          channel_ == Channel::kConsensus ? kConsensusTimeoutMs : kBulkTimeoutMs);
     asio::error_code ignored;
@@ -246,8 +290,10 @@ void Peers::Link::connected() {
 void Peers::Link::greet() {
     wire::Hello hello;
     hello.channel = static_cast<std::uint8_t>(channel_);
-    hello.id = peers_->self;
-    hello.address = peers_->address;
+    hello.id = peers_->own.self;
+    hello.address = peers_->own.address;
+    hello.cluster = peers_->own.cluster();
+    hello.incarnation = peers_->incarnation;
     greeting_.clear();
     wire::encode(hello, greeting_);
 }
@@ -291,10 +337,12 @@ void Peers::Link::broken(std::string_view reason) {
     asio::error_code ignored;
     socket_->close(ignored);
     drop_queue();
+    probing_ = channel_ == Channel::kConsensus;
+    // A peer that accepts connections and closes them at once is not to be flooded with them.
+    if (peers_->clock.now() - connected_at_ < kBackoffMax) return wait_before_retry();
+    backoff_ = kBackoffMin;
     phase_ = Phase::kIdle;
-    if (channel_ != Channel::kConsensus) return;
-    probing_ = true;
-    connect();
+    if (probing_) connect();
 }
 
 void Peers::Link::peer_came() {
@@ -421,6 +469,8 @@ public:
         const bool v6 = ::getsockname(descriptor, reinterpret_cast<sockaddr*>(&name), &size) == 0 &&
                         name.ss_family == AF_INET6;
         socket_.assign(v6 ? tcp::v6() : tcp::v4(), descriptor, error);
+        const tcp::endpoint remote = socket_.remote_endpoint(error);
+        if (!error) from_ = in_words(remote);
     }
 
     void start();
@@ -432,11 +482,15 @@ private:
     void read();
     bool deliver();
     bool greet(ByteView payload);
-    void refuse(std::string_view reason);
+    // Closes the connection; returns false. The reason is one of few, what is particular about this
+    // time is told by `details`.
+    bool refuse(std::string_view reason, std::string_view details = {});
+    bool refuse_foreign();
     void wait_readable();
 
     std::shared_ptr<State> peers_;
     tcp::socket socket_;
+    std::string from_;  // the other end of the socket
     wire::FrameReader reader_;
     std::optional<wire::Hello> hello_;
     TimerId hello_timer_ = TimerId::kNone;
@@ -491,15 +545,15 @@ bool Peers::Incoming::deliver() {
     for (;;) {
         const Result<std::optional<ByteView>> frame = reader_.next();
         if (!frame) {
-            refuse(frame.error().message);
-            return false;
+            return refuse(frame.error().message);
         }
         if (!*frame) return true;
         if (!hello_) {
             if (!greet(**frame)) return false;
-        } else if (!peers_->receive(static_cast<Channel>(hello_->channel), **frame)) {
-            refuse("a frame that this node does not accept");
-            return false;
+        } else if (peers_->is_foreign(hello_->cluster)) {
+            return refuse_foreign();
+        } else if (!peers_->receive(hello_->id, static_cast<Channel>(hello_->channel), **frame)) {
+            return refuse("a frame that this node does not accept");
         }
         if (closed_) return false;
     }
@@ -507,15 +561,13 @@ bool Peers::Incoming::deliver() {
 
 bool Peers::Incoming::greet(ByteView payload) {
     Result<wire::Hello> hello = wire::decode_hello(payload);
-    if (!hello) {
-        refuse(hello.error().message);
-        return false;
-    }
+    if (!hello) return refuse(hello.error().message);
     if (hello->channel > static_cast<std::uint8_t>(Channel::kBulk)) {
-        refuse("a channel that this node does not know");
-        return false;
+        return refuse("a channel that this node does not know");
     }
+    if (!parse_address(hello->address)) return refuse("an address that is not HOST:PORT");
     hello_ = std::move(*hello);
+    if (peers_->is_foreign(hello_->cluster)) return refuse_foreign();
     peers_->loop.cancel(hello_timer_);
     reader_.set_payload_bytes_max(limits::kPeerFrameBytesMax);
     const LinkKey key(hello_->id, static_cast<Channel>(hello_->channel));
@@ -529,11 +581,25 @@ bool Peers::Incoming::greet(ByteView payload) {
     return true;
 }
 
-void Peers::Incoming::refuse(std::string_view reason) {
+bool Peers::Incoming::refuse(std::string_view reason, std::string_view details) {
     ++peers_->counters.connections_refused;
-    peers_->log.warning("peer connection refused",
-                        {{"peer", hello_ ? hello_->id.value() : 0}, {"reason", reason}});
+    if (const std::uint64_t times = peers_->refusals.to_say(reason, peers_->clock.now())) {
+        peers_->log.warning("peer connection refused",
+                            {{"peer", hello_ ? hello_->id.value() : 0},
+                             {"from", from_},
+                             {"reason", std::string(reason).append(details)},
+                             {"times", times}});
+    }
     close();
+    return false;
+}
+
+bool Peers::Incoming::refuse_foreign() {
+    return refuse("it belongs to another cluster",
+                  ", " + in_hex(hello_->cluster) + "; this node belongs to " +
+                      in_hex(peers_->own.cluster()) +
+                      ": one of the two was founded or copied by mistake, or has an address that "
+                      "was the other's");
 }
 
 void Peers::Incoming::close() {
@@ -572,9 +638,9 @@ Peers::Link* Peers::State::find(NodeId node, Channel channel) {
     return found == links.end() ? nullptr : found->second.get();
 }
 
-void Peers::start(NodeId self, std::string address, Receive receive, Gone gone) {
-    state_->self = self;
-    state_->address = std::move(address);
+void Peers::start(PeersOptions options, Receive receive, Gone gone) {
+    state_->own = std::move(options);
+    state_->incarnation = std::max<std::uint64_t>(state_->random.next(), 1);
     state_->receive = std::move(receive);
     state_->gone = std::move(gone);
     state_->stopped = false;
@@ -592,7 +658,7 @@ void Peers::stop() {
 }
 
 void Peers::send(NodeId to, const std::string& address, Channel channel, Bytes frame) {
-    if (state_->stopped || to == state_->self) return;
+    if (state_->stopped || to == state_->own.self) return;
     Link* link = state_->find(to, channel);
     if (link == nullptr) {
         if (state_->links.size() >= 2 * limits::kPeersMax) {

@@ -17,6 +17,7 @@
 #include <memory>
 #include <string>
 
+#include "engine/base/clock.h"
 #include "engine/base/network.h"
 #include "engine/server/log.h"
 #include "engine/server/loop.h"
@@ -28,17 +29,26 @@ struct PeerCounters {
     std::uint64_t connections_refused = 0;  // incoming ones: malformed, or not for this node
 };
 
+// Who speaks in this process's Hellos.
+struct PeersOptions {
+    NodeId self;
+    std::string address;                 // as it is advertised
+    std::function<ClusterId()> cluster;  // zero while the node has not learnt it
+    Duration election_timeout{};
+};
+
 class Peers final : public Network {
 public:
-    // False: the frame is not acceptable, and the connection is closed.
-    using Receive = std::function<bool(Channel channel, ByteView frame)>;
+    // The sender is who the connection's Hello said. False: the frame is not acceptable, and the
+    // connection is closed.
+    using Receive = std::function<bool(NodeId sender, Channel channel, ByteView frame)>;
     using Gone = std::function<void(NodeId node)>;
 
     Peers(Loop& loop, Clock& clock, Random& random, Log& log);
     ~Peers() override;
 
     // Before the first use of anything else.
-    void start(NodeId self, std::string address, Receive receive, Gone gone);
+    void start(PeersOptions options, Receive receive, Gone gone);
     // Closes everything; nothing is sent or received any more.
     void stop();
 

@@ -35,10 +35,12 @@ TEST(DeposedLeader, KeepsWhatTheNextOneCommitsWithItsFirstEntry) {
         .previous_term = status.term,
         .commit = barrier,
         .entries = {{next, barrier, raft::EntryKind::kBarrier, std::make_shared<const Bytes>()}}};
-    leader.receive(Channel::kConsensus, replica::encode({.from = NodeId(2),
-                                                         .to = NodeId(1),
-                                                         .from_address = Cluster::address(2),
-                                                         .body = raft::Message(append)}));
+    const Bytes frame = replica::encode({.from = NodeId(2),
+                                         .to = NodeId(1),
+                                         .from_address = Cluster::address(2),
+                                         .body = raft::Message(append)});
+    EXPECT_FALSE(leader.receive(NodeId(3), Channel::kConsensus, frame));
+    EXPECT_TRUE(leader.receive(NodeId(2), Channel::kConsensus, frame));
     cluster.executor.advance(20ms);
     EXPECT_EQ(leader.status().applied, barrier);
     EXPECT_NE(checksum(), before);

@@ -27,6 +27,8 @@ Hello example() {
     hello.channel = 1;
     hello.id = NodeId(7);
     hello.address = "node-7.example:9001";
+    hello.cluster = {.high = 0x0102030405060708, .low = 9};
+    hello.incarnation = 0x1112131415161718;
     return hello;
 }
 
@@ -64,6 +66,26 @@ TEST(PeerFraming, AHelloThatIsNotAcceptableSaysWhy) {
     hello.id = NodeId();
     encode(hello, opening);
     EXPECT_FALSE(decode_hello(ByteView(opening).subspan(16)).ok());
+}
+
+// Version 0.1 ends its Hello behind the address.
+TEST(PeerFraming, AHelloNeedNotSayOfWhichClusterItIs) {
+    Bytes opening;
+    encode(example(), opening);
+    const std::size_t address_end = 18 + example().address.size();
+    const ByteView payload = ByteView(opening).subspan(16);
+    Hello expected = example();
+    expected.cluster = {};
+    expected.incarnation = 0;
+    for (const std::size_t more : {0, 8, 23}) {
+        const auto hello = decode_hello(payload.first(address_end + more));
+        ASSERT_TRUE(hello.ok());
+        EXPECT_EQ(*hello, expected);
+    }
+    const std::uint8_t* const field = payload.data() + address_end;
+    EXPECT_EQ(load_little<std::uint64_t>(field), 0x0102030405060708u);
+    EXPECT_EQ(load_little<std::uint64_t>(field + 8), 9u);
+    EXPECT_EQ(load_little<std::uint64_t>(field + 16), 0x1112131415161718u);
 }
 
 TEST(PeerFraming, WhatALaterVersionAddsIsIgnored) {

@@ -1,6 +1,7 @@
 // Peers over real sockets on this machine: order, two channels, a peer that goes and comes back.
 #include "engine/server/peers.h"
 
+#include <errno.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -17,6 +18,7 @@ namespace quorlite::server {
 namespace {
 
 using namespace std::chrono_literals;
+using namespace std::string_literals;
 
 bool eventually(const std::function<bool()>& condition) {
     for (int i = 0; i < 5000; ++i) {
@@ -56,6 +58,53 @@ private:
     std::uint16_t number_ = 0;
 };
 
+wire::Hello hello_of(std::uint64_t id, const std::string& address = "127.0.0.1:1") {
+    wire::Hello hello;
+    hello.id = NodeId(id);
+    hello.address = address;
+    return hello;
+}
+
+// A connection by hand, which begins with this Hello.
+class Stranger {
+public:
+    Stranger(std::uint16_t port, const wire::Hello& hello) {
+        socket_ = ::socket(AF_INET, SOCK_STREAM, 0);
+        sockaddr_in name{};
+        name.sin_family = AF_INET;
+        name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        name.sin_port = htons(port);
+        EXPECT_EQ(::connect(socket_, reinterpret_cast<sockaddr*>(&name), sizeof name), 0);
+        Bytes opening;
+        wire::encode(hello, opening);
+        send(opening);
+    }
+    ~Stranger() { ::close(socket_); }
+    Stranger(const Stranger&) = delete;
+    Stranger& operator=(const Stranger&) = delete;
+
+    void send(ByteView bytes) const {
+        EXPECT_EQ(::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL),
+                  static_cast<ssize_t>(bytes.size()));
+    }
+    void send_frame(std::string_view text) const {
+        Bytes frame;
+        ByteWriter stream(frame);
+        stream.bytes(wire::frame_header(as_bytes(text)));
+        stream.bytes(as_bytes(text));
+        stream.zeros(wire::frame_padding(text.size()));
+        send(frame);
+    }
+    bool is_closed() const {
+        std::uint8_t byte = 0;
+        const ssize_t got = ::recv(socket_, &byte, 1, MSG_DONTWAIT);
+        return got == 0 || (got < 0 && errno != EAGAIN);
+    }
+
+private:
+    int socket_ = -1;
+};
+
 // One node's Peers with a loop and a port of its own.
 class Side {
 public:
@@ -65,8 +114,14 @@ public:
         loop_.start();
         loop_.run([&] {
             peers_.start(
-                NodeId(id), port_.address(),
-                [this](Channel channel, ByteView frame) { return receive(channel, frame); },
+                {.self = NodeId(id),
+                 .address = port_.address(),
+                 .cluster = [this] { return cluster_; },
+                 .election_timeout = 1s},
+                [this](NodeId sender, Channel channel, ByteView frame) {
+                    sender_ = sender.value();
+                    return receive(channel, frame);
+                },
                 [this](NodeId node) { gone_ = node.value(); });
         });
         acceptor_ = std::thread([this] { accept(); });
@@ -97,6 +152,10 @@ public:
         return count;
     }
     std::uint64_t gone() const { return gone_; }
+    std::uint64_t sender() const { return sender_; }
+    void belong_to(ClusterId cluster) {
+        loop_.run([&] { cluster_ = cluster; });
+    }
     std::string address() const { return port_.address(); }
     std::uint16_t port() const { return port_.number(); }
     Loop& loop() { return loop_; }
@@ -127,6 +186,8 @@ private:
     std::mutex mutex_;
     std::vector<std::string> received_[2];
     std::atomic<std::uint64_t> gone_ = 0;
+    std::atomic<std::uint64_t> sender_ = 0;  // of the newest frame
+    ClusterId cluster_;
 };
 
 TEST(PeersTest, FramesArriveInOrderOnBothChannels) {
@@ -211,6 +272,50 @@ TEST(PeersTest, AFrameThatIsNotAcceptableClosesTheConnection) {
         one.send(2, two.address(), Channel::kConsensus, "fine");
         return two.received(Channel::kConsensus).back() == "fine";
     }));
+}
+
+TEST(PeersTest, AFrameIsHandedOverWithItsSender) {
+    Side one(1);
+    Side two(2);
+    one.send(2, two.address(), Channel::kConsensus, "hello");
+    ASSERT_TRUE(eventually([&] { return !two.received(Channel::kConsensus).empty(); }));
+    EXPECT_EQ(two.sender(), 1u);
+}
+
+TEST(PeersTest, AnotherClusterIsRefused) {
+    constexpr ClusterId kOurs{.high = 1, .low = 2};
+    constexpr ClusterId kTheirs{.high = 1, .low = 3};
+    Side one(1);
+    Side two(2);
+    one.belong_to(kTheirs);
+    one.send(2, two.address(), Channel::kConsensus, "to one that knows no cluster yet");
+    ASSERT_TRUE(eventually([&] { return two.received(Channel::kConsensus).size() == 1; }));
+
+    two.belong_to(kOurs);  // learnt while the connection stands
+    one.send(2, two.address(), Channel::kConsensus, "on the old connection");
+    ASSERT_TRUE(eventually([&] { return two.refused() >= 1; }));
+    ASSERT_TRUE(eventually([&] {
+        one.send(2, two.address(), Channel::kConsensus, "on a new connection");
+        return two.refused() >= 3;
+    }));
+    EXPECT_EQ(two.received(Channel::kConsensus).size(), 1u);
+
+    one.belong_to(kOurs);
+    ASSERT_TRUE(eventually([&] {
+        one.send(2, two.address(), Channel::kConsensus, "of the same cluster");
+        return two.received(Channel::kConsensus).back() == "of the same cluster";
+    }));
+}
+
+TEST(PeersTest, ABadAddressIsRefused) {
+    Side side(1);
+    std::uint64_t refused = 0;
+    for (const std::string& address : {""s, "nowhere"s, "a b:9001"s, "a\n:9001"s, "h\xc3\xa9:9001"s,
+                                       "h:0"s, "h:65536"s, std::string(511, 'h') + ":1"}) {
+        const Stranger stranger(side.port(), hello_of(7, address));
+        ++refused;
+        ASSERT_TRUE(eventually([&] { return side.refused() == refused; })) << address;
+    }
 }
 
 TEST(PeersTest, NamesAreResolved) {

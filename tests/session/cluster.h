@@ -95,7 +95,7 @@ private:
                 const bool cut =
                     cluster_.isolated_.contains(self_) || cluster_.isolated_.contains(to);
                 if (cut || to.value() > cluster_.nodes_.size()) return;
-                EXPECT_TRUE(cluster_.replica(to.value()).receive(channel, frame));
+                EXPECT_TRUE(cluster_.replica(to.value()).receive(self_, channel, frame));
             });
         }
         void forget(NodeId) override {}

@@ -168,11 +168,11 @@ private:
 
 Cluster::Cluster(World& world)
     : network(world,
-              [this](NodeId to, Channel channel, Bytes frame) {
+              [this](NodeId from, NodeId to, Channel channel, Bytes frame) {
                   if (!running(to)) return;
                   chunks_sent_ += channel == Channel::kBulk;
-                  run_unordered(to, [this, to, channel, frame = std::move(frame)] {
-                      replica(to).receive(channel, frame);
+                  run_unordered(to, [this, from, to, channel, frame = std::move(frame)] {
+                      replica(to).receive(from, channel, frame);
                   });
               }),
       world_(world) {

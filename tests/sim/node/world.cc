@@ -120,7 +120,7 @@ void SimNetwork::send(NodeId from, NodeId to, Channel channel, Bytes frame) {
         Duration delay = world_.random.between(faults.delay_min, faults.delay_max);
         if (world_.random.chance(faults.slow)) delay += faults.slow_delay;
         world_.schedule(world_.now() + delay, [this, from, to, channel, frame]() mutable {
-            if (connected(from, to)) deliver_(to, channel, std::move(frame));
+            if (connected(from, to)) deliver_(from, to, channel, std::move(frame));
         });
     }
 }

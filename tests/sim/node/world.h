@@ -118,7 +118,7 @@ struct NetworkFaults {
 
 class SimNetwork {
 public:
-    using Deliver = std::function<void(NodeId to, Channel channel, Bytes frame)>;
+    using Deliver = std::function<void(NodeId from, NodeId to, Channel channel, Bytes frame)>;
 
     SimNetwork(World& world, Deliver deliver) : world_(world), deliver_(std::move(deliver)) {}
 
