@@ -9,7 +9,7 @@ $Cxx.namespace("quorlite::replica::schema");
 
 struct Message {
   version @0 :UInt16;       # 1
-  cluster @1 :UInt64;       # 0: the sender is new and does not know it yet
+  cluster @1 :UInt64;       # the low half of the cluster's id; both 0: the sender does not know it yet
   from @2 :UInt64;
   to @3 :UInt64;
   fromAddress @4 :Text;     # where to send answers
@@ -27,6 +27,8 @@ struct Message {
     pageRequest @14 :PageRequest;     # bulk channel, to all other nodes
     pageReply @15 :PageReply;         # bulk channel
   }
+
+  clusterHigh @16 :UInt64;  # 0 in clusters that version 0.1 founded
 }
 
 struct VoteRequest {

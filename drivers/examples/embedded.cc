@@ -19,6 +19,7 @@ int main(int count, char** arguments) {
         options.directory = std::string(arguments[1]) + "/" + std::to_string(nodes.size() + 1);
         options.address = address;
         options.log_level = quorlite::NodeLogLevel::kOff;
+        options.bootstrap = nodes.empty();
         if (!nodes.empty()) options.join = {addresses.front()};
         auto started = quorlite::Node::start(options);
         if (!started) {

@@ -1,5 +1,5 @@
 // Addresses as people write them: HOST:PORT, where the host is a name, an IPv4 address or an IPv6
-// address in brackets.
+// address in brackets, of printable ASCII characters.
 #pragma once
 
 #include <algorithm>
@@ -36,7 +36,8 @@ inline std::optional<HostPort> parse_address(std::string_view text) {
     const char* const end = port.data() + port.size();
     const auto [parsed, error] = std::from_chars(port.data(), end, number);
     if (error != std::errc() || parsed != end || number == 0 || number > 65535) return std::nullopt;
-    if (host.empty()) return std::nullopt;
+    const auto printable = [](char letter) { return letter > ' ' && letter < '\x7f'; };
+    if (host.empty() || !std::all_of(host.begin(), host.end(), printable)) return std::nullopt;
     return HostPort{std::string(host), std::string(port)};
 }
 

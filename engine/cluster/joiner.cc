@@ -33,6 +33,7 @@ Joiner::Joiner(JoinerOptions options, TimePoint now)
       deadline_(now + options_.patience),
       seeds_(options_.seeds),
       added_(options_.doubt.has_value()),
+      cluster_(options_.cluster),
       reader_(kAnswerBytesMax) {}
 
 Joiner::Action Joiner::start() {
@@ -46,7 +47,7 @@ Joiner::Action Joiner::connected() {
     question_ = Question::kLeader;
     Bytes bytes;
     ByteWriter(bytes).u64(wire::kProtocolVersion);
-    static_cast<void>(wire::encode(wire::LeaderRequest{}, bytes));
+    static_cast<void>(wire::encode(wire::LeaderRequest{.wants_cluster_id = true}, bytes));
     return Send{std::move(bytes)};
 }
 
@@ -73,7 +74,7 @@ Joiner::Action Joiner::ask(Question question) {
     question_ = question;
     switch (question) {
         case Question::kLeader:
-            return Send{encoded(wire::LeaderRequest{})};
+            return Send{encoded(wire::LeaderRequest{.wants_cluster_id = true})};
         case Question::kMembers:
             return Send{encoded(wire::ClusterRequest{})};
         case Question::kAdd:
@@ -108,6 +109,9 @@ Joiner::Action Joiner::answer(TimePoint now, const wire::Response& response) {
 }
 
 Joiner::Action Joiner::leader_is(TimePoint now, const wire::ServerResponse& server) {
+    const ClusterId theirs = server.cluster.value_or(ClusterId());
+    if (!cluster_) cluster_ = theirs;
+    if (theirs && !same_cluster(theirs, cluster_)) return Refused{another_cluster(theirs)};
     if (server.address.empty()) return try_again(now, target_ + " knows no leader");
     if (server.address == target_) return ask(Question::kMembers);
     if (++redirects_ > kRedirectsMax) return try_again(now, "the leader changes all the time");
@@ -157,6 +161,13 @@ Joiner::Action Joiner::is_member(const wire::ServersResponse& members) {
                                       ": it was removed, or its directory belongs to another "
                                       "cluster: correct --join, or start it with an empty "
                                       "directory to join"}};
+}
+
+Error Joiner::another_cluster(ClusterId theirs) const {
+    return {code::kError,
+            "the node at " + target_ + " belongs to cluster " + to_text(theirs) +
+                ", this node to cluster " + to_text(cluster_) +
+                ": correct --join, or start with an empty directory to join the other"};
 }
 
 // Whoever answers first may be gone next time.

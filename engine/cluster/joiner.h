@@ -18,6 +18,9 @@
 // Until the node was added there is a deadline, because an operator waits for the answer; after
 // that the role is a matter of time, and is asked for until it is granted.
 //
+// Who answers for another cluster than the node's own is never joined: an address may have come to
+// belong to somebody else.
+//
 // A node that takes itself for a member asks in the same way whether it is one. It may have been
 // removed while it could not hear of it, or its directory may belong to another cluster. An old
 // leader that does not know yet that it is none may know older members: only the second such
@@ -46,6 +49,7 @@ struct JoinerOptions {
     // For a member, which only asks whether it is one: how long after a first no to ask again.
     // Longer than a leader goes on without a majority.
     std::optional<Duration> doubt = std::nullopt;
+    ClusterId cluster = {};  // that the node's directory belongs to, if it knows one
 };
 
 class Joiner {
@@ -78,6 +82,8 @@ public:
 
     // Whether the cluster has taken the node in, whatever its role is by now.
     bool added() const { return added_; }
+    // As told by the members, before the node is added; none where they are of version 0.1.
+    ClusterId cluster() const { return cluster_; }
 
 private:
     enum class Question { kLeader, kMembers, kAdd, kAssign };
@@ -90,6 +96,7 @@ private:
     Action refused(TimePoint now, const wire::FailureResponse& failure);
     Action try_again(TimePoint now, std::string reason);
     void learn(std::string_view address);
+    Error another_cluster(ClusterId theirs) const;
     Error give_up() const;
 
     const JoinerOptions options_;
@@ -105,6 +112,7 @@ private:
     bool doubted_ = false;  // a member was told that it is none
     bool reached_ = false;  // somebody answered
     std::string last_reason_;
+    ClusterId cluster_;
     wire::MessageReader reader_;
 };
 

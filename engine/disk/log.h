@@ -94,9 +94,9 @@ public:
 // Who this directory belongs to; written once, or again while the cluster is not known.
 struct Identity {
     NodeId id;
-    std::uint64_t cluster =
-        0;  // drawn by the first node, learnt by those who join; 0: not known yet
+    ClusterId cluster;  // drawn where the cluster is founded, learnt by those who join
     std::string address;
+    bool removed = false;  // the cluster has removed this node: the directory cannot be used again
 };
 
 class Records {

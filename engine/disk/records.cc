@@ -21,11 +21,21 @@ Error unreadable(const std::string& name) {
                    "version that wrote it, or restore the directory from a backup"};
 }
 
+// A zero byte, with which no address begins, is followed by what version 0.1 did not know.
+constexpr std::uint8_t kIdentityExtension = 1;
+constexpr std::uint8_t kRemovedFlag = 1;
+
 Bytes encode(const Identity& identity) {
     Bytes bytes;
     ByteWriter out(bytes);
     out.u64(identity.id.value());
-    out.u64(identity.cluster);
+    out.u64(identity.cluster.low);
+    if (identity.cluster.high != 0 || identity.removed) {
+        out.u8(0);
+        out.u8(kIdentityExtension);
+        out.u8(identity.removed ? kRemovedFlag : 0);
+        out.u64(identity.cluster.high);
+    }
     out.bytes(as_bytes(identity.address));
     return bytes;
 }
@@ -34,7 +44,13 @@ std::optional<Identity> decode_identity(ByteView content) {
     ByteReader in(content);
     Identity identity;
     identity.id = NodeId(in.u64());
-    identity.cluster = in.u64();
+    identity.cluster.low = in.u64();
+    if (in.remaining() > 0 && in.rest().front() == 0) {
+        in.u8();
+        if (in.u8() != kIdentityExtension) return std::nullopt;
+        identity.removed = (in.u8() & kRemovedFlag) != 0;
+        identity.cluster.high = in.u64();
+    }
     identity.address = as_text(in.take(in.remaining()));
     if (in.failed()) return std::nullopt;
     return identity;

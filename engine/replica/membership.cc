@@ -49,6 +49,10 @@ void Replica::State::tick_transfer() {
     std::exchange(transfer_done, nullptr)(Error{code::kError, "leadership transfer failed"});
 }
 
+void Replica::meet_cluster(ClusterId cluster) {
+    static_cast<void>(state_->learn_cluster(cluster));  // that it is another one, the joiner says
+}
+
 void Replica::add(NodeId id, std::string address, Done done) {
     state_->change(state_->core->add(state_->now(), id, std::move(address)), std::move(done));
 }

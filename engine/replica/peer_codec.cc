@@ -233,7 +233,7 @@ std::optional<PeerMessage> read_message(capnp::FlatArrayMessageReader& reader) {
     auto message = reader.getRoot<schema::Message>();
     auto body = read_body(message);
     if (!body || message.getFrom() == 0) return {};
-    return PeerMessage{.cluster = message.getCluster(),
+    return PeerMessage{.cluster = {message.getClusterHigh(), message.getCluster()},
                        .from = NodeId(message.getFrom()),
                        .to = NodeId(message.getTo()),
                        .from_address = message.getFromAddress().cStr(),
@@ -246,7 +246,8 @@ Bytes encode(const PeerMessage& message) {
     capnp::MallocMessageBuilder builder;
     auto root = builder.initRoot<schema::Message>();
     root.setVersion(kVersion);
-    root.setCluster(message.cluster);
+    root.setCluster(message.cluster.low);
+    root.setClusterHigh(message.cluster.high);
     root.setFrom(message.from.value());
     root.setTo(message.to.value());
     root.setFromAddress(message.from_address.c_str());

@@ -41,7 +41,7 @@ struct PageReply {
 };
 
 struct PeerMessage {
-    std::uint64_t cluster = 0;  // 0: not known to the sender yet
+    ClusterId cluster = {};  // none: not known to the sender yet
     NodeId from;
     NodeId to;
     std::string from_address;

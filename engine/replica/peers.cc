@@ -38,7 +38,8 @@ SendBulk Replica::State::send_chunks() {
 }
 
 bool Replica::State::receive(PeerMessage message) {
-    if (message.to != identity.id || message.from == identity.id || !learn_cluster(message)) {
+    if (message.to != identity.id || message.from == identity.id ||
+        !learn_cluster(message.cluster)) {
         return false;
     }
     learn_address(message);
@@ -73,14 +74,16 @@ bool Replica::State::receive(PeerMessage message) {
     return true;
 }
 
-bool Replica::State::learn_cluster(const PeerMessage& message) {
-    if (message.cluster == 0 || message.cluster == identity.cluster) return true;
-    if (identity.cluster != 0) return false;
-    identity.cluster = message.cluster;
-    if (const Status saved = records->save(identity); !saved.ok()) {
-        fatal("the cluster's id cannot be saved: " + saved.error().message);
+// A member of a cluster says its id with every frame; a node that has none yet has nothing to say.
+bool Replica::State::learn_cluster(ClusterId cluster) {
+    if (!cluster) return false;
+    if (!identity.cluster) {
+        identity.cluster = cluster;
+        if (const Status saved = records->save(identity); !saved.ok()) {
+            fatal("the cluster's id cannot be saved: " + saved.error().message);
+        }
     }
-    return true;
+    return same_cluster(cluster, identity.cluster);
 }
 
 void Replica::State::learn_address(const PeerMessage& message) {

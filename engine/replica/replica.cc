@@ -123,6 +123,10 @@ NodeId Replica::id() const {
     return state_->identity.id;
 }
 
+ClusterId Replica::cluster_id() const {
+    return state_->identity.cluster;
+}
+
 const std::string& Replica::address() const {
     return state_->identity.address;
 }

@@ -109,6 +109,10 @@ public:
     void when_committed(Index index, Done done);
     void when_readable(Index index, Done done);
 
+    // A node that joins hears from the members, before it is one, which cluster it is to belong to.
+    // From then on it takes no frame of another one.
+    void meet_cluster(ClusterId cluster);
+
     // --- membership; `done` runs once, with the errors of protocol sections 6.12 to 6.17 ---
     void add(NodeId id, std::string address, Done done);
     void assign(NodeId id, raft::Role role, Done done);
@@ -116,6 +120,7 @@ public:
     void transfer(NodeId to, Done done);
 
     NodeId id() const;
+    ClusterId cluster_id() const;  // none: the node has not met its cluster yet
     const std::string& address() const;
     Leader leader() const;  // as protocol section 6.1: nothing unless this node votes
     const raft::Configuration& configuration() const;

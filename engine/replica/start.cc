@@ -12,14 +12,15 @@ namespace quorlite::replica {
 Status Replica::State::open_identity() {
     const auto recorded = records->identity();
     if (!recorded) {
-        identity = {.id = options.id, .cluster = 0, .address = options.address};
+        identity = {.id = options.id, .cluster = {}, .address = options.address};
         if (!identity.id) return Error{code::kError, "a new node needs an id other than 0"};
         if (identity.address.empty()) {
             return Error{code::kError, "a new node needs an address, HOST:PORT"};
         }
         if (!options.bootstrap) return records->save(identity);
-        do identity.cluster = seams.random.next();
-        while (identity.cluster == 0);
+        // The high half is what tells it from the ids of 64 bits that version 0.1 drew.
+        do identity.cluster = {seams.random.next(), seams.random.next()};
+        while (identity.cluster.high == 0 || identity.cluster.low == 0);
         // The configuration first: a directory with an identity is never mistaken for a new one.
         const raft::SnapshotPoint first{
             Index(0), Term(0), {{{identity.id, identity.address, raft::Role::kVoter}}}};
@@ -27,7 +28,7 @@ Status Replica::State::open_identity() {
         return records->save(identity);
     }
     identity = *recorded;
-    if (identity.cluster == 0) return rename();
+    if (!identity.cluster) return rename();
     if (options.id && options.id != identity.id) {
         return Error{code::kError, "the directory belongs to node " +
                                        std::to_string(identity.id.value()) + ", not to node " +

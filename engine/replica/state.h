@@ -56,7 +56,7 @@ struct Replica::State {
     void send_frame(NodeId to, Channel channel, decltype(PeerMessage::body) body);
     SendBulk send_chunks();
     bool receive(PeerMessage message);
-    bool learn_cluster(const PeerMessage& message);
+    bool learn_cluster(ClusterId cluster);
     void learn_address(const PeerMessage& message);
     bool must_hold() const;
     bool hold(NodeId from, raft::AppendRequest& append);

@@ -29,17 +29,20 @@ struct Conversation {
 }  // namespace
 
 struct Joining::State : std::enable_shared_from_this<State> {
-    State(Loop& loop_, Clock& clock_, Log& log_, cluster::JoinerOptions options, Done done_)
+    State(Loop& loop_, Clock& clock_, Log& log_, cluster::JoinerOptions options, Met met_,
+          Done done_)
         : loop(loop_),
           clock(clock_),
           log(log_),
           joiner(std::move(options), clock_.now()),
+          met(std::move(met_)),
           done(std::move(done_)) {}
 
     Loop& loop;
     Clock& clock;
     Log& log;
     cluster::Joiner joiner;
+    Met met;  // once
     Done done;
     std::shared_ptr<Conversation> conversation;
     TimerId timer = TimerId::kNone;
@@ -106,7 +109,11 @@ void Joining::State::on(const cluster::Joiner::Read&) {
     conversation->socket.async_read_some(
         asio::buffer(conversation->input), on_loop([](State& self, std::size_t count) {
             const ByteView bytes(self.conversation->input.data(), count);
-            self.perform(self.joiner.received(self.clock.now(), bytes));
+            cluster::Joiner::Action action = self.joiner.received(self.clock.now(), bytes);
+            if (self.met && self.joiner.cluster()) {
+                std::exchange(self.met, nullptr)(self.joiner.cluster());
+            }
+            self.perform(std::move(action));
         }));
 }
 
@@ -143,8 +150,10 @@ void Joining::State::finish(Result<wire::Role> result) {
     if (done) std::exchange(done, nullptr)(std::move(result));
 }
 
-Joining::Joining(Loop& loop, Clock& clock, Log& log, cluster::JoinerOptions options, Done done)
-    : state_(std::make_shared<State>(loop, clock, log, std::move(options), std::move(done))) {}
+Joining::Joining(Loop& loop, Clock& clock, Log& log, cluster::JoinerOptions options, Met met,
+                 Done done)
+    : state_(std::make_shared<State>(loop, clock, log, std::move(options), std::move(met),
+                                     std::move(done))) {}
 
 Joining::~Joining() {
     stop();

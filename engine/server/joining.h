@@ -16,7 +16,10 @@ public:
     // Joining.
     using Done = std::function<void(Result<wire::Role>)>;
 
-    Joining(Loop& loop, Clock& clock, Log& log, cluster::JoinerOptions options, Done done);
+    // Runs on the loop when the members have told their cluster's id, before they add the node.
+    using Met = std::function<void(ClusterId)>;
+
+    Joining(Loop& loop, Clock& clock, Log& log, cluster::JoinerOptions options, Met met, Done done);
     ~Joining();
     Joining(const Joining&) = delete;
     Joining& operator=(const Joining&) = delete;

@@ -116,10 +116,11 @@ void add_identity(CLI::App& app, NodeOptions& options) {
         ->type_name("HOST:PORT");
     app.add_option("--listen", options.listen, "What to bind, if not the address")
         ->type_name("HOST:PORT");
-    app.add_option("--join", options.join,
-                   "Members of the cluster to join; a new node without it starts a cluster")
+    app.add_option("--join", options.join, "Members of the cluster that a new node is to join")
         ->delimiter(',')
         ->type_name("HOST:PORT,...");
+    app.add_flag("--bootstrap", options.bootstrap,
+                 "Found a new cluster, of which this new node is the first member; once is enough");
     app.add_option("--id", options.id,
                    "The node's number, for a new node; chosen by itself if left out")
         ->check(whole_number(1, false));

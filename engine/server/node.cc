@@ -77,6 +77,9 @@ std::optional<NodeError> check_address(const std::string& address) {
 }
 
 std::optional<NodeError> check_addresses(const NodeOptions& options) {
+    if (options.bootstrap && !options.join.empty()) {
+        return wrong("--bootstrap founds a cluster, --join joins one: give one of them");
+    }
     std::vector<std::string> given = options.join;
     if (!options.address.empty()) given.push_back(options.address);
     if (!options.listen.empty()) given.push_back(options.listen);
@@ -288,7 +291,7 @@ Result<replica::Options> Node::Impl::replica_options() {
     replica::Options wanted{
         .id = NodeId(options.id),
         .address = options.address,
-        .bootstrap = options.join.empty(),
+        .bootstrap = options.bootstrap,
         .election_timeout = options.election_timeout,
         .heartbeat = options.heartbeat,
         .write_timeout = options.write_timeout,
@@ -314,7 +317,12 @@ Result<replica::Options> Node::Impl::replica_options() {
     if (const Status saved = record_seeds(); !saved) return saved.error();
     const auto seeds = disk::load_seeds(*disk);
     if (!seeds) return seeds.error();
-    wanted.bootstrap = seeds->empty();
+    if (seeds->empty() && !options.bootstrap) {
+        return Error{code::kError,
+                     "the directory " + options.directory +
+                         " is new: found a new cluster with --bootstrap, or give members of the "
+                         "cluster that it is to join with --join"};
+    }
     if (options.address.empty()) {
         return Error{code::kError,
                      "the directory " + options.directory +
@@ -392,10 +400,13 @@ void Node::Impl::join(std::vector<std::string> seeds) {
     cluster::JoinerOptions wanted{.id = replica->id(),
                                   .address = replica->address(),
                                   .seeds = std::move(seeds),
-                                  .patience = options.join_timeout};
+                                  .patience = options.join_timeout,
+                                  .cluster = replica->cluster_id()};
     has_role = false;
     joining = std::make_unique<server::Joining>(
-        loop, clock, log, std::move(wanted), [this](const Result<wire::Role>& role) {
+        loop, clock, log, std::move(wanted),
+        [this](ClusterId cluster) { replica->meet_cluster(cluster); },
+        [this](const Result<wire::Role>& role) {
             if (!role) return report_failure({Kind::kJoin, role.error().message});
             has_role = true;
             log.info("joined", {{"role", *role == wire::Role::kVoter ? "voter" : "standby"}});
@@ -407,9 +418,10 @@ void Node::Impl::verify_membership(std::vector<std::string> seeds) {
     cluster::JoinerOptions wanted{.id = replica->id(),
                                   .address = replica->address(),
                                   .seeds = std::move(seeds),
-                                  .doubt = options.election_timeout * kLonelyTimeouts / 2};
+                                  .doubt = options.election_timeout * kLonelyTimeouts / 2,
+                                  .cluster = replica->cluster_id()};
     verification = std::make_unique<server::Joining>(
-        loop, clock, log, std::move(wanted), [this](const Result<wire::Role>& role) {
+        loop, clock, log, std::move(wanted), nullptr, [this](const Result<wire::Role>& role) {
             verification = nullptr;
             last_led = clock.now();
             if (!role) report_failure({Kind::kRemoved, role.error().message});

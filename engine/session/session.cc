@@ -80,6 +80,8 @@ private:
     template <class Change>
     void change_membership(Change change);
 
+    template <class Request>
+    std::optional<ClusterId> cluster_id(const Request& request) const;  // if it is wanted
     void on(const wire::LeaderRequest&);
     void on(const wire::ClientRequest&);
     void on(const wire::OpenRequest&);
@@ -413,17 +415,23 @@ Prepared* Conversation::check_statement(std::uint64_t db, std::uint64_t id) {
     return prepared;
 }
 
-void Conversation::on(const wire::LeaderRequest&) {
+template <class Request>
+std::optional<ClusterId> Conversation::cluster_id(const Request& request) const {
+    if (!request.wants_cluster_id) return std::nullopt;
+    return replica_.cluster_id();
+}
+
+void Conversation::on(const wire::LeaderRequest& request) {
     const replica::Leader leader = replica_.leader();
     if (legacy_) {
         answer(wire::LegacyServerResponse{leader.address});
     } else {
-        answer(wire::ServerResponse{leader.id, leader.address});
+        answer(wire::ServerResponse{leader.id, leader.address, cluster_id(request)});
     }
 }
 
-void Conversation::on(const wire::ClientRequest&) {
-    answer(wire::WelcomeResponse{options_.heartbeat_timeout_ms});
+void Conversation::on(const wire::ClientRequest& request) {
+    answer(wire::WelcomeResponse{options_.heartbeat_timeout_ms, cluster_id(request)});
 }
 
 void Conversation::on(const wire::OpenRequest& request) {
@@ -595,6 +603,7 @@ void Conversation::on(const wire::StatusRequest& request) {
     response.log_bytes = status.log_bytes;
     response.memory_bytes = status.memory_bytes;
     response.databases.assign(names.begin(), names.end());
+    response.cluster = replica_.cluster_id();
     answer(response);
 }
 

@@ -143,13 +143,14 @@ private:
 void define_node(py::module_& module) {
     py::class_<EmbeddedNode, std::shared_ptr<EmbeddedNode>>(module, "Node")
         .def(py::init([](std::string directory, std::string address, std::string listen,
-                         std::vector<std::string> join, py::handle id, const py::dict& times,
-                         const py::dict& sizes, const std::string& level) {
+                         std::vector<std::string> join, bool bootstrap, py::handle id,
+                         const py::dict& times, const py::dict& sizes, const std::string& level) {
                  NodeOptions options;
                  options.directory = std::move(directory);
                  options.address = std::move(address);
                  options.listen = std::move(listen);
                  options.join = std::move(join);
+                 options.bootstrap = bootstrap;
                  options.id = node_id_of(id);
                  options.log_level = log_level(level);
                  set_times(options, times);
@@ -157,7 +158,7 @@ void define_node(py::module_& module) {
                  return std::make_shared<EmbeddedNode>(std::move(options));
              }),
              py::arg("directory"), py::arg("address"), py::arg("listen"), py::arg("join"),
-             py::arg("id"), py::arg("times"), py::arg("sizes"), py::arg("log_level"))
+             py::arg("bootstrap"), py::arg("id"), py::arg("times"), py::arg("sizes"), py::arg("log_level"))
         .def("wait_ready", &EmbeddedNode::wait_ready, py::arg("timeout"))
         .def("handover", &EmbeddedNode::handover)
         .def("status", &EmbeddedNode::status)

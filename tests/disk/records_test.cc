@@ -46,7 +46,9 @@ TEST_P(RecordsTest, WhatWasSavedIsThereAgain) {
             {.id = NodeId(i), .address = std::string(200, 'a') + std::to_string(i) + ":9001"});
     }
     ASSERT_TRUE(records_->save(point).ok());
-    ASSERT_TRUE(records_->save(Identity{NodeId(3), 99, "10.0.0.1:9001"}).ok());
+    ASSERT_TRUE(
+        records_->save(Identity{.id = NodeId(3), .cluster = {5, 99}, .address = "10.0.0.1:9001"})
+            .ok());
     ASSERT_TRUE(records_->save_acknowledged(Index(41)).ok());
     for (std::uint64_t i = 1; i <= 5; ++i) {
         const raft::HardState state{.term = Term(i), .vote = NodeId(i * 2)};
@@ -59,9 +61,24 @@ TEST_P(RecordsTest, WhatWasSavedIsThereAgain) {
     EXPECT_EQ(records_->snapshot().term, point.term);
     EXPECT_EQ(records_->snapshot().configuration, point.configuration);
     EXPECT_EQ(records_->identity()->id, NodeId(3));
-    EXPECT_EQ(records_->identity()->cluster, 99u);
+    EXPECT_EQ(records_->identity()->cluster, (ClusterId{5, 99}));
+    EXPECT_FALSE(records_->identity()->removed);
     EXPECT_EQ(records_->identity()->address, "10.0.0.1:9001");
     EXPECT_EQ(records_->acknowledged(), Index(41));
+}
+
+TEST_P(RecordsTest, AnIdentityOfVersion01HasHalfAClusterId) {
+    open();
+    for (const ClusterId cluster : {ClusterId{0, 99}, ClusterId{5, 99}}) {
+        for (const bool removed : {false, true}) {
+            const Identity saved{NodeId(3), cluster, "10.0.0.1:9001", removed};
+            ASSERT_TRUE(records_->save(saved).ok());
+            reopen();
+            EXPECT_EQ(records_->identity()->cluster, cluster);
+            EXPECT_EQ(records_->identity()->address, saved.address);
+            EXPECT_EQ(records_->identity()->removed, removed);
+        }
+    }
 }
 
 TEST_P(RecordsTest, SeedsAreKeptUntilTheyAreForgotten) {
@@ -82,7 +99,8 @@ TEST_P(RecordsTest, SeedsAreKeptUntilTheyAreForgotten) {
 
 TEST_P(RecordsTest, AMissingRecordIsAnErrorThatNamesIt) {
     open();
-    ASSERT_TRUE(records_->save(Identity{NodeId(3), 99, "a:1"}).ok());
+    ASSERT_TRUE(
+        records_->save(Identity{.id = NodeId(3), .cluster = {5, 99}, .address = "a:1"}).ok());
     ASSERT_TRUE(rig_->disk().remove("vote").ok());
     const auto opened = Records::open(rig_->disk());
     ASSERT_FALSE(opened.ok());

@@ -122,7 +122,7 @@ class Cluster:
 
     def start(self):
         first, *others = self.nodes
-        first.start("--address", first.address)
+        first.start("--address", first.address, "--bootstrap")
         find_leader([first.address], 10).close()
         for node in others:
             node.start("--address", node.address, "--join", first.address)

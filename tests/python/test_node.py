@@ -13,7 +13,7 @@ from quorlite.testing import TestCluster, free_addresses
 def test_three_nodes_in_one_process_are_a_cluster(tmp_path):
     addresses = free_addresses(3)
     options = {"log_level": "off"}
-    with quorlite.Node(tmp_path / "1", addresses[0], **options) as first, \
+    with quorlite.Node(tmp_path / "1", addresses[0], bootstrap=True, **options) as first, \
          quorlite.Node(tmp_path / "2", addresses[1], join=addresses[0], **options), \
          quorlite.Node(tmp_path / "3", addresses[2], join=[addresses[0]], **options):
         status = first.status()
@@ -91,22 +91,22 @@ def test_nodes_that_cannot_start_say_why(tmp_path):
                       log_level="off")
     assert caught.value.reason == "timeout"
     with pytest.raises(quorlite.ProgrammingError):
-        quorlite.Node(tmp_path / "e", free_addresses(1)[0], no_such_option=1)
+        quorlite.Node(tmp_path / "e", free_addresses(1)[0], bootstrap=True, no_such_option=1)
     with pytest.raises(quorlite.ProgrammingError):
-        quorlite.Node(tmp_path / "e", free_addresses(1)[0], log_level="loud")
+        quorlite.Node(tmp_path / "e", free_addresses(1)[0], bootstrap=True, log_level="loud")
     for wrong in (dict(election_timeout="soon"), dict(connections_max="many"), dict(page_cache_bytes=1.5)):
         with pytest.raises(TypeError) as caught:
-            quorlite.Node(tmp_path / "e", free_addresses(1)[0], **wrong)
+            quorlite.Node(tmp_path / "e", free_addresses(1)[0], bootstrap=True, **wrong)
         assert "pybind11" not in str(caught.value).lower()
     with pytest.raises(quorlite.NodeError, match="--awake-wait"):
-        quorlite.Node(tmp_path / "e", free_addresses(1)[0], awake_wait=0.1, log_level="off")
+        quorlite.Node(tmp_path / "e", free_addresses(1)[0], bootstrap=True, awake_wait=0.1, log_level="off")
     with pytest.raises(quorlite.NodeError, match="--connections"):
-        quorlite.Node(tmp_path / "e", free_addresses(1)[0], connections_max=0, log_level="off")
+        quorlite.Node(tmp_path / "e", free_addresses(1)[0], bootstrap=True, connections_max=0, log_level="off")
 
 
 def test_a_directory_in_use_is_refused(tmp_path):
     address = free_addresses(1)[0]
-    with quorlite.Node(tmp_path / "1", address, log_level="off") as node:
+    with quorlite.Node(tmp_path / "1", address, bootstrap=True, log_level="off") as node:
         with pytest.raises(quorlite.NodeError):
             quorlite.Node(tmp_path / "1", log_level="off")
         assert node.status().role == "leader"
@@ -115,7 +115,7 @@ def test_a_directory_in_use_is_refused(tmp_path):
 
 def test_options_of_a_node(tmp_path):
     address = free_addresses(1)[0]
-    with quorlite.Node(tmp_path / "1", address, busy_timeout=0.1, connections_max=50,
+    with quorlite.Node(tmp_path / "1", address, bootstrap=True, busy_timeout=0.1, connections_max=50,
                        transaction_bytes_max=1 << 20, log_level="off") as node:
         db = quorlite.connect(node, "t")
         db.execute("CREATE TABLE t(x)")

@@ -121,7 +121,7 @@ protected:
 
     // A stopped node's directory.
     std::string made_directory(const std::string& name, const std::string& address) {
-        Process process({"--dir", path(name), "--address", address, "--id", "5"});
+        Process process({"--dir", path(name), "--address", address, "--bootstrap", "--id", "5"});
         const std::string output = process.read_until("quorlited: ready id=5 address=" + address);
         EXPECT_NE(output.find("ready"), std::string::npos) << output;
         process.signal(SIGTERM);
@@ -210,11 +210,21 @@ TEST_F(ErrorsTest, NamesAndIpv6AreAddresses) {
         made_directory("node" + std::to_string(address.size()), address);
     }
     expect(72, {"cannot listen at nohost.invalid"},
-           {"--dir", path("unknown"), "--address", "nohost.invalid:9001"});
+           {"--dir", path("unknown"), "--address", "nohost.invalid:9001", "--bootstrap"});
 }
 
 TEST_F(ErrorsTest, ANewNodeWithoutAnAddress) {
-    expect(71, {path("node"), "is new", "--address"}, {"--dir", path("node")});
+    expect(71, {path("node"), "is new", "--address"}, {"--dir", path("node"), "--bootstrap"});
+}
+
+TEST_F(ErrorsTest, ANewNodeThatIsNotToldWhetherToFoundOrToJoin) {
+    const std::string address = free_address();
+    expect(71, {path("node"), "is new", "--bootstrap", "--join"},
+           {"--dir", path("node"), "--address", address});
+    expect(64, {"--bootstrap", "--join"},
+           {"--dir", path("node"), "--address", address, "--bootstrap", "--join", "h:1"});
+    Process founder({"--dir", path("node"), "--address", address, "--bootstrap"});
+    EXPECT_NE(founder.read_until("ready").find("ready"), std::string::npos);
 }
 
 TEST_F(ErrorsTest, ARestartNeedsNothingButTheDirectory) {
@@ -229,8 +239,9 @@ TEST_F(ErrorsTest, ARestartNeedsNothingButTheDirectory) {
 
 TEST_F(ErrorsTest, OptionsFromAFile) {
     const std::string address = free_address();
-    std::ofstream(path("node.conf")) << "dir = \"" << path("node") << "\"\naddress = \"" << address
-                                     << "\"\nid = 9\nheartbeat = \"50ms\"\npage-cache = 4 MB\n";
+    std::ofstream(path("node.conf"))
+        << "dir = \"" << path("node") << "\"\naddress = \"" << address
+        << "\"\nbootstrap = true\nid = 9\nheartbeat = \"50ms\"\npage-cache = 4 MB\n";
     Process process({"--config", path("node.conf")});
     const std::string output = process.read_until("ready id=9");
     EXPECT_NE(output.find("ready id=9 address=" + address), std::string::npos) << output;
@@ -238,7 +249,7 @@ TEST_F(ErrorsTest, OptionsFromAFile) {
 
 TEST_F(ErrorsTest, ADirectoryInUse) {
     const std::string address = free_address();
-    Process first({"--dir", path("node"), "--address", address});
+    Process first({"--dir", path("node"), "--address", address, "--bootstrap"});
     first.read_until("ready");
     expect(71, {path("node"), "in use"}, {"--dir", path("node")});
 }
@@ -246,7 +257,8 @@ TEST_F(ErrorsTest, ADirectoryInUse) {
 TEST_F(ErrorsTest, ADirectoryOfAnotherNode) {
     const std::string dir = made_directory("node", free_address());
     expect(71, {"belongs to node 5", "another directory"}, {"--dir", dir, "--id", "6"});
-    expect(71, {"belongs to the node at"}, {"--dir", dir, "--address", free_address()});
+    expect(71, {"belongs to the node at"},
+           {"--dir", dir, "--address", free_address(), "--bootstrap"});
 }
 
 TEST_F(ErrorsTest, ADirectoryWithoutWhatItHad) {
@@ -256,7 +268,7 @@ TEST_F(ErrorsTest, ADirectoryWithoutWhatItHad) {
         expect(71, {"\"" + each + "\" is missing", "join again"}, {"--dir", dir});
         fs::remove_all(dir + "/" + each);
         if (each == "identity") {
-            expect(71, {"is missing"}, {"--dir", dir, "--address", free_address()});
+            expect(71, {"is missing"}, {"--dir", dir, "--address", free_address(), "--bootstrap"});
         }
         fs::rename(path("aside"), dir + "/" + each);
     }
@@ -265,10 +277,10 @@ TEST_F(ErrorsTest, ADirectoryWithoutWhatItHad) {
 
 TEST_F(ErrorsTest, ADirectoryOfAnotherCluster) {
     const std::string address = free_address();
-    Process first({"--dir", path("first"), "--address", address});
+    Process first({"--dir", path("first"), "--address", address, "--bootstrap"});
     first.read_until("ready");
     const std::string dir = made_directory("node", free_address());
-    expect(74, {"node 5", "led by " + address, "another cluster", "--join"},
+    expect(74, {"the node at " + address + " belongs to cluster", "--join"},
            {"--dir", dir, "--join", address, "--election-timeout", "200ms", "--heartbeat", "50ms"});
 }
 
@@ -283,9 +295,10 @@ TEST_F(ErrorsTest, AVoteOlderThanTheLog) {
 
 TEST_F(ErrorsTest, ADirectoryThatCannotBeWritten) {
     std::ofstream(path("file")) << "not a directory";
-    expect(71, {path("file")}, {"--dir", path("file"), "--address", free_address()});
-    expect(71, {"nowhere"}, {"--dir", path("nowhere/deep/node"), "--address", free_address()});
-    expect(71, {"/proc/node"}, {"--dir", "/proc/node", "--address", free_address()});
+    expect(71, {path("file")}, {"--dir", path("file"), "--address", free_address(), "--bootstrap"});
+    expect(71, {"nowhere"},
+           {"--dir", path("nowhere/deep/node"), "--address", free_address(), "--bootstrap"});
+    expect(71, {"/proc/node"}, {"--dir", "/proc/node", "--address", free_address(), "--bootstrap"});
 }
 
 TEST_F(ErrorsTest, ADirectoryWithoutSpace) {
@@ -294,25 +307,26 @@ TEST_F(ErrorsTest, ADirectoryWithoutSpace) {
     if (::mount("tmpfs", dir.c_str(), "tmpfs", 0, "size=256k") != 0) {
         GTEST_SKIP() << "mounting needs a privilege";
     }
-    expect(71, {dir, "space"}, {"--dir", dir + "/node", "--address", free_address()});
+    expect(71, {dir, "space"},
+           {"--dir", dir + "/node", "--address", free_address(), "--bootstrap"});
     ::umount2(dir.c_str(), MNT_DETACH);
 }
 
 TEST_F(ErrorsTest, APortInUse) {
     const std::string address = free_address();
-    Process first({"--dir", path("first"), "--address", address});
+    Process first({"--dir", path("first"), "--address", address, "--bootstrap"});
     first.read_until("ready");
     expect(72, {address, "another process uses this port"},
-           {"--dir", path("second"), "--address", address});
-    expect_ready({"--dir", path("second"), "--address", free_address()});
+           {"--dir", path("second"), "--address", address, "--bootstrap"});
+    expect_ready({"--dir", path("second"), "--address", free_address(), "--bootstrap"});
 }
 
 TEST_F(ErrorsTest, AnAddressOfAnotherMachine) {
     expect(72, {"192.0.2.1:9001", "--listen"},
-           {"--dir", path("node"), "--address", "192.0.2.1:9001"});
-    expect_ready({"--dir", path("node"), "--address", free_address()});
+           {"--dir", path("node"), "--address", "192.0.2.1:9001", "--bootstrap"});
+    expect_ready({"--dir", path("node"), "--address", free_address(), "--bootstrap"});
     expect(72, {"no.such.host.invalid"},
-           {"--dir", path("other"), "--address", "no.such.host.invalid:9001"});
+           {"--dir", path("other"), "--address", "no.such.host.invalid:9001", "--bootstrap"});
 }
 
 TEST_F(ErrorsTest, AJoinThatNobodyAnswers) {
@@ -328,7 +342,7 @@ TEST_F(ErrorsTest, ARestartBeforeTheNodeHasJoined) {
                             "--join", member,       "--join-timeout", "100ms"};
     expect(73, {"nobody answers"}, joining);
     expect(73, {"nobody answers at " + member}, {"--dir", path("node"), "--join-timeout", "100ms"});
-    Process first({"--dir", path("first"), "--address", member});
+    Process first({"--dir", path("first"), "--address", member, "--bootstrap"});
     first.read_until("ready");
     Process again({"--dir", path("node")});
     EXPECT_NE(again.read_until("joined").find("joined"), std::string::npos);
@@ -337,7 +351,7 @@ TEST_F(ErrorsTest, ARestartBeforeTheNodeHasJoined) {
 // So that it does not come back by itself after it was removed.
 TEST_F(ErrorsTest, AMemberForgetsWhereItJoined) {
     const std::string member = free_address();
-    Process first({"--dir", path("first"), "--address", member});
+    Process first({"--dir", path("first"), "--address", member, "--bootstrap"});
     first.read_until("ready");
     Process second({"--dir", path("node"), "--address", free_address(), "--join", member});
     second.read_until("ready");
@@ -351,7 +365,7 @@ TEST_F(ErrorsTest, AMemberForgetsWhereItJoined) {
 
 TEST_F(ErrorsTest, AJoinWithAnIdOrAddressThatIsTaken) {
     const std::string first_address = free_address();
-    Process first({"--dir", path("first"), "--address", first_address});
+    Process first({"--dir", path("first"), "--address", first_address, "--bootstrap"});
     first.read_until("ready");
     expect(73, {"id 1 belongs to the node at " + first_address, "--id"},
            {"--dir", path("second"), "--address", free_address(), "--join", first_address, "--id",

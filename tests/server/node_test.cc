@@ -155,9 +155,11 @@ protected:
         fs::remove_all(root);
     }
 
+    // Of a node that founds a cluster.
     NodeOptions options(const std::string& name) const {
         NodeOptions wanted;
         wanted.directory = (root / name).string();
+        wanted.bootstrap = true;
         wanted.log_level = NodeLogLevel::kWarning;
         return wanted;
     }
@@ -175,6 +177,7 @@ protected:
             NodeOptions wanted = options("node" + std::to_string(i));
             wanted.address = free_address();
             wanted.election_timeout = election_timeout;
+            wanted.bootstrap = i == 1;
             if (i > 1) wanted.join = {addresses.front()};
             addresses.push_back(wanted.address);
             auto started = Node::start(wanted);

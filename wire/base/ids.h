@@ -8,6 +8,7 @@
 #include <compare>
 #include <cstdint>
 #include <functional>
+#include <string>
 
 namespace quorlite {
 
@@ -41,6 +42,22 @@ struct ClusterId {
     explicit constexpr operator bool() const { return high != 0 || low != 0; }
     friend constexpr bool operator==(const ClusterId&, const ClusterId&) = default;
 };
+
+// 32 hexadecimal digits.
+inline std::string to_text(const ClusterId& id) {
+    std::string text;
+    for (const std::uint64_t half : {id.high, id.low}) {
+        for (int shift = 60; shift >= 0; shift -= 4) {
+            text += "0123456789abcdef"[(half >> shift) & 15];
+        }
+    }
+    return text;
+}
+
+// Nodes of version 0.1 know, and say, only the low half.
+constexpr bool same_cluster(const ClusterId& a, const ClusterId& b) {
+    return a.low == b.low && (a.high == b.high || a.high == 0 || b.high == 0);
+}
 
 }  // namespace quorlite
 

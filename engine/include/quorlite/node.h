@@ -1,16 +1,20 @@
 // What: quorlite::Node is one node of a cluster inside your own process.
 //
-//     auto started = quorlite::Node::start({.directory = "/var/lib/app", .address =
-//     "10.0.0.1:9001"}); if (!started) { std::cerr << started.error().message << '\n'; return 1; }
+//     quorlite::NodeOptions options;
+//     options.directory = "/var/lib/app";
+//     options.address = "10.0.0.1:9001";
+//     options.bootstrap = true;            // the first node; the others: options.join = {...}
+//     auto started = quorlite::Node::start(options);
+//     if (!started) { std::cerr << started.error().message << '\n'; return 1; }
 //     quorlite::Node node = std::move(started.node());
 //     node.wait_ready(std::chrono::seconds(10));
 //     ...                                  // clients speak the dqlite protocol to the address
 //     node.stop();                         // hands leadership over first
 //
 // A node is new when its directory is: then it needs an address, and either the addresses of
-// members to join or none, which makes it the first node of a new cluster. What it is gets recorded
-// in the directory, so a restart needs nothing but the directory. Several nodes may live in one
-// process.
+// members to join or `bootstrap`, which makes it the first node of a new cluster. What it is gets
+// recorded in the directory, so a restart needs nothing but the directory. Several nodes may live
+// in one process.
 //
 // Errors: start() never throws but returns a NodeError, whose message is one line that ends with
 // what to do. A failed disk write ends the process (exit status 70), because going on could lose
@@ -64,11 +68,13 @@ struct NodeError {
 inline constexpr std::chrono::microseconds kAwakeWaitMax{10'000};
 
 struct NodeOptions {
-    std::string directory;  // made if it is missing
-    std::string address;    // HOST:PORT, as others reach this node; new nodes must have one
-    std::string listen;     // HOST:PORT to bind instead of the address
-    std::vector<std::string>
-        join;  // members of the cluster; without them a new node starts a cluster
+    std::string directory;          // made if it is missing
+    std::string address;            // HOST:PORT, as others reach this node; new nodes must have one
+    std::string listen;             // HOST:PORT to bind instead of the address
+    std::vector<std::string> join;  // members of the cluster that a new node is to join
+    // A new node founds a cluster, of which it is the first member. Where there is a cluster
+    // already this makes a second one, so it is not to be a lasting part of a configuration.
+    bool bootstrap = false;
     std::uint64_t id =
         0;  // 0: as recorded; for a new node 1 in a new cluster, else drawn at random
 

@@ -62,7 +62,7 @@ func Start(t testing.TB) *Cluster {
 		node := New(t, program, id)
 		cluster.Nodes = append(cluster.Nodes, node)
 		if id == 1 {
-			node.Start(t)
+			node.Start(t, "--bootstrap")
 		} else {
 			node.Start(t, "--join", cluster.Nodes[0].Address)
 		}

@@ -142,6 +142,7 @@ class Node:
         address: str,
         listen: str,
         join: list[str],
+        bootstrap: bool,
         id: int,
         times: dict[str, float],
         sizes: dict[str, int],

@@ -56,9 +56,11 @@ def _whole(name: str, value: float) -> int:
 class Node:
     """A node with its data in `directory`; a context manager that stops it.
 
-    A new node needs an address, and either members to join or none, which makes it the first of a
-    new cluster. Later the directory is enough.
+    A new node needs an address, and either members to join or `bootstrap`, which makes it the first
+    of a new cluster. Later the directory is enough.
 
+    :param join: Members of the cluster that a new node is to join.
+    :param bootstrap: A new node founds a cluster. Where there is one already this makes a second.
     :param listen: HOST:PORT to bind instead of the address.
     :param wait: How many seconds to wait until the node is a member and knows a leader; 0 to
         return at once.
@@ -74,6 +76,7 @@ class Node:
         address: str = "",
         *,
         join: Union[str, Sequence[str]] = (),
+        bootstrap: bool = False,
         listen: str = "",
         id: int = 0,  # noqa: A002
         log_level: str = "warning",
@@ -88,6 +91,7 @@ class Node:
             address=address,
             listen=listen,
             join=[join] if isinstance(join, str) else list(join),
+            bootstrap=bootstrap,
             id=id,
             times={name: value for name, value in options.items() if name in _TIMES},
             sizes={name: _whole(name, value) for name, value in options.items() if name in _SIZES},

@@ -88,6 +88,7 @@ class TestCluster:
             folder,
             self.addresses[number] if new else "",
             join=others if new else (),
+            bootstrap=new and not others,
             **self._options,
         )
         self.nodes[number] = node

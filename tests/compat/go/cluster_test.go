@@ -108,8 +108,12 @@ func (n *node) start(t *testing.T, join string) {
 	t.Helper()
 	arguments := []string{"--id", strconv.FormatUint(n.id, 10), "--address", n.address,
 		"--dir", n.dir}
-	if join != "" && !onDqlite() {
-		arguments = append(arguments, "--join", join)
+	if !onDqlite() {
+		if join != "" {
+			arguments = append(arguments, "--join", join)
+		} else {
+			arguments = append(arguments, "--bootstrap") // of no effect where a node restarts
+		}
 	}
 	command := exec.Command(serverProgram(t), arguments...)
 	var log strings.Builder

@@ -112,6 +112,7 @@ void Nodes::start(std::size_t index) {
         command = {variable("QUORLITED", "build/release/engine/server/quorlited"), "--dir", own};
         if (!started_before_[index]) {
             command.insert(command.end(), {"--address", addresses_[index]});
+            if (index == 0) command.emplace_back("--bootstrap");
             if (index > 0) command.insert(command.end(), {"--join", addresses_[0]});
         }
     } else {

@@ -76,7 +76,7 @@ func (n *Node) Start() error {
 		return nil
 	}
 	defer close(n.waited)
-	n.run()
+	n.run("--bootstrap") // of no effect where a node restarts
 	return n.ready(isNew)
 }
 
