@@ -141,6 +141,7 @@ Joiner::Action Joiner::members_are(TimePoint now, const wire::ServersResponse& m
                                               ": remove that node first, or use another address"}};
         }
     }
+    welcome_ = true;
     if (self == nullptr) return ask(Question::kAdd);
     added_ = true;
     // A promotion that was interrupted may have left the node as a standby.

@@ -82,8 +82,9 @@ public:
 
     // Whether the cluster has taken the node in, whatever its role is by now.
     bool added() const { return added_; }
-    // As told by the members, before the node is added; none where they are of version 0.1.
-    ClusterId cluster() const { return cluster_; }
+    // As told by the members, once nothing is in the way of the node's being added; none before,
+    // and where they are of version 0.1.
+    ClusterId cluster() const { return welcome_ ? cluster_ : ClusterId(); }
 
 private:
     enum class Question { kLeader, kMembers, kAdd, kAssign };
@@ -108,6 +109,7 @@ private:
     std::size_t failures_ = 0;  // in a row
     Question question_ = Question::kLeader;
     wire::Role role_ = wire::Role::kVoter;  // to be asked for
+    bool welcome_ = false;                  // its id and address are its own
     bool added_ = false;
     bool doubted_ = false;  // a member was told that it is none
     bool reached_ = false;  // somebody answered

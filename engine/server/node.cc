@@ -384,7 +384,7 @@ std::optional<NodeError> Node::Impl::serve() {
     peers.start(
         {.self = replica->id(),
          .address = replica->address(),
-         .cluster = [] { return ClusterId(); },
+         .cluster = [this] { return replica->cluster_id(); },
          .election_timeout = options.election_timeout},
         [this](NodeId sender, Channel channel, ByteView frame) {
             return replica->receive(sender, channel, frame);

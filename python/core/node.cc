@@ -158,7 +158,8 @@ void define_node(py::module_& module) {
                  return std::make_shared<EmbeddedNode>(std::move(options));
              }),
              py::arg("directory"), py::arg("address"), py::arg("listen"), py::arg("join"),
-             py::arg("bootstrap"), py::arg("id"), py::arg("times"), py::arg("sizes"), py::arg("log_level"))
+             py::arg("bootstrap"), py::arg("id"), py::arg("times"), py::arg("sizes"),
+             py::arg("log_level"))
         .def("wait_ready", &EmbeddedNode::wait_ready, py::arg("timeout"))
         .def("handover", &EmbeddedNode::handover)
         .def("status", &EmbeddedNode::status)

@@ -35,7 +35,8 @@ TEST(DeposedLeader, KeepsWhatTheNextOneCommitsWithItsFirstEntry) {
         .previous_term = status.term,
         .commit = barrier,
         .entries = {{next, barrier, raft::EntryKind::kBarrier, std::make_shared<const Bytes>()}}};
-    const Bytes frame = replica::encode({.from = NodeId(2),
+    const Bytes frame = replica::encode({.cluster = leader.cluster_id(),
+                                         .from = NodeId(2),
                                          .to = NodeId(1),
                                          .from_address = Cluster::address(2),
                                          .body = raft::Message(append)});

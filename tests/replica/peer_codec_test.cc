@@ -21,7 +21,7 @@ raft::SnapshotPoint point() {
 std::vector<PeerMessage> samples() {
     std::vector<PeerMessage> messages;
     const auto add = [&](decltype(PeerMessage::body) body) {
-        messages.push_back({.cluster = 77,
+        messages.push_back({.cluster = {5, 77},
                             .from = NodeId(3),
                             .to = NodeId(4),
                             .from_address = "three:9000",
@@ -54,7 +54,7 @@ TEST(PeerCodec, EveryMessageComesBackAsItWas) {
         const Bytes frame = encode(message);
         const auto decoded = decode_peer_message(frame);
         ASSERT_TRUE(decoded.has_value());
-        EXPECT_EQ(decoded->cluster, 77u);
+        EXPECT_EQ(decoded->cluster, (ClusterId{5, 77}));
         EXPECT_EQ(decoded->from, NodeId(3));
         EXPECT_EQ(decoded->to, NodeId(4));
         EXPECT_EQ(decoded->from_address, "three:9000");

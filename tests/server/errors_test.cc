@@ -382,7 +382,8 @@ class HandoverTest : public ErrorsTest {
 protected:
     HandoverTest()
         : address(free_address()),
-          process({"--dir", path("node"), "--address", address, "--election-timeout", "60min"}) {
+          process({"--dir", path("node"), "--address", address, "--bootstrap", "--election-timeout",
+                   "60min"}) {
         process.read_until("ready");
         other.emplace(
             Arguments{"--dir", path("other"), "--address", free_address(), "--join", address});
