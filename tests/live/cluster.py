@@ -38,6 +38,12 @@ def free_ports(count):
     raise RuntimeError("no free ports")
 
 
+def founding(binary):
+    """What a node is told that is to start a new cluster. Version 0.1 did so unasked."""
+    said = subprocess.run([str(binary), "--help"], capture_output=True, text=True, check=True).stdout
+    return ["--bootstrap"] if "--bootstrap" in said else []
+
+
 class Node:
     def __init__(self, binary, directory, address, options):
         self.binary = binary
@@ -122,7 +128,7 @@ class Cluster:
 
     def start(self):
         first, *others = self.nodes
-        first.start("--address", first.address, "--bootstrap")
+        first.start("--address", first.address, *founding(first.binary))
         find_leader([first.address], 10).close()
         for node in others:
             node.start("--address", node.address, "--join", first.address)
@@ -183,4 +189,4 @@ class Cluster:
 
 
 __all__ = ["Cluster", "Client", "Connection", "Failure", "InDoubt", "Node", "ROOT", "Unreachable", "default_binary",
-           "find_leader", "free_ports"]
+           "find_leader", "founding", "free_ports"]
