@@ -1,7 +1,9 @@
 #include "engine/base/check.h"
 
-#include <cstdio>
 #include <cstdlib>
+#include <string>
+
+#include "engine/base/line.h"
 
 namespace quorlite {
 namespace {
@@ -11,13 +13,13 @@ FatalHandler fatal_handler = nullptr;
 }  // namespace
 
 void check_failed(const char* condition, const char* file, int line) {
-    std::fprintf(stderr, "%s:%d: check failed: %s\n", file, line, condition);
+    print_line(std::string(file) + ':' + std::to_string(line) + ": check failed: " + condition);
     std::abort();
 }
 
 void fatal(std::string_view what) {
     if (fatal_handler != nullptr) fatal_handler(what);
-    std::fprintf(stderr, "fatal: %.*s\n", static_cast<int>(what.size()), what.data());
+    print_line("fatal: " + std::string(what));
     std::_Exit(70);
 }
 

@@ -1,15 +1,24 @@
 #include "engine/server/log.h"
 
 #include <spdlog/async.h>
-#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <future>
+#include <system_error>
+#include <thread>
+
+#include "engine/base/line.h"
 
 namespace quorlite::server {
 namespace {
 
 constexpr std::size_t kQueuedLinesMax = 1024;
+constexpr std::chrono::seconds kLastLinesMax{2};
 
 spdlog::level::level_enum translate(LogLevel level) {
     switch (level) {
@@ -37,11 +46,26 @@ void append_quoted(std::string& line, std::string_view text) {
     line += '"';
     for (const char letter : text) {
         if (letter == '"' || letter == '\\') line += '\\';
-        const bool control = static_cast<unsigned char>(letter) < ' ' || letter == 0x7f;
-        line += control ? '?' : letter;
+        line += letter;
     }
     line += '"';
 }
+
+// Standard error, without the lock that the program's own stream has for it: who writes here may be
+// kept for ever.
+class StandardError final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
+    void sink_it_(const spdlog::details::log_msg& message) override {
+        spdlog::memory_buf_t line;
+        formatter_->format(message, line);
+        for (std::size_t done = 0; done < line.size();) {
+            const ssize_t written = ::write(STDERR_FILENO, line.data() + done, line.size() - done);
+            if (written < 0 && errno == EINTR) continue;
+            if (written <= 0) return;
+            done += static_cast<std::size_t>(written);
+        }
+    }
+    void flush_() override {}
+};
 
 }  // namespace
 
@@ -53,13 +77,28 @@ struct Log::State {
 Log::Log(LogLevel level) : state_(std::make_unique<State>()) {
     state_->writer = std::make_shared<spdlog::details::thread_pool>(kQueuedLinesMax, 1);
     state_->logger = std::make_shared<spdlog::async_logger>(
-        "quorlited", std::make_shared<spdlog::sinks::stderr_sink_mt>(), state_->writer,
+        "quorlited", std::make_shared<StandardError>(), state_->writer,
         spdlog::async_overflow_policy::overrun_oldest);
     state_->logger->set_level(translate(level));
     state_->logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l quorlited: %v");
 }
 
-Log::~Log() = default;
+// To write what is queued takes for ever where nobody reads it, and nothing ends the thread that
+// does: it is left behind.
+Log::~Log() {
+    std::promise<void> written;
+    const std::future<void> over = written.get_future();
+    try {
+        std::thread last([state = std::move(state_), written = std::move(written)]() mutable {
+            state.reset();
+            written.set_value();
+        });
+        const bool ended = over.wait_for(kLastLinesMax) == std::future_status::ready;
+        ended ? last.join() : last.detach();
+    } catch (const std::system_error&) {
+        return;  // without a thread it was waited for
+    }
+}
 
 void Log::write(LogLevel level, std::string_view event, Fields fields) {
     const auto translated = translate(level);
@@ -75,6 +114,7 @@ void Log::write(LogLevel level, std::string_view event, Fields fields) {
             append_quoted(line, field.value);
         }
     }
+    line = one_line(line);
     state_->logger->log(translated, spdlog::string_view_t(line.data(), line.size()));
 }
 

@@ -1,6 +1,7 @@
 // The log of one node: lines of the form `event key=value key=value`, written by a thread of its
 // own, so that a full pipe or a slow terminal never holds up the loop. When it cannot keep up the
-// oldest lines go.
+// oldest lines go; what is queued at the end is waited for two seconds. An event is one line
+// whatever it tells: see engine/base/line.h.
 #pragma once
 
 #include <cstdint>

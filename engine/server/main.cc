@@ -13,10 +13,10 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
-#include <cstdio>
 #include <map>
 #include <optional>
 
+#include "engine/base/line.h"
 #include "quorlite/node.h"
 
 namespace {
@@ -50,7 +50,7 @@ int exit_status(NodeError::Kind kind) {
 }
 
 int complain(const NodeError& error) {
-    std::fprintf(stderr, "quorlited: %s\n", error.message.c_str());
+    quorlite::print_line("quorlited: " + error.message);
     return exit_status(error.kind);
 }
 
@@ -186,6 +186,16 @@ sigset_t ending_signals() {
     return signals;
 }
 
+// Signals that would end the process and ask for nothing that it does: the end of a terminal or of
+// an ssh session, "reload" of a service manager, timers, a limit on the size of files.
+void ignore_other_signals() {
+    for (const int signal : {SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE, SIGALRM, SIGVTALRM, SIGPROF, SIGIO,
+                             SIGPWR, SIGSTKFLT, SIGXFSZ}) {
+        ::signal(signal, SIG_IGN);
+    }
+    for (int signal = SIGRTMIN; signal <= SIGRTMAX; ++signal) ::signal(signal, SIG_IGN);
+}
+
 // The next one ends the process at once, as if nobody had ever blocked it.
 void let_second_signal_through() {
     ::signal(SIGTERM, SIG_DFL);
@@ -210,7 +220,7 @@ void run(NodeOptions options, const sigset_t& signals, std::optional<NodeError>&
 int serve(NodeOptions options) {
     const sigset_t signals = ending_signals();
     ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-    ::signal(SIGPIPE, SIG_IGN);
+    ignore_other_signals();
     std::optional<NodeError> failure;  // written by the node at most once, before it is stopped
     options.on_failed = [&](const NodeError& error) {
         failure = error;
@@ -244,12 +254,11 @@ int main(int argc, char** argv) {
     } catch (const CLI::ConfigError& error) {
         const std::string text = error.what();
         const std::string name = text.substr(text.rfind(' ') + 1);
-        std::fprintf(
-            stderr, "quorlited: the file given by --config: no option is called '%s': see --help\n",
-            name.c_str());
+        quorlite::print_line("quorlited: the file given by --config: no option is called '" + name +
+                             "': see --help");
         return kUsage;
     } catch (const CLI::ParseError& error) {
-        std::fprintf(stderr, "quorlited: %s: see --help\n", error.what());
+        quorlite::print_line("quorlited: " + std::string(error.what()) + ": see --help");
         return kUsage;
     }
     raise_descriptor_limit();

@@ -1,5 +1,6 @@
 // What an operator sees when a node cannot start: one line that says what is wrong and what to do,
 // and the exit status that quorlited's documentation gives.
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
@@ -71,6 +72,18 @@ public:
     }
 
     void signal(int number) { ::kill(pid_, number); }
+
+    // What it writes from now on has no place to go.
+    void fill_output() {
+        const std::string name = "/proc/" + std::to_string(pid_) + "/fd/2";
+        const int writing = ::open(name.c_str(), O_WRONLY | O_NONBLOCK);
+        ASSERT_GE(writing, 0);
+        for (const std::size_t size : {4096u, 1u}) {
+            while (::write(writing, std::string(size, 'x').data(), size) > 0) {
+            }
+        }
+        ::close(writing);
+    }
 
     // The exit status; that of a killed process is 128 and the signal.
     int wait() {
@@ -396,6 +409,26 @@ protected:
     Process process;
     std::optional<Process> other;
 };
+
+// The end of an ssh session, "reload" of a service manager, a timer of whoever started the node.
+TEST_F(ErrorsTest, SignalsThatAskForNothingAreIgnored) {
+    Process process({"--dir", path("node"), "--address", free_address(), "--bootstrap"});
+    process.read_until("quorlited: ready");
+    for (const int number : {SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE, SIGALRM, SIGVTALRM, SIGPROF, SIGIO,
+                             SIGPWR, SIGSTKFLT, SIGXFSZ, SIGRTMIN, SIGRTMAX}) {
+        process.signal(number);
+    }
+    process.signal(SIGTERM);
+    EXPECT_EQ(process.wait(), 0) << process.read_until("\1");
+}
+
+TEST_F(ErrorsTest, ALogThatNobodyReadsDoesNotKeepANode) {
+    Process process({"--dir", path("node"), "--address", free_address(), "--bootstrap"});
+    process.read_until("quorlited: ready");
+    ASSERT_NO_FATAL_FAILURE(process.fill_output());
+    process.signal(SIGTERM);
+    EXPECT_EQ(process.wait(), 0);
+}
 
 TEST_F(HandoverTest, GivesUp) {
     EXPECT_EQ(process.wait(), 0);

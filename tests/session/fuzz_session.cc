@@ -1,5 +1,6 @@
-// Clients of one node, driven by the input: what they send, in which pieces, when they read, close
-// and come back. Whatever they do, the node serves a well-behaved client afterwards.
+// Clients of one node, driven by the input: what they send, in which pieces, how far the node gets
+// between two moves, when they read, close and come back. Whatever they do, the node serves a
+// well-behaved client afterwards.
 //
 // The input is a list of moves: one byte says which client and what, the next how much.
 #include <array>
@@ -11,7 +12,14 @@ namespace {
 
 using namespace quorlite;
 
-constexpr std::array kTexts = {
+// Longer than one turn of a session.
+const std::string kScript = [] {
+    std::string sql;
+    for (int i = 0; i < 12; ++i) sql += "INSERT INTO t(a) VALUES(1); DELETE FROM t WHERE 0; ";
+    return sql;
+}();
+
+const std::array<std::string_view, 14> kTexts = {
     "CREATE TABLE IF NOT EXISTS t(a, b DATE, c BOOLEAN)",
     "INSERT INTO t VALUES(?, ?, ?) RETURNING *",
     "SELECT * FROM t",
@@ -22,6 +30,10 @@ constexpr std::array kTexts = {
     "ROLLBACK",
     "DROP TABLE t",
     "PRAGMA busy_timeout = 10",
+    kScript,
+    "SAVEPOINT s; INSERT INTO t(a) VALUES(1); ROLLBACK TO s; INSERT INTO t(a) VALUES(2); RELEASE s",
+    "CREATE TEMP TABLE IF NOT EXISTS u(a); INSERT INTO u SELECT a FROM t",
+    "INSERT INTO t(a) SELECT randomblob(3000) FROM t RETURNING length(a)",
 };
 
 class Fuzz {
@@ -47,7 +59,8 @@ private:
     void move(std::unique_ptr<test::Client>& client, std::size_t what, std::uint8_t size,
               ByteReader& moves) {
         session::Session& session = client->session();
-        switch (what % 10) {
+        const std::string_view text = kTexts[size % kTexts.size()];
+        switch (what % 16) {
             case 0:
             case 1: {  // its own bytes
                 const std::size_t count = std::min<std::size_t>(size, moves.remaining());
@@ -59,9 +72,9 @@ private:
             case 3:
                 return send(*client, wire::OpenRequest{.name = size % 2 == 0 ? "x" : "y"});
             case 4:
-                return send(*client, wire::ExecSqlRequest{.sql = kTexts[size % kTexts.size()]});
+                return send(*client, wire::ExecSqlRequest{.sql = text});
             case 5:
-                return send(*client, wire::QuerySqlRequest{.sql = kTexts[size % kTexts.size()]});
+                return send(*client, wire::QuerySqlRequest{.sql = text});
             case 6:
                 return send(*client, wire::InterruptRequest{});
             case 7: {  // it reads
@@ -71,13 +84,44 @@ private:
                 return;
             }
             case 8:
-                if (size % 8 == 0) return client.reset();
-                if (size % 8 == 1) return session.end_of_input();
-                return send(*client, wire::PrepareRequest{.sql = kTexts[size % kTexts.size()]});
+                if (size % 4 == 0) return client.reset();
+                if (size % 4 == 1) return session.end_of_input();
+                if (size % 4 == 2) return session.end_is_near();
+                return session.close();
+            case 9:
+                return send(*client, wire::PrepareRequest{.sql = text});
+            case 10: {
+                const wire::DumpRequest dump{.name = size % 2 == 0 ? "x" : "y"};
+                return send(*client, dump);
+            }
+            case 11:  // the node gets only so far
+                for (int tasks = size; tasks > 0 && cluster_.executor.run_one(); --tasks) {
+                }
+                return;
+            case 12:
+                return send_together(*client, size, text);
+            case 13:
+                if (size % 2 == 0) return send(*client, wire::ExecRequest{.statement = size % 3u});
+                return send(*client, wire::FinalizeRequest{.statement = size % 3u});
+            case 14:
+                return send(*client, wire::QueryRequest{.statement = size % 3u});
             default:
                 cluster_.executor.yields = size % 2 == 0;
                 cluster_.executor.advance(std::chrono::milliseconds(size));
         }
+    }
+
+    // A pipeline that comes in one piece, so that its last request is begun at any move of a turn.
+    void send_together(test::Client& client, std::size_t before, std::string_view sql) {
+        Bytes bytes;
+        for (; before > 0; --before) require(wire::encode(wire::LeaderRequest{}, bytes));
+        require(wire::encode(wire::ExecSqlRequest{.sql = sql}, bytes));
+        require(wire::encode(wire::InterruptRequest{}, bytes));
+        if (client.session().wants_input()) client.send_bytes(bytes);
+    }
+
+    static void require(const Status& status) {
+        if (!status.ok()) std::abort();
     }
 
     void send(test::Client& client, const wire::Request& request) {
