@@ -75,6 +75,8 @@ void Connection::answer(const wire::Response& response, Time now) {
     const Expected expected = expected_.front();
     using wire::RequestType;
     switch (expected.request) {
+        case RequestType::kClient:
+            return answer_greeting(response, now);
         case RequestType::kOpen:
             return answer_opening(response, now);
         case RequestType::kPrepare:
@@ -89,7 +91,6 @@ void Connection::answer(const wire::Response& response, Time now) {
             expected_.pop_front();
             return;
         case RequestType::kLeader:
-        case RequestType::kClient:
         case RequestType::kConnect:
         case RequestType::kAdd:
         case RequestType::kAssign:
@@ -102,6 +103,20 @@ void Connection::answer(const wire::Response& response, Time now) {
         case RequestType::kStatus:
             return answer_admin(expected, response, now);
     }
+}
+
+// Of a node that was asked for by its address: which cluster it belongs to, if it tells.
+void Connection::answer_greeting(const wire::Response& response, Time now) {
+    const bool failed = std::holds_alternative<wire::FailureResponse>(response);
+    const auto* const welcome = std::get_if<wire::WelcomeResponse>(&response);
+    if (welcome == nullptr && !failed) {
+        return lose("gives the answer to another question", error_kind::protocol, now);
+    }
+    expected_.pop_front();
+    const ClusterId cluster = failed ? ClusterId() : welcome->cluster.value_or(ClusterId());
+    const auto refusal = directory_->refusal(address(), cluster);
+    if (refusal) return refuse(*refusal);
+    if (cluster) directory_->admit(address(), cluster);
 }
 
 void Connection::answer_opening(const wire::Response& response, Time now) {
@@ -120,6 +135,7 @@ void Connection::answer_opening(const wire::Response& response, Time now) {
     expected_.pop_front();
     error_info error = judgement.error;
     error.node = address();
+    expected_.clear();
     leave();
     fail_queued(error);
 }

@@ -69,6 +69,7 @@ result<OperationPtr> Bulk::add(arguments row) {
     }
     for (const argument& each : row) {
         const value_view view = each.view();
+        if (!each.fits()) return misuse(each.problem());
         if (view.type() == value_type::text && view.text().find('\0') != std::string_view::npos) {
             return misuse("a text holds a zero byte: bind it as a blob");
         }

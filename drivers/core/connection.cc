@@ -179,7 +179,9 @@ void Connection::look_at_search(Time now) {
     } else if (search_->exhausted()) {
         const std::string story = search_->story();
         trouble_ = story.empty() ? "no node is known" : story;
+        const auto strangers = search_->only_strangers();
         search_.reset();
+        if (strangers) refuse(*strangers);
         wait_before_retry(now);
     }
 }
@@ -189,6 +191,8 @@ void Connection::open(ChannelId id, Channel channel, Time now) {
     main_ = std::move(channel);
     statements_.clear();
     give_up_ = kNever;
+    // The search has asked already. What is asked of a node by name goes out behind this at once.
+    if (!target_.node.empty()) expect(wire::ClientRequest{.wants_cluster_id = true}, nullptr);
     if (target_.database.empty()) {
         phase_ = Phase::kReady;
         return;
@@ -214,6 +218,21 @@ void Connection::leave() {
     drain_by_ = give_up_ = kNever;
 }
 
+// The node, or all of them, belong to another cluster: no use in trying again.
+void Connection::refuse(const std::string& why) {
+    error_info error;
+    error.kind = error_kind::unavailable;
+    error.extended_code = code::kCannotOpen;
+    error.message = why;
+    error.node = address();
+    for (const Expected& each : std::exchange(expected_, {})) {
+        if (each.operation) finish(each.operation, error);
+    }
+    leave();
+    if (transaction_ == Transaction::kOpen) lose_transaction(error);
+    fail_queued(error);
+}
+
 void Connection::wait_before_retry(Time now) {
     phase_ = Phase::kWaiting;
     retry_at_ = now + backoff_.next(random());
@@ -224,11 +243,14 @@ void Connection::lose(const std::string& reason, error_kind kind, Time now) {
     const std::string node = main_->address();
     const bool dialling = phase_ == Phase::kDialling;
     trouble_ = node + ": " + reason;
+    bool first = true;
     for (const Expected& lost : std::exchange(expected_, {})) {
         if (!lost.operation || lost.operation->finished) continue;
-        Judgement judgement =
-            judge_loss(main_->sent(lost.mark), reason, kind, lost.operation->situation());
+        const bool sent = main_->sent(lost.mark);
+        Judgement judgement = judge_loss(sent, reason, kind, lost.operation->situation());
         judgement.error.node = node;
+        // Of those that were sent it is the first that ran.
+        if (sent && std::exchange(first, false)) count_loss(*lost.operation, judgement);
         lose_operation(lost.operation, std::move(judgement));
     }
     leave();
@@ -249,6 +271,16 @@ void Connection::lose(const std::string& reason, error_kind kind, Time now) {
         fail_queued(error);
     }
     wait_before_retry(now);
+}
+
+// A statement that ends every node that executes it must not go round the cluster.
+void Connection::count_loss(Operation& operation, Judgement& judgement) {
+    if (++operation.losses < limits::kLossesMax) return;
+    judgement.remedy = Remedy::kNone;
+    judgement.error.may_retry = false;
+    judgement.error.message += ". The connection broke " + std::to_string(operation.losses) +
+                               " times during this statement, which may be the reason: it is not "
+                               "sent again";
 }
 
 // One of the operations that were outstanding on a lost channel.

@@ -111,7 +111,9 @@ private:
     void look_at_search(Time now);
     void open(ChannelId id, Channel channel, Time now);
     void leave();
+    void refuse(const std::string& why);
     void lose(const std::string& reason, error_kind kind, Time now);
+    static void count_loss(Operation& operation, Judgement& judgement);
     void lose_operation(const OperationPtr& operation, Judgement judgement);
     void wait_before_retry(Time now);
     void settle(Time now);
@@ -150,6 +152,7 @@ private:
     bool read_dump(Time now);
     void take_file(const OperationPtr& operation, ByteView part, Time now);
     void answer(const wire::Response& response, Time now);
+    void answer_greeting(const wire::Response& response, Time now);
     void answer_opening(const wire::Response& response, Time now);
     void answer_prepare(const Expected& expected, const wire::Response& response, Time now);
     void answer_rows(const wire::RowsResponse& rows, Time now);

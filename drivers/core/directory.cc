@@ -1,12 +1,58 @@
 #include "drivers/core/directory.h"
 
 #include <algorithm>
+#include <cstdio>
 
 #include "drivers/core/limits.h"
 
 namespace quorlite::core {
 
-Directory::Directory(std::vector<node_info> nodes) : nodes_(std::move(nodes)) {}
+namespace {
+
+std::string text_of(ClusterId id) {
+    char text[33];
+    std::snprintf(text, sizeof text, "%016llx%016llx", static_cast<unsigned long long>(id.high),
+                  static_cast<unsigned long long>(id.low));
+    return text;
+}
+
+bool any_local(const std::vector<node_info>& nodes) {
+    return std::any_of(nodes.begin(), nodes.end(),
+                       [](const node_info& node) { return is_local(node.address); });
+}
+
+}  // namespace
+
+Directory::Directory(std::vector<node_info> nodes)
+    : local_(any_local(nodes)), nodes_(std::move(nodes)) {
+    for (const node_info& each : nodes_) trusted_.push_back(each.address);
+}
+
+std::optional<std::string> Directory::refusal(const std::string& address, ClusterId cluster) const {
+    const std::lock_guard lock(mutex_);
+    if (!cluster || !cluster_ || cluster == cluster_) return std::nullopt;
+    return address + " is a node of the cluster " + text_of(cluster) +
+           ", and this client belongs to the cluster " + text_of(cluster_) +
+           ": another cluster has its address, or it was founded anew. Correct the list of nodes, "
+           "or connect anew if that cluster is meant";
+}
+
+bool Directory::is_ours(ClusterId cluster) const {
+    const std::lock_guard lock(mutex_);
+    return cluster && cluster == cluster_;
+}
+
+void Directory::admit(const std::string& address, ClusterId cluster) {
+    const std::lock_guard lock(mutex_);
+    if (!cluster_) cluster_ = cluster;
+    const bool known = std::find(trusted_.begin(), trusted_.end(), address) != trusted_.end();
+    if (!known && trusted_.size() < limits::kNodesMax) trusted_.push_back(address);
+}
+
+bool Directory::trusts(const std::string& address) const {
+    const std::lock_guard lock(mutex_);
+    return std::find(trusted_.begin(), trusted_.end(), address) != trusted_.end();
+}
 
 Directory::Candidates Directory::candidates(Time now, std::uint64_t random) const {
     const std::lock_guard lock(mutex_);
@@ -64,6 +110,8 @@ void Directory::answered(const std::string& address) {
 }
 
 bool Directory::update(std::vector<node_info> nodes) {
+    std::erase_if(nodes, [&](const node_info& node) { return !may_dial(node.address); });
+    if (nodes.size() > limits::kNodesMax) nodes.resize(limits::kNodesMax);
     const bool voters = std::any_of(nodes.begin(), nodes.end(), [](const node_info& node) {
         return node.role == node_role::voter;
     });

@@ -5,15 +5,23 @@
 // node that failed is asked last, and while any other node may know more, not at all for a time
 // that doubles with every failure: a dead node costs nothing once it is known.
 //
+// And which cluster it is: the first id that a node tells is remembered for the life of the client,
+// so that an address that another cluster has taken leads nowhere. Nodes that tell no id are
+// trusted if the client was given them, or if their own list names one that it trusts.
+//
 // Thread safety: every function may be called from any thread.
 #pragma once
 
 #include <mutex>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "drivers/core/address.h"
 #include "drivers/core/time.h"
 #include "quorlite/node_store.h"
+#include "wire/base/ids.h"
 
 namespace quorlite::core {
 
@@ -36,8 +44,19 @@ public:
     void failed(const std::string& address, Time now);
     void answered(const std::string& address);
 
+    // Why a node of this cluster is none of ours, if so; both ids are named.
+    std::optional<std::string> refusal(const std::string& address, ClusterId cluster) const;
+    // Whether it is known, and known to be ours.
+    bool is_ours(ClusterId cluster) const;
+    // A node of ours answered. Remembers its cluster if it is the first to tell.
+    void admit(const std::string& address, ClusterId cluster);
+    // Whether the client was given this address, or has admitted its node.
+    bool trusts(const std::string& address) const;
+    // Whether a server may lead this client to that address.
+    bool may_dial(std::string_view address) const { return is_address(address, local_); }
+
     // The cluster's own list: true if it differs from the one that is known, which it replaces. An
-    // empty list, or one without voters, is not believed.
+    // empty list, or one without voters, is not believed, nor is an address that is none.
     bool update(std::vector<node_info> nodes);
     std::vector<node_info> nodes() const;
     // Whether the list should be read again; if so nobody else is told so for another `interval`.
@@ -52,7 +71,10 @@ private:
     Health* health(const std::string& address);
     const Health* health(const std::string& address) const;
 
+    const bool local_;  // the client was given a Unix socket
     mutable std::mutex mutex_;
+    ClusterId cluster_;
+    std::vector<std::string> trusted_;
     std::vector<node_info> nodes_;
     std::vector<Health> failing_;
     std::string leader_;

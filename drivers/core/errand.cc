@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "drivers/core/address.h"
+
 namespace quorlite::core {
 
 using wire::RequestType;
@@ -10,6 +12,8 @@ namespace {
 
 // A dqlite server older than 1.18 does not answer what it does not know.
 constexpr std::chrono::milliseconds kProgressPatience{500};
+
+constexpr const char* kNoAddress = "its address is not HOST:PORT in printable letters";
 
 }  // namespace
 
@@ -27,6 +31,10 @@ std::optional<Question> Inquiry::next(Time) {
 // ---- Addition ----
 
 std::optional<Question> Addition::next(Time) {
+    if (!is_address(node_.address, true)) {
+        error_ = misuse(kNoAddress);
+        return std::nullopt;
+    }
     if (!adding_) {
         adding_ = make_admin({RequestType::kAdd, NodeId(node_.id), node_.address, 0});
         return Question{adding_, {}};
@@ -75,6 +83,7 @@ std::optional<Question> Survey::next(Time now) {
     switch (stage_) {
         case Stage::kNodes:
             for (const node_info& each : asked_->nodes) status_.emplace_back().node = each;
+            local_ = is_local(asked_->node);
             break;
         case Stage::kDescribe:
             if (failed()) break;
@@ -93,6 +102,10 @@ std::optional<Question> Survey::next(Time now) {
         case Stage::kProgress:
             status_[at_++].progress = asked_->progress;
             break;
+    }
+    while (at_ < status_.size() && !is_address(status_[at_].node.address, local_)) {
+        status_[at_].reachable = false;
+        status_[at_++].trouble = kNoAddress;
     }
     if (at_ == status_.size()) return std::nullopt;
     stage_ = Stage::kDescribe;

@@ -76,6 +76,7 @@ private:
     const options settings_;
     std::vector<node_status> status_;
     std::size_t at_ = 0;  // in status_
+    bool local_ = false;  // the nodes may be Unix sockets, as the leader is
     Stage stage_ = Stage::kNodes;
     OperationPtr asked_;
     Time begin_ = {};  // of the round trip that is measured

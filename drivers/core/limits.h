@@ -12,6 +12,10 @@ inline constexpr std::uint64_t kMessageBytesMax = 1ull << 30;
 
 // Hints that one search follows, so that nodes that point at each other cannot keep it busy.
 inline constexpr int kHintsMax = 8;
+// Of the list of nodes that a server tells: an address is a host's name and a port, and members
+// are few.
+inline constexpr std::size_t kAddressBytesMax = 262;
+inline constexpr std::size_t kNodesMax = 1'024;
 // How long the node that led last is waited for before others are asked as well.
 inline constexpr std::chrono::milliseconds kHeadStart{100};
 
@@ -21,6 +25,10 @@ inline constexpr std::chrono::milliseconds kPenaltyMax{15'000};
 
 // How long a node of ours waits for a lock unless it is told otherwise.
 inline constexpr std::chrono::milliseconds kNodeBusyTimeout{5'000};
+
+// A statement during which the connection broke so often is not sent again: it may be what broke
+// it.
+inline constexpr int kLossesMax = 2;
 
 // Operations that wait in one connection.
 inline constexpr std::size_t kQueuedMax = 100'000;

@@ -37,6 +37,10 @@ result<std::vector<wire::Value>> order(const SqlText& text, arguments values) {
     for (std::size_t i = 0; i < values.size(); ++i) {
         const std::string_view name = values[i].name();
         if (name.empty() == by_name) return misuse("arguments are either all named or all not");
+        if (!values[i].fits()) {
+            const std::string which = by_name ? std::string(name) : std::to_string(i + 1);
+            return misuse("argument " + which + ": " + values[i].problem());
+        }
         if (!by_name) {
             ordered[i] = to_wire(values[i].view());
             continue;

@@ -100,6 +100,7 @@ struct Operation {
     bool delivered = false;
     bool in_transaction = false;
     bool interrupted = false;  // an INTERRUPT was sent after it
+    int losses = 0;            // connections that broke while it ran
     std::size_t held_bytes = 0;
     Time not_before = {};
     Time busy_until = kNever;

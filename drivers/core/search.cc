@@ -14,6 +14,7 @@ LeaderSearch::LeaderSearch(Directory& directory, Owner owner, std::size_t probes
       probes_max_(std::max<std::size_t>(probes_max, 1)),
       connect_timeout_(connect_timeout),
       fan_out_at_(directory.leader().empty() ? now : later(now, limits::kHeadStart)) {
+    for (const node_info& each : directory.nodes()) listed_.push_back(each.address);
     Directory::Candidates candidates = directory.candidates(now, random);
     waiting_ = std::move(candidates.promising);
     failing_ = std::move(candidates.failing);
@@ -44,7 +45,7 @@ void LeaderSearch::start(const std::string& address, Time now) {
     asked_.push_back(address);
     Probe probe{owner_.dial(address), Channel(address), later(now, connect_timeout_)};
     // A LEADER request is a few words: it cannot be too long.
-    static_cast<void>(probe.channel.append(wire::LeaderRequest{}));
+    static_cast<void>(probe.channel.append(wire::LeaderRequest{.wants_cluster_id = true}));
     probes_.push_back(std::move(probe));
 }
 
@@ -58,6 +59,7 @@ void LeaderSearch::fill(Time now) {
         waiting_.erase(waiting_.begin());
         if (std::find(asked_.begin(), asked_.end(), next) != asked_.end()) continue;
         start(next, now);
+        if (!directory_.trusts(next)) probes_.back().referral = Referral{{}, listed_};
         if (now < fan_out_at_) break;
     }
 }
@@ -82,9 +84,24 @@ void LeaderSearch::failed(ChannelId id, const std::string& reason, Time now) {
     fill(now);
 }
 
-void LeaderSearch::follow(const std::string& address, Time now) {
+void LeaderSearch::follow(const std::string& address, std::optional<Referral> referral, Time now) {
     const bool new_to_us = std::find(asked_.begin(), asked_.end(), address) == asked_.end();
-    if (new_to_us && ++hints_ <= limits::kHintsMax) start(address, now);
+    if (!new_to_us || ++hints_ > limits::kHintsMax) return;
+    start(address, now);
+    probes_.back().referral = std::move(referral);
+}
+
+// A node of another cluster, whose words mean nothing here.
+void LeaderSearch::refuse(ChannelId id, std::string why, Time now) {
+    ++strangers_;
+    stranger_ = why;
+    failed(id, std::move(why), now);
+}
+
+void LeaderSearch::ask_for_list(Probe& probe, Time now) {
+    probe.listing = true;
+    probe.give_up = later(now, connect_timeout_);
+    static_cast<void>(probe.channel.append(wire::ClusterRequest{}));
 }
 
 void LeaderSearch::received(ChannelId id, Time now) {
@@ -96,23 +113,88 @@ void LeaderSearch::received(ChannelId id, Time now) {
     const auto response = wire::decode_response((*message)->header, (*message)->body);
     if (!response) return failed(id, response.error().message, now);
     const auto* const server = std::get_if<wire::ServerResponse>(&*response);
-    if (server == nullptr) return failed(id, "does not say who leads", now);
-    const std::string own = asked->channel.address();
-    const std::string leader(server->address);
+    const auto* const servers = std::get_if<wire::ServersResponse>(&*response);
+    if (server != nullptr && !asked->listing) return take_leader(*asked, *server, now);
+    if (servers != nullptr && asked->listing) return take_list(*asked, *servers, now);
+    failed(id, asked->listing ? "does not list its nodes" : "does not say who leads", now);
+}
+
+void LeaderSearch::take_leader(Probe& asked, const wire::ServerResponse& server, Time now) {
+    const std::string own = asked.channel.address();
+    const std::string leader(server.address);
+    asked.cluster = server.cluster.value_or(ClusterId());
+    if (auto why = directory_.refusal(own, asked.cluster)) {
+        return refuse(asked.id, *std::move(why), now);
+    }
     directory_.answered(own);
+    if (!asked.referral || directory_.is_ours(asked.cluster)) {
+        directory_.admit(own, asked.cluster);
+        asked.referral.reset();
+    }
     if (leader == own) {
-        directory_.found_leader(own);
-        found_ = Found{id, std::move(asked->channel)};
-        std::erase_if(probes_, [&](const Probe& each) { return each.id == id; });
-        for (const Probe& each : probes_) owner_.close(each.id);
-        probes_.clear();
-        return;
+        if (asked.referral) return ask_for_list(asked, now);
+        return find(asked);
     }
     directory_.lost_leader(own);
-    drop(id, leader.empty() ? "knows no leader" : "says that " + leader + " leads");
+    if (!leader.empty() && !directory_.may_dial(leader)) {
+        return failed(asked.id, "names no HOST:PORT as the leader", now);
+    }
+    // With an id, and for an address that is trusted anyway, no list is needed.
+    const bool vouched = leader.empty() || asked.cluster || directory_.trusts(leader);
+    if (!vouched && !asked.referral) {
+        asked.named = leader;
+        return ask_for_list(asked, now);
+    }
+    take_hint(asked.id, leader, asked.referral.value_or(Referral{own, {}}), now);
+}
+
+void LeaderSearch::take_list(Probe& asked, const wire::ServersResponse& servers, Time now) {
+    const std::string own = asked.channel.address();
+    std::vector<std::string> list;
+    for (const wire::Server& each : servers.servers) list.emplace_back(each.address);
+    const std::string named = asked.named;
+    if (!named.empty()) return take_hint(asked.id, named, Referral{own, list}, now);
+    if (!related(own, list, *asked.referral)) {
+        return failed(asked.id,
+                      "lists no node that this client knows: it may be of another cluster", now);
+    }
+    directory_.admit(own, asked.cluster);
+    find(asked);
+}
+
+// The two lists name each other, as far as that can be seen: a client may know a node by a name
+// that no list has.
+bool LeaderSearch::related(const std::string& address, const std::vector<std::string>& list,
+                           const Referral& referral) const {
+    const auto shared = [&](const std::string& each) {
+        const auto& other = referral.list;
+        return std::find(other.begin(), other.end(), each) != other.end();
+    };
+    for (const std::string& each : list) {
+        if (each == address) continue;
+        if (directory_.trusts(each) || shared(each)) return true;
+    }
+    // One node alone, under two names.
+    return list.size() == 1 && referral.list == list && list.front() == address &&
+           port_of(referral.by) == port_of(address);
+}
+
+void LeaderSearch::take_hint(ChannelId from, const std::string& leader,
+                             std::optional<Referral> referral, Time now) {
+    drop(from, leader.empty() ? "knows no leader" : "says that " + leader + " leads");
     fan_out_at_ = now;
-    if (!leader.empty()) follow(leader, now);
+    if (directory_.trusts(leader)) referral.reset();
+    if (!leader.empty()) follow(leader, std::move(referral), now);
     fill(now);
+}
+
+void LeaderSearch::find(Probe& leader) {
+    const ChannelId id = leader.id;
+    directory_.found_leader(leader.channel.address());
+    found_ = Found{id, std::move(leader.channel)};
+    std::erase_if(probes_, [&](const Probe& each) { return each.id == id; });
+    for (const Probe& each : probes_) owner_.close(each.id);
+    probes_.clear();
 }
 
 void LeaderSearch::tick(Time now) {

@@ -5,6 +5,11 @@
 // asked at once; a node that names itself is the leader, and its channel is handed on in use. Nodes
 // that failed lately are asked only when all others have nothing to say.
 //
+// A server could name any address as the leader's. So nothing is handed on unless it is of the
+// client's cluster: a node of another id is refused, and one that tells no id (dqlite, Quorlite
+// 0.1) has to name, in its own list of nodes, one that the client knows already, or that the node
+// which led to it names as well.
+//
 // Bytes and events in; channels to be dialled and closed out. The owner numbers the channels.
 #pragma once
 
@@ -54,19 +59,44 @@ public:
     bool exhausted() const { return probes_.empty() && waiting_.empty() && !found_; }
     // What each node said or did, in one line.
     std::string story() const { return story_; }
+    // Why the client has nobody to talk to, if all that were asked are of another cluster.
+    std::optional<std::string> only_strangers() const {
+        return strangers_ == asked_.size() ? stranger_ : std::nullopt;
+    }
 
 private:
+    // How the search came to an address that the client was not given and whose node it does not
+    // know yet: by whom, and which nodes that one lists.
+    struct Referral {
+        std::string by;
+        std::vector<std::string> list;
+    };
     struct Probe {
         ChannelId id;
         Channel channel;
         Time give_up;
         bool connected = false;
+        std::optional<Referral> referral = {};
+        // Its list of nodes was asked for: because of the leader that it named, or to get to know
+        // it, which says that it leads itself.
+        bool listing = false;
+        std::string named = {};
+        ClusterId cluster = {};
     };
     Probe* probe(ChannelId id);
     void drop(ChannelId id, const std::string& why);
     void start(const std::string& address, Time now);
     void fill(Time now);
-    void follow(const std::string& address, Time now);
+    void follow(const std::string& address, std::optional<Referral> referral, Time now);
+    void refuse(ChannelId id, std::string why, Time now);
+    void ask_for_list(Probe& probe, Time now);
+    void take_leader(Probe& asked, const wire::ServerResponse& server, Time now);
+    void take_list(Probe& asked, const wire::ServersResponse& servers, Time now);
+    void take_hint(ChannelId from, const std::string& leader, std::optional<Referral> referral,
+                   Time now);
+    bool related(const std::string& address, const std::vector<std::string>& list,
+                 const Referral& referral) const;
+    void find(Probe& leader);
     void tell(const std::string& address, const std::string& what);
 
     Directory& directory_;
@@ -76,8 +106,11 @@ private:
     Time fan_out_at_;
     std::vector<std::string> waiting_;  // next to be asked in front
     std::vector<std::string> failing_;
+    std::vector<std::string> listed_;  // by the directory, when the search began
     std::vector<std::string> asked_;
     std::vector<Probe> probes_;
+    std::size_t strangers_ = 0;
+    std::optional<std::string> stranger_;
     int hints_ = 0;
     std::optional<Found> found_;
     std::string story_;

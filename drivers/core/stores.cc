@@ -122,10 +122,16 @@ private:
     }
 };
 
-// As a double-quoted scalar: only these two characters need care.
+// As a double-quoted scalar: quotes and control characters need care.
 std::string quoted(const std::string& text) {
+    constexpr const char* kDigits = "0123456789abcdef";
     std::string out = "\"";
     for (const char c : text) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (byte < 0x20 || byte == 0x7f) {
+            out.append("\\x").append({kDigits[byte >> 4], kDigits[byte & 15]});
+            continue;
+        }
         if (c == '"' || c == '\\') out += '\\';
         out += c;
     }

@@ -41,6 +41,24 @@ const char* to_string(node_role role) noexcept {
     return "?";
 }
 
+std::string argument::problem() const {
+    const std::string own(own_, own_bytes_);
+    switch (misfit_) {
+        case misfit::none:
+            return {};
+        case misfit::integer:
+            return own +
+                   " is above 9223372036854775807, the largest integer of SQL: bind it as a " +
+                   "text or as a real number";
+        case misfit::time:
+            return "a time before 1677-09-21 or after 2262-04-11 does not fit into nanoseconds "
+                   "since 1970: bind it as a text";
+        case misfit::date:
+            return own + " is no date of the years 0000 to 9999";
+    }
+    return {};
+}
+
 namespace detail {
 
 using std::chrono::days;

@@ -3,6 +3,7 @@
 #include <thread>
 
 #include "drivers/core/bulk.h"
+#include "drivers/core/limits.h"
 #include "drivers/core/row_source.h"
 #include "drivers/sync/session.h"
 #include "quorlite/connection.h"
@@ -346,6 +347,9 @@ call_options attempts::left() const {
 
 std::optional<milliseconds> attempts::pause(const error_info& error) {
     if (!core::may_rerun(error, idempotent_)) return std::nullopt;
+    // It may be the transaction that breaks whatever executes it.
+    const bool broke = error.kind == error_kind::connection;
+    if (broke && ++losses_ >= core::limits::kLossesMax) return std::nullopt;
     const milliseconds longest = std::min(pause_max_, pause_min_ * (1 << std::min(failures_, 10u)));
     ++failures_;
     // Two that got into each other's way must not meet again: the clock's last digits differ.

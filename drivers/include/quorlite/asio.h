@@ -62,7 +62,8 @@ public:
     parameters() = default;
     // Not a std::initializer_list: GCC 12 cannot keep one across a co_await.
     template <class... Bound>
-        requires(sizeof...(Bound) > 0 && (std::constructible_from<argument, const Bound&> && ...))
+        requires(sizeof...(Bound) > 0 && !(std::convertible_to<const Bound&, arguments> || ...) &&
+                 !(std::same_as<Bound, parameters> || ...))
     parameters(const Bound&... bound) {
         (keep(argument(bound)), ...);
     }
@@ -73,8 +74,8 @@ public:
         std::vector<argument> list;
         list.reserve(kept_.size());
         for (const kept& each : kept_) {
-            list.push_back(each.name.empty() ? argument(each.bound)
-                                             : named(each.name, argument(each.bound)));
+            const argument bound = each.misfit ? *each.misfit : argument(each.bound);
+            list.push_back(each.name.empty() ? bound : named(each.name, bound));
         }
         return list;
     }
@@ -83,9 +84,11 @@ private:
     struct kept {
         std::string name;
         value bound;
+        std::optional<argument> misfit;  // in place of a value that is out of range
     };
     void keep(const argument& each) {
-        kept_.push_back({std::string(each.name()), value(each.view())});
+        kept_.push_back({std::string(each.name()), value(each.view()), {}});
+        if (!each.fits()) kept_.back().misfit = each;
     }
     std::vector<kept> kept_;
 };

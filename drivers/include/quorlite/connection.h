@@ -77,6 +77,7 @@ private:
     bool idempotent_;
     std::chrono::steady_clock::time_point deadline_;
     unsigned failures_ = 0;
+    int losses_ = 0;  // of connections
 };
 
 template <class T>

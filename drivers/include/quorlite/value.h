@@ -6,8 +6,10 @@
 // text in UTC, as go-dqlite binds them, and read from that, from a date, or from seconds since
 // 1970.
 //
-// Errors: convert() returns false if the value does not fit: NULL into anything but std::optional,
-// an integer out of range, text into a number. Nothing is parsed or rounded silently.
+// Errors: a type without one plain meaning in SQL does not compile as an argument, and a static
+// assertion says what to bind instead; a value out of range fails the statement. convert() returns
+// false if the value does not fit: NULL into anything but std::optional, an integer out of range,
+// text into a number. Nothing is parsed or rounded silently.
 //
 // Exception safety: owning conversions may throw std::bad_alloc; nothing else throws.
 //
@@ -19,6 +21,7 @@
 #pragma once
 
 #include <bit>
+#include <charconv>
 #include <chrono>
 #include <concepts>
 #include <cstddef>
@@ -26,6 +29,7 @@
 #include <cstring>
 #include <limits>
 #include <optional>
+#include <ranges>
 #include <span>
 #include <string>
 #include <string_view>
@@ -154,6 +158,27 @@ template <class T>
 inline constexpr bool is_time = false;
 template <class Duration>
 inline constexpr bool is_time<std::chrono::sys_time<Duration>> = true;
+template <class T>
+inline constexpr bool is_duration = false;
+template <class Rep, class Period>
+inline constexpr bool is_duration<std::chrono::duration<Rep, Period>> = true;
+template <class T>
+inline constexpr bool always_false = false;
+
+// Not signed char and unsigned char, which are the integers of 8 bits.
+template <class T>
+concept character = std::same_as<T, char> || std::same_as<T, wchar_t> || std::same_as<T, char8_t> ||
+                    std::same_as<T, char16_t> || std::same_as<T, char32_t>;
+template <class T>
+concept unscoped_enum = std::is_enum_v<T> && std::is_convertible_v<T, std::underlying_type_t<T>>;
+// Also an array.
+template <class T, class Character>
+concept points_to =
+    std::same_as<std::decay_t<T>, Character*> || std::same_as<std::decay_t<T>, const Character*>;
+template <class T>
+concept bytes = std::ranges::contiguous_range<const T> && std::ranges::sized_range<const T> &&
+                (std::same_as<std::ranges::range_value_t<const T>, std::byte> ||
+                 std::same_as<std::ranges::range_value_t<const T>, unsigned char>);
 
 // "YYYY-MM-DD HH:MM:SS[.fraction]+00:00", at most 40 characters; returns how many.
 QUORLITE_EXPORT std::size_t format_time(time_point time, char* into) noexcept;
@@ -166,48 +191,153 @@ QUORLITE_EXPORT bool read_time(const value_view& from, time_point& into) noexcep
 class argument {
 public:
     argument() = default;  // NULL
-    argument(std::nullptr_t) {}
-    argument(std::nullopt_t) {}
-    argument(bool flag) : view_(value_view::of_integer(flag ? 1 : 0, value_type::boolean)) {}
-    template <std::integral Integer>
-        requires(!std::same_as<Integer, bool> &&
-                 (sizeof(Integer) < sizeof(std::int64_t) || std::signed_integral<Integer>))
-    argument(Integer number) : view_(value_view::of_integer(static_cast<std::int64_t>(number))) {}
-    template <std::floating_point Real>
-    argument(Real number) : view_(value_view::of_real(static_cast<double>(number))) {}
-    argument(const char* text) : view_(value_view::of_text(text)) {}
-    argument(std::string_view text) : view_(value_view::of_text(text)) {}
-    argument(const std::string& text) : view_(value_view::of_text(text)) {}
-    argument(blob_view blob) : view_(value_view::of_blob(blob)) {}
-    argument(const std::vector<std::byte>& blob) : view_(value_view::of_blob(blob)) {}
-    argument(const value_view& view) : view_(view) {}
-    argument(const value& owned) : view_(owned.view()) {}
-    template <class Duration>
-    argument(std::chrono::sys_time<Duration> time)
-        : time_bytes_(static_cast<std::uint8_t>(detail::format_time(
-              std::chrono::time_point_cast<std::chrono::nanoseconds>(time), time_))) {}
-    argument(std::chrono::year_month_day date)
-        : time_bytes_(static_cast<std::uint8_t>(detail::format_date(date, time_))) {}
+    // Whatever has one plain meaning in SQL is taken exactly: bool, integers, float and double,
+    // text, bytes, times and dates, unscoped enumerations as their numbers, an empty std::optional
+    // or a null pointer to characters as NULL. Nothing else compiles.
     template <class T>
-    argument(const std::optional<T>& maybe) {
-        if (maybe) *this = argument(*maybe);
+        requires(!std::same_as<T, argument>)
+    argument(const T& from) {
+        bind(from);
     }
 
+    // NULL for what does not fit.
     value_view view() const noexcept {
-        if (time_bytes_ == 0) return view_;
-        return value_view::of_text({time_, time_bytes_}, value_type::iso8601);
+        if (own_bytes_ == 0 || !fits()) return view_;
+        return value_view::of_text({own_, own_bytes_}, value_type::iso8601);
     }
     // Empty for a positional one.
     std::string_view name() const noexcept { return name_; }
 
+    // False for an integer, a time or a date that is out of range. A statement with such an
+    // argument is an error with the words of problem(), and nothing is sent.
+    bool fits() const noexcept { return misfit_ == misfit::none; }
+    QUORLITE_EXPORT std::string problem() const;
+
 private:
     friend argument named(std::string_view name, argument bound);
 
+    enum class misfit : std::uint8_t { none, integer, time, date };
+
+    template <class T>
+    void bind(const T& from);
+    template <class Integer>
+    void bind_integer(Integer number);
+    // Up to the first zero byte, or to `room`.
+    void bind_characters(const void* text, std::size_t room);
+    template <class Duration>
+    void bind_time(std::chrono::sys_time<Duration> time);
+    void bind_date(std::chrono::year_month_day date);
+
     value_view view_;
     std::string_view name_;
-    char time_[40] = {};
-    std::uint8_t time_bytes_ = 0;
+    char own_[40] = {};  // the text of a time or date, or of what does not fit
+    std::uint8_t own_bytes_ = 0;
+    misfit misfit_ = misfit::none;
 };
+
+template <class T>
+void argument::bind(const T& from) {
+    using Plain = std::remove_cv_t<T>;
+    if constexpr (std::same_as<Plain, std::nullptr_t> || std::same_as<Plain, std::nullopt_t>) {
+        view_ = {};
+    } else if constexpr (detail::is_optional<Plain>) {
+        if (from) bind(*from);
+    } else if constexpr (std::same_as<Plain, argument>) {
+        *this = from;
+    } else if constexpr (std::same_as<Plain, bool> ||
+                         std::same_as<Plain, std::vector<bool>::reference>) {
+        view_ = value_view::of_integer(from ? 1 : 0, value_type::boolean);
+    } else if constexpr (detail::character<Plain>) {
+        static_assert(detail::always_false<T>,
+                      "a single character may be meant as a text or as a number: bind "
+                      "std::string_view(&c, 1) or int{c}");
+    } else if constexpr (std::integral<Plain>) {
+        bind_integer(static_cast<Plain>(from));
+    } else if constexpr (detail::unscoped_enum<Plain>) {
+        bind(+from);
+    } else if constexpr (std::is_enum_v<Plain>) {
+        static_assert(detail::always_false<T>,
+                      "an enum class has no number by itself: bind "
+                      "static_cast<std::underlying_type_t<E>>(e)");
+    } else if constexpr (std::same_as<Plain, double> || std::same_as<Plain, float>) {
+        view_ = value_view::of_real(from);
+    } else if constexpr (std::floating_point<Plain>) {
+        static_assert(detail::always_false<T>,
+                      "SQL's real numbers are doubles, and this one may be more exact: bind "
+                      "static_cast<double>(x)");
+    } else if constexpr (detail::points_to<T, char> || detail::points_to<T, char8_t>) {
+        bind_characters(from, std::is_array_v<T> ? sizeof from : std::string_view::npos);
+    } else if constexpr (std::is_convertible_v<const T&, value_view>) {
+        view_ = from;
+    } else if constexpr (std::is_convertible_v<const T&, std::string_view>) {
+        view_ = value_view::of_text(from);
+    } else if constexpr (std::is_convertible_v<const T&, std::u8string_view>) {
+        const std::u8string_view text = from;
+        view_ = value_view::of_text({reinterpret_cast<const char*>(text.data()), text.size()});
+    } else if constexpr (detail::is_time<Plain>) {
+        bind_time(from);
+    } else if constexpr (std::same_as<Plain, std::chrono::year_month_day>) {
+        bind_date(from);
+    } else if constexpr (detail::bytes<T>) {
+        view_ = value_view::of_blob(std::as_bytes(std::span(from)));
+    } else if constexpr (std::is_pointer_v<std::decay_t<T>> || std::is_member_pointer_v<Plain>) {
+        static_assert(detail::always_false<T>,
+                      "a pointer is no value: bind what it points to, a text as const char*, a "
+                      "blob as std::span<const std::byte>");
+    } else if constexpr (detail::is_duration<Plain>) {
+        static_assert(detail::always_false<T>,
+                      "a duration has no unit in SQL: bind its count() in the unit that is meant");
+    } else {
+        static_assert(detail::always_false<T>,
+                      "this type has no plain meaning in SQL: bind a bool, a number, a text, "
+                      "bytes, a std::chrono::sys_time or year_month_day, or a std::optional of "
+                      "one of them");
+    }
+}
+
+template <class Integer>
+void argument::bind_integer(Integer number) {
+    static_assert(sizeof(Integer) <= sizeof(std::int64_t),
+                  "SQL's integers have 64 bits, and this one has more: bind it as a text");
+    if (std::in_range<std::int64_t>(number)) {
+        view_ = value_view::of_integer(static_cast<std::int64_t>(number));
+        return;
+    }
+    misfit_ = misfit::integer;
+    own_bytes_ =
+        static_cast<std::uint8_t>(std::to_chars(own_, own_ + sizeof own_, number).ptr - own_);
+}
+
+inline void argument::bind_characters(const void* text, std::size_t room) {
+    if (text == nullptr) return;
+    const auto* const first = static_cast<const char*>(text);
+    std::size_t size = 0;
+    while (size < room && first[size] != '\0') ++size;
+    view_ = value_view::of_text({first, size});
+}
+
+template <class Duration>
+void argument::bind_time(std::chrono::sys_time<Duration> time) {
+    using std::chrono::nanoseconds;
+    static_assert(std::is_convertible_v<Duration, nanoseconds>,
+                  "times are bound to the nanosecond: round this one to it, or to whole seconds, "
+                  "with std::chrono::floor");
+    const bool early = time.time_since_epoch() < std::chrono::ceil<Duration>(nanoseconds::min());
+    const bool late = time.time_since_epoch() > std::chrono::floor<Duration>(nanoseconds::max());
+    if (early || late) {
+        misfit_ = misfit::time;
+        return;
+    }
+    own_bytes_ = static_cast<std::uint8_t>(
+        detail::format_time(std::chrono::time_point_cast<nanoseconds>(time), own_));
+}
+
+inline void argument::bind_date(std::chrono::year_month_day date) {
+    own_bytes_ = static_cast<std::uint8_t>(detail::format_date(date, own_));
+    const bool written =
+        date.year() >= std::chrono::year(0) && date.year() <= std::chrono::year(9999);
+    if (!date.ok() || !written) misfit_ = misfit::date;
+}
 
 // The argument for :name, @name or $name, the sign left out. All of a statement's arguments are
 // named, or none is.
@@ -263,9 +393,6 @@ inline bool has_text(const value_view& from) noexcept {
     return from.type() == value_type::text ||
            (from.type() == value_type::iso8601 && !from.is_null());
 }
-
-template <class T>
-inline constexpr bool always_false = false;
 
 }  // namespace detail
 

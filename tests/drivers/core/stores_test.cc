@@ -33,7 +33,9 @@ TEST_F(YamlStore, ReadsBackWhatItWrites) {
     const auto store = open_yaml_store(path_);
     ASSERT_TRUE(store->load());
     EXPECT_TRUE(store->load()->empty()) << "a missing file is an empty list";
-    const std::vector<node_info> nodes = {{~0ull, "a \"b\" \\c:1", node_role::standby}};
+    const std::vector<node_info> nodes = {
+        {~0ull, "a \"b\" \\c:1", node_role::standby},
+        {1, std::string("\x01\t\n\x1b[2J\x7f:1\0", 12), node_role::voter}};
     ASSERT_TRUE(store->save(nodes));
     EXPECT_EQ(*store->load(), nodes);
 }

@@ -390,6 +390,16 @@ TEST_F(Asio, ATransactionWithoutExceptionsIsRetriedAsWell) {
 using Counted = std::optional<result<std::uint64_t>>;
 const std::vector<std::string> kWide(200, "n");  // one row fills a statement
 
+TEST(Parameters, KeepThatAnArgumentDoesNotFit) {
+    const parameters kept{1, UINT64_MAX, named("n", 3)};
+    const std::vector<argument> bound = kept.view();
+    ASSERT_EQ(bound.size(), 3u);
+    EXPECT_TRUE(bound[0].fits());
+    EXPECT_FALSE(bound[1].fits());
+    EXPECT_NE(bound[1].problem().find("18446744073709551615"), std::string::npos);
+    EXPECT_EQ(bound[2].name(), "n");
+}
+
 parameters wide_row(int number) {
     std::vector<argument> row(kWide.size(), argument(nullptr));
     row.front() = argument(number);

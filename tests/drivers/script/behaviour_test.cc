@@ -72,6 +72,181 @@ TEST_F(Behaviour, WhatOneLearnsAllKnow) {
     EXPECT_EQ(count("EXEC_SQL"), refused + 1) << "the second ran into the old leader as well";
 }
 
+// ---- Which cluster ----
+
+constexpr ClusterId kOurs{.high = 0x1111, .low = 1};
+constexpr ClusterId kOther{.high = 0x2222, .low = 2};
+
+TEST_F(Behaviour, NoClientMovesToAnotherCluster) {
+    world_.clusters = {{0, kOurs}, {1, kOurs}, {2, kOurs}};
+    cluster c = make();
+    connection db = c.connect("db");
+    db.execute("INSERT INTO t VALUES(?)", 1);
+    EXPECT_EQ(count("CLIENT"), 0) << "a round trip too many";
+    // All addresses are taken by another cluster.
+    world_.clusters = {{0, kOther}, {1, kOther}, {2, kOther}};
+    world_.leader = 1;
+    world_.breaks_at = "EXEC_SQL";
+    db.try_execute("INSERT INTO t VALUES(?)", 2).ok();
+    world_.breaks_at.clear();
+    const auto opened = count("OPEN");
+    const auto refused = db.try_execute("INSERT INTO t VALUES(?)", 3);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().kind, error_kind::unavailable);
+    EXPECT_FALSE(refused.error().may_retry);
+    const std::string& said = refused.error().message;
+    EXPECT_NE(said.find("00000000000011110000000000000001"), std::string::npos) << said;
+    EXPECT_NE(said.find("00000000000022220000000000000002"), std::string::npos) << said;
+    EXPECT_EQ(count("OPEN"), opened) << "the name of the database was sent to a stranger";
+    EXPECT_EQ(world_.database, std::vector<std::int64_t>{1});
+    EXPECT_FALSE(c.try_connect("db")) << "the cluster's object remembers";
+    // A node that is asked for by its address as well.
+    EXPECT_NE(c.try_describe("a:1").error().message.find("2222"), std::string::npos);
+    EXPECT_TRUE(make().try_connect("db")) << "a new one may use that cluster";
+}
+
+TEST_F(Behaviour, OneStrangerDoesNotStopTheOthers) {
+    world_.clusters = {{0, kOurs}, {1, kOurs}, {2, kOurs}};
+    cluster c = make();
+    connection db = c.connect("db");
+    world_.clusters[0] = kOther;
+    world_.hints[0] = "a:1";  // founded anew, it leads itself
+    world_.leader = 1;
+    world_.breaks_at = "EXEC_SQL";
+    db.try_execute("INSERT INTO t VALUES(?)", 1).ok();
+    world_.breaks_at.clear();
+    db.execute("INSERT INTO t VALUES(?)", 2);
+    EXPECT_EQ(db.node(), "b:1");
+}
+
+TEST_F(Behaviour, NodesThatDoNotKnowTheirClusterYetAreNoStrangers) {
+    world_.clusters = {{0, ClusterId()}, {1, kOurs}};
+    cluster c = make();
+    connection db = c.connect("db");
+    for (const std::size_t leader : {1u, 2u, 0u}) {
+        world_.leader = leader;
+        db.execute("INSERT INTO t VALUES(?)", 1);
+    }
+    EXPECT_EQ(world_.database.size(), 3u);
+}
+
+// What a server that the client was given says of the leader.
+class LyingServer : public Behaviour {
+protected:
+    cluster given(const std::string& address) {
+        options hurried;
+        hurried.timeout = 3s;
+        cluster made({address}, hurried);
+        detail::state_of(made)->make_transport = [this] { return testing::make_scripted(world_); };
+        return made;
+    }
+    bool was_dialled(const std::string& address) const {
+        return std::count(world_.dialled.begin(), world_.dialled.end(), address) > 0;
+    }
+};
+
+TEST_F(LyingServer, LeadsNobodyToAStranger) {
+    world_.hints = {{0, "b:1"}, {1, "b:1"}};
+    world_.lists = {{0, {"a:1", "b:1"}}, {1, {"b:1"}}};
+    const auto failed = given("a:1").try_connect("db");
+    ASSERT_FALSE(failed);
+    EXPECT_NE(failed.error().message.find("may be of another cluster"), std::string::npos)
+        << failed.error().message;
+    EXPECT_EQ(count("OPEN"), 0);
+    // With an id, the stranger's is asked for.
+    world_.clusters = {{0, kOurs}, {1, kOther}};
+    EXPECT_FALSE(given("a:1").try_connect("db"));
+    EXPECT_EQ(count("OPEN"), 0);
+    // A stranger of no id, and one node that both list, is one of the same cluster.
+    world_.clusters.clear();
+    world_.lists = {{0, {"a:1", "b:1"}}, {1, {"b:1", "a:1"}}};
+    EXPECT_TRUE(given("a:1").try_connect("db"));
+}
+
+TEST_F(LyingServer, LeadsNobodyToAStrangerByItsList) {
+    world_.hints = {{0, "a:1"}, {1, "b:1"}};
+    world_.lists = {{0, {"a:1", "b:1"}}, {1, {"b:1"}}};
+    cluster c = given("a:1");
+    connection db = c.connect("db");
+    db.execute("INSERT INTO t VALUES(?)", 1);  // and reads the list
+    world_.hints[0] = "";
+    world_.breaks_at = "EXEC_SQL";
+    const auto opened = count("OPEN");
+    EXPECT_FALSE(db.try_execute("INSERT INTO t VALUES(?)", 2));
+    world_.breaks_at.clear();
+    EXPECT_FALSE(db.try_execute("INSERT INTO t VALUES(?)", 3));
+    EXPECT_TRUE(was_dialled("b:1"));
+    EXPECT_EQ(count("OPEN"), opened);
+}
+
+TEST_F(LyingServer, LeadsNobodyToAPath) {
+    world_.addresses.emplace_back("@socket");
+    for (const std::string address : {"@socket", "/var/run/x:1", "b", "b:", ":1", "b:0", "b:65536",
+                                      "b:1x", "b\n:1", "b c:1", "b\x1b[2J:1"}) {
+        world_.hints = {{0, address}};
+        const auto failed = given("a:1").try_connect("db");
+        ASSERT_FALSE(failed);
+        EXPECT_FALSE(was_dialled(address));
+        EXPECT_NE(failed.error().message.find("names no HOST:PORT"), std::string::npos);
+        EXPECT_EQ(failed.error().message.find('\x1b'), std::string::npos);
+    }
+    world_.hints = {{0, std::string(300, 'b') + ":1"}};
+    EXPECT_FALSE(given("a:1").try_connect("db"));
+    // One who was given a Unix socket is led from one to the next.
+    world_.addresses.emplace_back("@first");
+    world_.hints = {{4, "@socket"}};
+    world_.leader = 3;
+    EXPECT_TRUE(given("@first").try_connect("db"));
+}
+
+TEST_F(LyingServer, ListsOnlyAddresses) {
+    world_.lists = {{0, {"a:1", "@socket", "b\x1b[2J:1", std::string(100'000, 'b') + ":1"}}};
+    const auto store = make_list_store({"a:1"});
+    cluster c(store);
+    detail::state_of(c)->make_transport = [this] { return testing::make_scripted(world_); };
+    c.connect("db").execute("INSERT INTO t VALUES(?)", 1);
+    const std::vector<node_info> kept = *store->load();
+    ASSERT_EQ(kept.size(), 1u);
+    EXPECT_EQ(kept[0].address, "a:1");
+    // As the server tells it: but none of them is asked how it is.
+    const auto status = c.try_status();
+    ASSERT_TRUE(status);
+    EXPECT_EQ(status->size(), 4u);
+    EXPECT_FALSE((*status)[1].reachable);
+    EXPECT_FALSE(was_dialled("@socket"));
+    EXPECT_FALSE(c.try_add({7, "b\n:1", node_role::spare}));
+    EXPECT_EQ(count("ADD"), 0);
+}
+
+// A client may know a node by another name than its cluster does.
+TEST_F(LyingServer, IsNoneThatHasTwoNames) {
+    world_.addresses = {"alias:1", "b:1", "a:1"};
+    world_.hints = {{0, "a:1"}, {2, "a:1"}};
+    world_.lists = {{0, {"a:1"}}, {2, {"a:1"}}};
+    EXPECT_TRUE(given("alias:1").try_connect("db"));
+    world_.lists = {{0, {"a:1", "b:1"}}, {2, {"b:1", "a:1"}}};
+    EXPECT_TRUE(given("alias:1").try_connect("db"));
+}
+
+TEST_F(Behaviour, AStatementThatBreaksEveryConnectionIsNotSentAThirdTime) {
+    connection db = make().connect("db");
+    world_.breaks_at = "QUERY";
+    const auto failed = db.try_query_row<int>("SELECT n FROM t");
+    ASSERT_FALSE(failed);
+    EXPECT_EQ(count("QUERY_SQL") + count("QUERY"), 2);
+    EXPECT_FALSE(failed.error().may_retry);
+    EXPECT_EQ(failed.error().kind, error_kind::connection);
+    EXPECT_NE(failed.error().message.find("not sent again"), std::string::npos);
+    // Nor is a transaction that does so.
+    world_.requests.clear();
+    const auto read = [](transaction& tx) { tx.query_row<int>("SELECT n FROM t"); };
+    EXPECT_THROW(db.run_transaction(read), error);
+    EXPECT_EQ(count("QUERY_SQL") + count("QUERY"), 2);
+    // A connection that breaks twice, and not a third time, is no such case.
+    world_.breaks_at.clear();
+    EXPECT_TRUE(db.try_query_row<int>("SELECT n FROM t"));
+}
+
 TEST_F(Behaviour, ADeadNodeCostsNothingOnceItIsKnown) {
     world_.addresses = {"a:1", "b:1", "c:1"};
     cluster c({"dead:1", "a:1"});

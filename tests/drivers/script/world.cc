@@ -24,7 +24,34 @@ std::vector<std::int64_t> numbers(const wire::Parameters& parameters) {
 // ---- Conversation ----
 
 bool Conversation::leads() const {
+    const auto hint = world_.hints.find(node_);
+    if (hint != world_.hints.end()) return hint->second == world_.addresses[node_];
     return world_.leader == node_;
+}
+
+std::optional<ClusterId> Conversation::cluster(bool wanted) const {
+    const auto own = world_.clusters.find(node_);
+    if (!wanted || own == world_.clusters.end()) return std::nullopt;
+    return own->second;
+}
+
+void Conversation::tell_leader(bool with_cluster) {
+    const bool known = world_.leader < world_.addresses.size();
+    std::string address = known ? world_.addresses[world_.leader] : "";
+    const auto hint = world_.hints.find(node_);
+    if (hint != world_.hints.end()) address = hint->second;
+    const NodeId id(address.empty() ? 0 : world_.leader + 1);
+    wire::encode(wire::ServerResponse{id, address, cluster(with_cluster)}, out_);
+}
+
+void Conversation::tell_nodes() {
+    const auto own = world_.lists.find(node_);
+    wire::ServersResponse servers;
+    for (const std::string& each : own == world_.lists.end() ? world_.addresses : own->second) {
+        const NodeId id(servers.servers.size() + 1);
+        servers.servers.push_back({id, each, wire::Role::kVoter});
+    }
+    wire::encode(servers, out_);
 }
 
 void Conversation::fail(std::uint64_t code, const std::string& message) {
@@ -42,6 +69,8 @@ void Conversation::receive(ByteView bytes) {
         if (known == nullptr || world_.silent) continue;
         if (world_.silent_about == wire::name_of(*known)) continue;
         if (slow_ && !std::holds_alternative<wire::InterruptRequest>(*known)) continue;
+        const std::string& breaks = world_.breaks_at;
+        if (!breaks.empty() && wire::name_of(*known).starts_with(breaks)) broken_ = true;
         answer(*known);
     }
 }
@@ -138,10 +167,10 @@ void Conversation::stop() {
 void Conversation::answer(const wire::Request& request) {
     world_.requests.emplace_back(wire::name_of(request));
     const auto reply = [this](const wire::Response& response) { wire::encode(response, out_); };
-    if (std::holds_alternative<wire::LeaderRequest>(request)) {
-        const bool known = world_.leader < world_.addresses.size();
-        reply(wire::ServerResponse{NodeId(known ? world_.leader + 1 : 0),
-                                   known ? world_.addresses[world_.leader] : ""});
+    if (const auto* who = std::get_if<wire::LeaderRequest>(&request)) {
+        tell_leader(who->wants_cluster_id);
+    } else if (const auto* client = std::get_if<wire::ClientRequest>(&request)) {
+        reply(wire::WelcomeResponse{.cluster = cluster(client->wants_cluster_id)});
     } else if (std::holds_alternative<wire::OpenRequest>(request)) {
         if (!leads()) return fail(kNotLeader, "not leader");
         open_ = true;
@@ -178,11 +207,7 @@ void Conversation::answer(const wire::Request& request) {
     } else if (std::holds_alternative<wire::InterruptRequest>(request)) {
         stop();
     } else if (std::holds_alternative<wire::ClusterRequest>(request)) {
-        wire::ServersResponse servers;
-        for (std::size_t i = 0; i < world_.addresses.size(); ++i) {
-            servers.servers.push_back({NodeId(i + 1), world_.addresses[i], wire::Role::kVoter});
-        }
-        reply(servers);
+        tell_nodes();
     } else if (std::holds_alternative<wire::DumpRequest>(request)) {
         static const Bytes kContent(24, 7);
         reply(wire::FilesResponse{{{"db", kContent}, {"db-wal", {}}}});
@@ -196,6 +221,7 @@ void Conversation::answer(const wire::Request& request) {
 // ---- World ----
 
 std::string World::dial(const std::string& address, StreamId& stream) {
+    dialled.push_back(address);
     if (fails()) return "refused";
     const auto found = std::find(addresses.begin(), addresses.end(), address);
     if (found == addresses.end()) return "no such node";
@@ -213,7 +239,7 @@ std::string World::write(StreamId stream, ByteView bytes) {
         return kBroken;
     }
     own.conversation->receive(bytes);
-    if (failing) {
+    if (failing || own.conversation->broken()) {
         own.broken = true;
         own.conversation->output().clear();
     }

@@ -11,6 +11,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,7 @@ public:
 
     void receive(ByteView bytes);
     Bytes& output() { return out_; }
+    bool broken() const { return broken_; }
 
 private:
     void answer(const wire::Request& request);
@@ -48,12 +50,16 @@ private:
     void fail(std::uint64_t code, const std::string& message);
     bool leads() const;
     void change(std::uint64_t id);
+    void tell_leader(bool with_cluster);
+    void tell_nodes();
+    std::optional<ClusterId> cluster(bool wanted) const;
 
     World& world_;
     std::size_t node_;
     wire::MessageReader in_;
     bool greeted_ = false;
     bool open_ = false;
+    bool broken_ = false;
     bool slow_ = false;  // a statement runs that does not end by itself
     bool in_transaction_ = false;
     std::vector<std::int64_t> pending_;
@@ -67,10 +73,16 @@ public:
     std::vector<std::int64_t> database;
     std::vector<std::uint64_t> changes;  // of the membership, by the node's id
     std::vector<std::string> requests;   // names, as they were answered
+    std::vector<std::string> dialled;    // addresses
 
     // ---- What is to happen ----
     std::vector<std::string> addresses = {"a:1", "b:1", "c:1"};
     std::size_t leader = 0;
+    // What a node tells otherwise than the cluster does, by its number: who leads, which nodes
+    // there are, and which cluster it is (none: it tells no id, as dqlite).
+    std::map<std::size_t, std::string> hints;
+    std::map<std::size_t, std::vector<std::string>> lists;
+    std::map<std::size_t, ClusterId> clusters;
     // Answers to the next statements, in order.
     struct Refusal {
         std::uint64_t code = 0;
@@ -82,6 +94,7 @@ public:
     bool old_server = false;        // dqlite 1.11: answers PREPARE with schema 0
     bool silent = false;            // nothing is answered
     std::string silent_about = {};  // nor is the request of this name
+    std::string breaks_at = {};     // a request whose name begins so ends the stream
     int fail_step = -1;
     Fault fault = Fault::kBefore;
 
