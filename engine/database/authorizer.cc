@@ -36,6 +36,7 @@ constexpr std::array kPragmaRules = {
     PragmaRule{"data_store_directory", When::kIfSet, kProcess},
     PragmaRule{"soft_heap_limit", When::kIfSet, kProcess},
     PragmaRule{"hard_heap_limit", When::kIfSet, kProcess},
+    PragmaRule{"trusted_schema", When::kIfSet, "a schema may come from anybody"},
     PragmaRule{"threads", When::kIfSet, "the server decides on its threads"},
 };
 
@@ -43,6 +44,16 @@ std::string_view pragma_refusal(const char* name, const char* value) {
     for (const PragmaRule& rule : kPragmaRules) {
         if (sqlite3_stricmp(name, rule.name) != 0) continue;
         if (rule.when == When::kAlways || value != nullptr) return rule.reason;
+    }
+    return {};
+}
+
+std::string_view function_refusal(const char* name) {
+    if (sqlite3_stricmp(name, "load_extension") == 0) {
+        return "extensions would have to be the same on every node";
+    }
+    if (sqlite3_stricmp(name, "fts3_tokenizer") == 0) {
+        return "fts3_tokenizer() tells and takes addresses of the process";
     }
     return {};
 }
@@ -66,8 +77,7 @@ std::string_view refusal_of(const SqlAction& action) {
             if (action.first != nullptr && *action.first == '\0') return {};
             return "only the replicated database and temporary ones ('') can be used";
         case SQLITE_FUNCTION:
-            if (sqlite3_stricmp(action.second, "load_extension") != 0) return {};
-            return "extensions would have to be the same on every node";
+            return function_refusal(action.second);
         default:
             return {};
     }

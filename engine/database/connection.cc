@@ -8,9 +8,9 @@
 #include <utility>
 
 #include "engine/base/check.h"
-#include "engine/base/limits.h"
 #include "engine/database/authorizer.h"
 #include "engine/database/functions.h"
+#include "engine/database/sqlite.h"
 #include "engine/database/temporary.h"
 
 namespace quorlite::database {
@@ -38,20 +38,56 @@ Error snapshot_too_old() {
         "end it; start it again"};
 }
 
-void set_limits(sqlite3* db) {
-    sqlite3_limit(db, SQLITE_LIMIT_LENGTH, limits::kValueBytesMax);
-    sqlite3_limit(db, SQLITE_LIMIT_SQL_LENGTH, static_cast<int>(limits::kSqlBytesMax));
-    sqlite3_limit(db, SQLITE_LIMIT_COLUMN, limits::kColumnsMax);
-    sqlite3_limit(db, SQLITE_LIMIT_EXPR_DEPTH, limits::kExpressionDepthMax);
-    sqlite3_limit(db, SQLITE_LIMIT_COMPOUND_SELECT, limits::kCompoundSelectsMax);
-    sqlite3_limit(db, SQLITE_LIMIT_VDBE_OP, limits::kStatementOperationsMax);
-    sqlite3_limit(db, SQLITE_LIMIT_FUNCTION_ARG, limits::kFunctionArgumentsMax);
-    sqlite3_limit(db, SQLITE_LIMIT_ATTACHED, limits::kTemporaryDatabasesMax);
-    sqlite3_limit(db, SQLITE_LIMIT_LIKE_PATTERN_LENGTH, limits::kLikePatternBytesMax);
-    sqlite3_limit(db, SQLITE_LIMIT_VARIABLE_NUMBER, limits::kParametersMax);
-    sqlite3_limit(db, SQLITE_LIMIT_TRIGGER_DEPTH, limits::kTriggerDepthMax);
-    sqlite3_limit(db, SQLITE_LIMIT_WORKER_THREADS, 0);
+Error committed_in_part(Error cause) {
+    return Error{code::kLeadershipLost,
+                 "the transaction is committed, but what it wrote in temporary tables is lost: " +
+                     cause.message,
+                 Verdict::kInDoubt};
 }
+
+// What a statement does besides what SQLite does for it. It is found when the statement is
+// compiled, and done when it is stepped: EXPLAIN, or a PREPARE alone, does nothing.
+struct Effect {
+    enum class Kind { kNone, kDeleteDatabase, kBusyTimeout, kSavepoint, kRelease, kRollBackTo };
+    Kind kind = Kind::kNone;
+    std::string argument;  // the time, or the savepoint's name
+};
+
+// Whether PRAGMA delete_database was said in this transaction, and not undone since.
+class Deletion {
+public:
+    bool said() const { return said_; }
+    void say() {
+        if (!std::exchange(said_, true)) depth_ = savepoints_.size();
+    }
+    void ended() {
+        said_ = false;
+        savepoints_.clear();
+    }
+    void savepoint(std::string name) { savepoints_.push_back(std::move(name)); }
+    void release(std::string_view name) {
+        savepoints_.resize(find(name));
+        depth_ = std::min(depth_, savepoints_.size());
+    }
+    void roll_back_to(std::string_view name) {
+        const std::size_t place = find(name);
+        said_ = said_ && depth_ <= place;
+        savepoints_.resize(std::min(place + 1, savepoints_.size()));
+    }
+
+private:
+    std::size_t find(std::string_view name) const {
+        std::size_t place = savepoints_.size();
+        while (place > 0 && sqlite3_stricmp(savepoints_[place - 1].c_str(), name.data()) != 0) {
+            --place;
+        }
+        return place == 0 ? savepoints_.size() : place - 1;
+    }
+
+    bool said_ = false;
+    std::size_t depth_ = 0;  // of savepoints that were open when it was said
+    std::vector<std::string> savepoints_;
+};
 
 class SqliteStatement;
 
@@ -93,7 +129,7 @@ public:
     void limit_page_cache(std::size_t bytes) override;
 
     // For its statements.
-    Result<bool> step(sqlite3_stmt* statement);
+    Result<bool> step(sqlite3_stmt* statement, const Effect& effect);
     void reset(sqlite3_stmt* statement);
     Error error(int result);
 
@@ -103,12 +139,13 @@ private:
     static int progress(void* self);
     Generation& generation() const { return *client_->generation; }
     Result<bool> run(sqlite3_stmt* statement);
+    Status before(const Effect& effect);
+    void after(const Effect& effect);
     void begin_work();
     void end_work();
-    void note_busy_timeout(const char* value);
+    void note_busy_timeout(std::string_view value);
     int set_page_cache();
     void check_captured();
-    bool note_deletion();
     Status empty_database();
     Result<int> schema_version();
 
@@ -122,7 +159,9 @@ private:
     std::atomic<bool> evicted_{false};
     std::atomic<std::int64_t> deadline_{kNoDeadline};
     std::optional<Duration> busy_timeout_;
-    bool deletes_ = false;              // PRAGMA delete_database was said in this transaction
+    Deletion deletion_;
+    Effect compiled_;                   // of the statement that is being compiled
+    bool finishing_ = false;            // what runs must not be interrupted
     bool trusted_ = false;              // what is compiled is our own
     std::size_t page_cache_bytes_ = 0;  // as set; context_ has what it should be
     std::string_view denial_;           // why the authorizer refused
@@ -130,8 +169,8 @@ private:
 
 class SqliteStatement final : public Statement {
 public:
-    SqliteStatement(SqliteConnection& connection, sqlite3_stmt* statement)
-        : connection_(connection), statement_(statement) {}
+    SqliteStatement(SqliteConnection& connection, sqlite3_stmt* statement, Effect effect)
+        : connection_(connection), statement_(statement), effect_(std::move(effect)) {}
     SqliteStatement(const SqliteStatement&) = delete;
     SqliteStatement& operator=(const SqliteStatement&) = delete;
     ~SqliteStatement() override {
@@ -158,7 +197,7 @@ public:
     void clear_bindings() override { sqlite3_clear_bindings(statement_); }
     Status bind(int parameter, const wire::Value& value) override;
 
-    Result<bool> step() override { return connection_.step(statement_); }
+    Result<bool> step() override { return connection_.step(statement_, effect_); }
     wire::Value value(int column) const override;
 
 private:
@@ -174,6 +213,7 @@ private:
 
     SqliteConnection& connection_;
     sqlite3_stmt* const statement_;
+    const Effect effect_;
 };
 
 // A connection without a mutex may use a column's value as it is, which saves asking for its type,
@@ -259,20 +299,20 @@ Status SqliteConnection::open() {
     if (db_ == nullptr) return Error{code::kNoMemory, "out of memory"};
     if (opened != SQLITE_OK) return error(opened);
     sqlite3_extended_result_codes(db_, 1);
-    sqlite3_db_config(db_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
-    sqlite3_db_config(db_, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
-    sqlite3_db_config(db_, SQLITE_DBCONFIG_ENABLE_FKEY, 1, nullptr);
+    restrict_sqlite(db_);
     sqlite3_wal_autocheckpoint(db_, 0);
-    set_limits(db_);
     const int replaced = replace_functions(db_);
     if (replaced != SQLITE_OK) return error(replaced);
-    int set = sqlite3_exec(db_, "PRAGMA synchronous=OFF", nullptr, nullptr, nullptr);
+    // A freed page need not be replicated as zeros: what is dropped may be larger than a
+    // transaction may be.
+    const char* const settings = "PRAGMA synchronous=OFF; PRAGMA secure_delete=OFF";
+    int set = sqlite3_exec(db_, settings, nullptr, nullptr, nullptr);
     if (set == SQLITE_OK) set = set_page_cache();
     if (set != SQLITE_OK) return error(set);
     sqlite3_set_authorizer(db_, authorize, this);
     sqlite3_progress_handler(db_, context_.operations_per_yield, progress, this);
     sqlite3_rollback_hook(
-        db_, [](void* self) { static_cast<SqliteConnection*>(self)->deletes_ = false; }, this);
+        db_, [](void* self) { static_cast<SqliteConnection*>(self)->deletion_.ended(); }, this);
     return {};
 }
 
@@ -282,6 +322,7 @@ Result<Connection::Prepared> SqliteConnection::prepare(std::string_view sql) {
         return Error{SQLITE_TOOBIG, "string or blob too big"};
     }
     denial_ = {};
+    compiled_ = {};
     client_->read_committed = false;  // the schema is read as it is now
     generation().hide_committed();
     if (sql.empty()) return Prepared{};
@@ -293,25 +334,32 @@ Result<Connection::Prepared> SqliteConnection::prepare(std::string_view sql) {
     Prepared prepared;
     prepared.tail = static_cast<std::size_t>(tail - sql.data());
     if (statement != nullptr) {
-        prepared.statement = std::make_unique<SqliteStatement>(*this, statement);
+        const bool explains = sqlite3_stmt_isexplain(statement) != 0;
+        prepared.statement = std::make_unique<SqliteStatement>(
+            *this, statement, explains ? Effect() : std::move(compiled_));
     }
     return prepared;
 }
 
 // A failure may be due to the prefix, as when a table is not there yet: it is never reported, but
 // the statement runs again at the newest.
-Result<bool> SqliteConnection::step(sqlite3_stmt* statement) {
+Result<bool> SqliteConnection::step(sqlite3_stmt* statement, const Effect& effect) {
     begin_work();
+    if (Status allowed = before(effect); !allowed) return std::move(allowed).error();
     const bool shown = std::exchange(shows_committed_, false);
     // What it goes on with keeps its snapshot; what reads no table has none.
     if (!in_transaction() && sqlite3_stmt_busy(statement) == 0) client_->read_committed = shown;
     Result<bool> row = run(statement);
-    if (!shown) return row;
-    generation().hide_committed();
-    if (row.ok() || row.error().code == code::kInterrupted) return row;
-    sqlite3_reset(statement);
-    client_->read_committed = false;
-    return run(statement);
+    if (shown) {
+        generation().hide_committed();
+        if (!row.ok() && row.error().code != code::kInterrupted) {
+            sqlite3_reset(statement);
+            client_->read_committed = false;
+            row = run(statement);
+        }
+    }
+    if (row.ok()) after(effect);
+    return row;
 }
 
 void SqliteConnection::prefer_committed() {
@@ -357,19 +405,43 @@ void SqliteConnection::check_captured() {
     fatal(std::string("SQLite failed in the middle of a commit: ") + sqlite3_errmsg(db_));
 }
 
-// --- PRAGMA delete_database ---
+// --- what statements do besides ---
 
-// It is said in a transaction of its own, and done when that is committed. False: not allowed here.
-bool SqliteConnection::note_deletion() {
-    deletes_ = holds_write_transaction();
-    if (!deletes_)
-        denial_ = "PRAGMA delete_database needs a write transaction: BEGIN IMMEDIATE first";
-    return deletes_;
+Status SqliteConnection::before(const Effect& effect) {
+    if (effect.kind != Effect::Kind::kDeleteDatabase || holds_write_transaction()) return {};
+    return Error{SQLITE_AUTH,
+                 "not authorized: PRAGMA delete_database needs a write transaction: BEGIN "
+                 "IMMEDIATE first"};
 }
 
-// Still under the write lock. SQLite's own way of making a database empty, whatever is in it. The
+void SqliteConnection::after(const Effect& effect) {
+    switch (effect.kind) {
+        case Effect::Kind::kNone:
+            break;
+        case Effect::Kind::kDeleteDatabase:
+            deletion_.say();
+            break;
+        case Effect::Kind::kBusyTimeout:
+            note_busy_timeout(effect.argument);
+            break;
+        case Effect::Kind::kSavepoint:
+            deletion_.savepoint(effect.argument);
+            break;
+        case Effect::Kind::kRelease:
+            deletion_.release(effect.argument);
+            break;
+        case Effect::Kind::kRollBackTo:
+            deletion_.roll_back_to(effect.argument);
+            break;
+    }
+    if (!in_transaction()) deletion_.ended();
+}
+
+// PRAGMA delete_database is said in a transaction of its own, and done when that is committed;
+// still under the write lock. SQLite's own way of making a database empty, whatever is in it. The
 // number of the schema begins anew with that, and other connections could take the new one for the
-// one that they know: so it goes on from the old.
+// one that they know: so it goes on from the old. Nothing interrupts that: the database is empty
+// already.
 Status SqliteConnection::empty_database() {
     const auto version = schema_version();
     if (!version) return version.error();
@@ -381,7 +453,11 @@ Status SqliteConnection::empty_database() {
     if (result == SQLITE_OK) {
         const std::string sql = "PRAGMA schema_version=" + std::to_string(*version + 1);
         sqlite3_db_config(db_, SQLITE_DBCONFIG_DEFENSIVE, 0, nullptr);
-        result = sqlite3_exec(db_, sql.c_str(), nullptr, nullptr, nullptr);
+        finishing_ = true;
+        do {
+            result = sqlite3_exec(db_, sql.c_str(), nullptr, nullptr, nullptr);
+        } while ((result & 0xff) == SQLITE_INTERRUPT && current());
+        finishing_ = false;
         sqlite3_db_config(db_, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
         check_captured();
     }
@@ -411,18 +487,20 @@ Result<bool> SqliteConnection::run(sqlite3_stmt* statement) {
         client_->stepping = true;
         result = sqlite3_step(statement);
         client_->stepping = false;
+        TemporarySpace::end_commit();
     }
     const bool captured = client_->captured;
     check_captured();
     const bool stopped = std::exchange(client_->stopped, false);
     if (result == SQLITE_ROW) return true;
-    if (result == SQLITE_DONE && deletes_ && !in_transaction()) {
-        deletes_ = false;
+    if (result == SQLITE_DONE && deletion_.said() && !in_transaction()) {
+        deletion_.ended();
         if (captured) return false;  // it is ignored in a transaction that also writes
         Status emptied = empty_database();
         if (!emptied) return std::move(emptied).error();
     }
     if (result == SQLITE_DONE) return false;
+    if (captured && current()) return committed_in_part(error(result));
     if (evicted_.exchange(false)) {
         roll_back();
         return snapshot_too_old();
@@ -452,7 +530,8 @@ Error SqliteConnection::error(int result) {
     if (std::exchange(overloaded_, false)) return overloaded();
     if ((result & 0xff) == SQLITE_NOMEM) {
         found.message =
-            "out of memory: the values of all statements are too large to be held together";
+            "out of memory: the values of all statements, or the program of this one, are too "
+            "large to be held together";
     }
     if (TemporarySpace::take_exhausted() && (result & 0xff) == SQLITE_FULL) {
         found.message = "temporary files are too large: sort or materialise less, or add an index";
@@ -499,6 +578,20 @@ void SqliteConnection::evict() {
     }
 }
 
+// As SQLite's authorizer is told it.
+Effect effect_of(int code, const char* first, const char* second) {
+    using Kind = Effect::Kind;
+    const std::string argument = second == nullptr ? "" : second;
+    const auto is = [&](const char* name) { return sqlite3_stricmp(first, name) == 0; };
+    if (code == SQLITE_PRAGMA) {
+        if (is("delete_database")) return {Kind::kDeleteDatabase, {}};
+        if (is("busy_timeout") && second != nullptr) return {Kind::kBusyTimeout, argument};
+        return {};
+    }
+    if (is("BEGIN")) return {Kind::kSavepoint, argument};
+    return {is("RELEASE") ? Kind::kRelease : Kind::kRollBackTo, argument};
+}
+
 int SqliteConnection::authorize(void* self, int code, const char* first, const char* second,
                                 const char*, const char*) {
     auto& connection = *static_cast<SqliteConnection*>(self);
@@ -509,24 +602,21 @@ int SqliteConnection::authorize(void* self, int code, const char* first, const c
         return SQLITE_DENY;
     }
     if (code == SQLITE_PRAGMA && is_ignored_pragma(first, second)) return SQLITE_IGNORE;
-    if (code == SQLITE_PRAGMA && sqlite3_stricmp(first, "delete_database") == 0) {
-        return connection.note_deletion() ? SQLITE_OK : SQLITE_DENY;
-    }
-    // SQLite carries this PRAGMA out while it compiles it, so it is noted here.
-    if (code == SQLITE_PRAGMA && second != nullptr && sqlite3_stricmp(first, "busy_timeout") == 0) {
-        connection.note_busy_timeout(second);
+    if (code == SQLITE_PRAGMA || code == SQLITE_SAVEPOINT) {
+        connection.compiled_ = effect_of(code, first, second);
     }
     return SQLITE_OK;
 }
 
-void SqliteConnection::note_busy_timeout(const char* value) {
+void SqliteConnection::note_busy_timeout(std::string_view value) {
     int timeout_ms = 0;
-    std::from_chars(value, value + std::strlen(value), timeout_ms);
+    std::from_chars(value.data(), value.data() + value.size(), timeout_ms);
     busy_timeout_ = std::chrono::milliseconds(std::max(timeout_ms, 0));
 }
 
 int SqliteConnection::progress(void* self) {
     auto& connection = *static_cast<SqliteConnection*>(self);
+    if (connection.finishing_) return 0;
     if (connection.client_->stepping && !connection.context_.executor.may_yield()) {
         connection.overloaded_ = true;
         return 1;

@@ -3,7 +3,12 @@
 #include <sqlite3.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <unordered_map>
 
 #include "wire/base/bytes.h"
 
@@ -32,13 +37,17 @@ bool is_blob(sqlite3_value* value) {
     return sqlite3_value_type(value) == SQLITE_BLOB;
 }
 
-// Characters count from their first byte on.
-std::int64_t characters(ByteView text) {
-    return std::count_if(text.begin(), text.end(),
-                         [](std::uint8_t byte) { return (byte & 0xc0) != 0x80; });
+bool begins_character(std::uint8_t byte) {
+    return (byte & 0xc0) != 0x80;
 }
 
-// instr(text, needle): the place from 1 on, in characters; in bytes if both are blobs.
+std::int64_t characters(ByteView text) {
+    return std::count_if(text.begin(), text.end(), begins_character);
+}
+
+// instr(text, needle): the place from 1 on, in characters; in bytes if both are blobs. As SQLite
+// does it also for a text that is not UTF-8: it looks at the first byte, and then at each that
+// begins a character.
 void instr(sqlite3_context* context, int, sqlite3_value** arguments) {
     if (is_null(arguments[0]) || is_null(arguments[1])) return;
     const bool blobs = is_blob(arguments[0]) && is_blob(arguments[1]);
@@ -46,10 +55,12 @@ void instr(sqlite3_context* context, int, sqlite3_value** arguments) {
     const ByteView needle = bytes_of(arguments[1], blobs);
     if (needle.empty()) return sqlite3_result_int(context, 1);
     if (needle.data() == nullptr || (text.data() == nullptr && !text.empty())) return;
-    const std::size_t at = text.empty() ? 0 : find(text, needle);
+    std::size_t at = text.empty() ? 0 : find(text, needle);
+    if (!blobs && at > 0 && !begins_character(needle[0])) at = text.size();
     if (at == text.size()) return sqlite3_result_int(context, 0);
-    const ByteView before = text.first(at);
-    const auto skipped = blobs ? static_cast<std::int64_t>(at) : characters(before);
+    const auto skipped = blobs     ? static_cast<std::int64_t>(at)
+                         : at == 0 ? 0
+                                   : characters(text.subspan(1, at));
     sqlite3_result_int64(context, skipped + 1);
 }
 
@@ -64,6 +75,25 @@ void for_each_part(ByteView text, ByteView needle, Function function) {
     }
 }
 
+void result_text(sqlite3_context* context, ByteView text) {
+    sqlite3_result_text64(context, reinterpret_cast<const char*>(text.data()), text.size(),
+                          SQLITE_TRANSIENT, SQLITE_UTF8);
+}
+
+// Whether replace(12, '', ...) is a number, as in older SQLites.
+bool keeps_type = false;
+
+void ask_for_type(sqlite3* db) {
+    static std::once_flag once;
+    std::call_once(once, [db] {
+        constexpr const char* kQuestion = "SELECT 1 WHERE typeof(replace(1, '', '')) = 'integer'";
+        sqlite3_stmt* statement = nullptr;
+        sqlite3_prepare_v2(db, kQuestion, -1, &statement, nullptr);
+        keeps_type = sqlite3_step(statement) == SQLITE_ROW;
+        sqlite3_finalize(statement);
+    });
+}
+
 // replace(text, needle, other). Its size is known before it is made: no limit is passed on the way,
 // and nothing is moved.
 void replace(sqlite3_context* context, int, sqlite3_value** arguments) {
@@ -71,7 +101,10 @@ void replace(sqlite3_context* context, int, sqlite3_value** arguments) {
     const ByteView text = bytes_of(arguments[0], false);
     const ByteView needle = bytes_of(arguments[1], false);
     if (text.data() == nullptr || needle.data() == nullptr) return;
-    if (needle.empty() || needle[0] == 0) return sqlite3_result_value(context, arguments[0]);
+    if (needle.empty() || needle[0] == 0) {
+        if (keeps_type) return sqlite3_result_value(context, arguments[0]);
+        return result_text(context, text);
+    }
     const ByteView other = bytes_of(arguments[2], false);
     if (other.data() == nullptr) return;
 
@@ -95,15 +128,120 @@ void replace(sqlite3_context* context, int, sqlite3_value** arguments) {
     sqlite3_result_text64(context, reinterpret_cast<char*>(bytes), size, sqlite3_free, SQLITE_UTF8);
 }
 
+// The characters that trim() takes away. A character is what SQLite takes for one: a byte, or a
+// byte from 0xc0 on with all that follow and begin none. If the text is not UTF-8 some of them may
+// be the beginnings of others: then the first in the set counts.
+class CharacterSet {
+public:
+    // False: they are too many, or, which no UTF-8 is, too long.
+    bool add(ByteView set) {
+        for (std::size_t at = 0; at < set.size() && set[at] != 0;) {
+            std::size_t end = at + 1;
+            if (set[at] >= 0xc0) {
+                while (end < set.size() && !begins_character(set[end])) ++end;
+            }
+            if (end - at > kCharacterBytesMax || places_.size() >= kCharactersMax) return false;
+            places_.try_emplace(as_text(set.subspan(at, end - at)), places_.size());
+            at = end;
+        }
+        return true;
+    }
+    // How many bytes of `text`, at its beginning or its end, are the first of the characters that
+    // is there; or 0.
+    std::size_t match(ByteView text, bool at_end) const {
+        std::size_t found = 0;
+        std::size_t first = places_.size();
+        for (std::size_t size = 1; size <= std::min(kCharacterBytesMax, text.size()); ++size) {
+            const ByteView candidate = at_end ? text.last(size) : text.first(size);
+            const auto place = places_.find(as_text(candidate));
+            if (place == places_.end() || place->second >= first) continue;
+            found = size;
+            first = place->second;
+        }
+        return found;
+    }
+
+private:
+    static constexpr std::size_t kCharacterBytesMax = 8;
+    static constexpr std::size_t kCharactersMax = 100'000;
+    static std::string_view as_text(ByteView bytes) {
+        return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+    }
+
+    std::unordered_map<std::string_view, std::size_t> places_;  // borrowed from the set
+};
+
+struct Sides {
+    const char* function;
+    bool left;
+    bool right;
+};
+constexpr std::array kTrims = {Sides{"trim", true, true}, Sides{"ltrim", true, false},
+                               Sides{"rtrim", false, true}};
+
+// trim(text[, characters])
+void trim(sqlite3_context* context, int count, sqlite3_value** arguments) {
+    constexpr std::uint8_t kSpace[] = {' '};
+    const auto& sides = *static_cast<const Sides*>(sqlite3_user_data(context));
+    if (is_null(arguments[0]) || (count == 2 && is_null(arguments[1]))) return;
+    ByteView text = bytes_of(arguments[0], false);
+    const ByteView set = count == 2 ? bytes_of(arguments[1], false) : ByteView(kSpace);
+    if (text.data() == nullptr || set.data() == nullptr) return;
+    CharacterSet characters;
+    if (!characters.add(set)) return sqlite3_result_error_toobig(context);
+    const auto strip = [&](bool at_end) {
+        while (const std::size_t size = characters.match(text, at_end)) {
+            text = at_end ? text.first(text.size() - size) : text.subspan(size);
+        }
+    };
+    if (sides.left) strip(false);
+    if (sides.right) strip(true);
+    result_text(context, text);
+}
+
+// What full text search puts its own function in the place of, where a query uses its tables.
+// Declared here as harmless, so that views may use it though their schema is not trusted.
+struct Overloaded {
+    const char* name;
+    int arguments;
+};
+constexpr std::array kOverloaded = {
+    Overloaded{"match", 2},     Overloaded{"snippet", -1},         Overloaded{"highlight", -1},
+    Overloaded{"bm25", -1},     Overloaded{"offsets", 1},          Overloaded{"matchinfo", 1},
+    Overloaded{"matchinfo", 2}, Overloaded{"fts5_get_locale", -1},
+};
+
+void out_of_place(sqlite3_context* context, int, sqlite3_value**) {
+    const auto* const name = static_cast<const char*>(sqlite3_user_data(context));
+    const std::string message =
+        "unable to use function " + std::string(name) + " in the requested context";
+    sqlite3_result_error(context, message.c_str(), -1);
+}
+
+using Function = void (*)(sqlite3_context*, int, sqlite3_value**);
+
+int add(sqlite3* db, const char* name, int arguments, Function function, const void* data = nullptr,
+        int flags = SQLITE_DETERMINISTIC) {
+    return sqlite3_create_function_v2(db, name, arguments, SQLITE_UTF8 | SQLITE_INNOCUOUS | flags,
+                                      const_cast<void*>(data), function, nullptr, nullptr, nullptr);
+}
+
 }  // namespace
 
 int replace_functions(sqlite3* db) {
-    constexpr int kFlags = SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS;
-    const int added = sqlite3_create_function_v2(db, "instr", 2, kFlags, nullptr, instr, nullptr,
-                                                 nullptr, nullptr);
-    if (added != SQLITE_OK) return added;
-    return sqlite3_create_function_v2(db, "replace", 3, kFlags, nullptr, replace, nullptr, nullptr,
-                                      nullptr);
+    ask_for_type(db);
+    int added = add(db, "instr", 2, instr);
+    if (added == SQLITE_OK) added = add(db, "replace", 3, replace);
+    for (const Sides& sides : kTrims) {
+        for (const int arguments : {1, 2}) {
+            if (added == SQLITE_OK) added = add(db, sides.function, arguments, trim, &sides);
+        }
+    }
+    for (const Overloaded& each : kOverloaded) {
+        if (added != SQLITE_OK) break;
+        added = add(db, each.name, each.arguments, out_of_place, each.name, 0);
+    }
+    return added;
 }
 
 }  // namespace quorlite::database

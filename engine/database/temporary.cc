@@ -8,6 +8,7 @@ namespace quorlite::database {
 namespace {
 
 thread_local bool exhausted = false;
+thread_local bool committing = false;
 
 // The system's own file follows in memory.
 struct alignas(8) TemporaryFile {
@@ -129,9 +130,18 @@ int TemporarySpace::open(sqlite3_file* file, int flags, int* flags_out) {
 }
 
 bool TemporarySpace::reserve(sqlite3_int64 bytes) {
-    if (used_.fetch_add(bytes, std::memory_order_relaxed) + bytes <= bytes_max_) return true;
+    const sqlite3_int64 used = used_.fetch_add(bytes, std::memory_order_relaxed) + bytes;
+    if (used <= bytes_max_ || committing) return true;
     release(bytes);
     return false;
+}
+
+void TemporarySpace::begin_commit() {
+    committing = true;
+}
+
+void TemporarySpace::end_commit() {
+    committing = false;
 }
 
 bool TemporarySpace::take_exhausted() {

@@ -21,6 +21,10 @@ public:
     int file_bytes() const;  // how large the sqlite3_file must be
 
     std::size_t bytes_max() const { return static_cast<std::size_t>(bytes_max_); }
+    // A transaction of this thread has been captured, and SQLite now writes what it has for
+    // temporary databases: that must not fail for lack of space, as the transaction stands.
+    static void begin_commit();
+    static void end_commit();
     // True, once, if a write of this thread failed for lack of space.
     static bool take_exhausted();
 

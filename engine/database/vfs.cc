@@ -9,7 +9,7 @@
 #include <thread>
 
 #include "engine/base/check.h"
-#include "engine/database/memory.h"
+#include "engine/database/sqlite.h"
 #include "engine/database/temporary.h"
 
 namespace quorlite::database {
@@ -162,8 +162,11 @@ int read_wal(sqlite3_file* file, void* into, int size, sqlite3_int64 offset) {
 
 int write_wal(sqlite3_file* file, const void* from, int size, sqlite3_int64 offset) {
     const ByteView bytes(static_cast<const std::uint8_t*>(from), static_cast<std::size_t>(size));
-    return generation_of(file).write_wal(*as_file(file).client, static_cast<std::uint64_t>(offset),
-                                         bytes);
+    Client& client = *as_file(file).client;
+    const int result =
+        generation_of(file).write_wal(client, static_cast<std::uint64_t>(offset), bytes);
+    if (client.captured) TemporarySpace::begin_commit();
+    return result;
 }
 
 int wal_size(sqlite3_file* file, sqlite3_int64* size) {
@@ -296,19 +299,6 @@ int last_error(sqlite3_vfs*, int, char*) {
 
 Vfs::State* state_of(sqlite3_vfs* vfs) {
     return static_cast<Vfs::State*>(vfs->pAppData);
-}
-
-// Before SQLite is first used in this process. Connections are never shared between threads that
-// run at the same time, so SQLite needs no locks of its own. An embedding program may have chosen
-// before us: fine too.
-void configure_sqlite() {
-    static std::once_flag once;
-    std::call_once(once, [] {
-        sqlite3_config(SQLITE_CONFIG_MULTITHREAD);
-        sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
-        sqlite3_config(SQLITE_CONFIG_MALLOC, &memory_methods());
-        QUORLITE_CHECK(sqlite3_initialize() == SQLITE_OK);
-    });
 }
 
 }  // namespace

@@ -235,7 +235,10 @@ int serve(NodeOptions options) {
 int main(int argc, char** argv) {
     NodeOptions options;
     CLI::App app("quorlited: a node of a replicated SQLite database server");
-    app.set_version_flag("--version", QUORLITE_VERSION);
+    app.set_version_flag("--version", [] {
+        const quorlite::SqliteBuild sqlite = quorlite::Node::sqlite();
+        return QUORLITE_VERSION "\nSQLite " + sqlite.version + " (" + sqlite.origin + ")";
+    });
     app.footer(
         "Exit status: 0 stopped as asked; 64 an option makes no sense; 70 broken (a disk write\n"
         "failed); 71 the directory cannot be used; 72 the port cannot be had; 73 the cluster does\n"

@@ -10,6 +10,7 @@
 #include "engine/base/limits.h"
 #include "engine/cluster/joiner.h"
 #include "engine/cluster/roles.h"
+#include "engine/database/sqlite.h"
 #include "engine/replica/replica.h"
 #include "engine/server/front.h"
 #include "engine/server/joining.h"
@@ -603,6 +604,10 @@ Node::Node(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Node::Node(Node&&) noexcept = default;
 Node& Node::operator=(Node&&) noexcept = default;
 Node::~Node() = default;
+
+SqliteBuild Node::sqlite() {
+    return {database::sqlite_version(), database::sqlite_origin()};
+}
 
 Node::Started Node::start(NodeOptions options) {
     if (auto error = check(options)) return std::move(*error);

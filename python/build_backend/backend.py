@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 # Of the repository: what the extension is built from.
-_SOURCES = ["CMakeLists.txt", "LICENSE", "wire", "engine", "drivers",
+_SOURCES = ["CMakeLists.txt", "LICENSE", "wire", "engine", "drivers", "third_party",
             "spec/peer.capnp"]
 
 

@@ -28,7 +28,15 @@ TEST_F(ConnectionTest, RefusesWhatWouldEscapeReplication) {
         "ATTACH 'a' || 'b' AS x",
         "ATTACH ? AS x",
         "VACUUM INTO 'copy.db'",
-        "SELECT load_extension('x')",
+        "SELECT fts3_tokenizer('simple')",
+        "SELECT fts3_tokenizer('mine', x'4041414141414141')",
+        "SELECT fts3_tokenizer(?)",
+        "SELECT FTS3_Tokenizer(?, ?)",
+        "SELECT 1 WHERE coalesce(NULL, \"fts3_tokenizer\"('simple')) IS NULL",
+        "CREATE INDEX i ON t(fts3_tokenizer(x))",
+        "CREATE TABLE u(a, CHECK(fts3_tokenizer(a)))",
+        "CREATE TABLE u(a, b AS (fts3_tokenizer(a)))",
+        "PRAGMA trusted_schema=ON",
         "PRAGMA journal_mode=DELETE",
         "PRAGMA main.journal_mode=wal",
         "PRAGMA page_size=512",
@@ -54,6 +62,77 @@ TEST_F(ConnectionTest, RefusesWhatWouldEscapeReplication) {
             << status.error().message;
     }
     EXPECT_OK(execute(connection(), "SELECT 1"));
+    // Our own SQLite does not even have it; another's has, and is told not to use it.
+    EXPECT_FALSE(execute(connection(), "SELECT load_extension('x')").ok());
+}
+
+// What is compiled later, from where a client has put it.
+TEST_F(ConnectionTest, RefusesWhatWouldEscapeInsideOfViewsAndTriggers) {
+    EXPECT_OK(
+        writer_->run("CREATE VIEW v AS SELECT fts3_tokenizer('simple') AS a;"
+                     "CREATE TRIGGER r AFTER INSERT ON t BEGIN SELECT fts3_tokenizer(NEW.x); END"));
+    for (const char* const sql : {"SELECT a FROM v", "INSERT INTO t(x) VALUES('simple')",
+                                  "WITH c AS (SELECT a FROM v) SELECT count(a) FROM c"}) {
+        const Status status = execute(connection(), sql);
+        ASSERT_FALSE(status.ok()) << sql;
+        EXPECT_THAT(status.error().message, testing::HasSubstr("fts3_tokenizer")) << sql;
+    }
+}
+
+// Each of SQLite's switches that engine/database/sqlite.cc turns, by what it changes.
+TEST_F(ConnectionTest, WhatSqliteCanSwitchOffIsOff) {
+    EXPECT_OK(
+        writer_->run("CREATE VIRTUAL TABLE f USING fts5(a);"
+                     "CREATE VIEW tables AS SELECT name FROM pragma_table_list;"
+                     "CREATE TABLE p(id INTEGER PRIMARY KEY);"
+                     "CREATE TABLE c(p REFERENCES p(id))"));
+    const std::pair<const char*, const char*> refused[] = {
+        {"INSERT INTO c VALUES(1)", "FOREIGN KEY"},
+        {"DELETE FROM f_data", "may not be modified"},                     // defensive
+        {"CREATE TABLE sqlite_x(a)", "reserved"},                          // defensive
+        {"UPDATE sqlite_schema SET sql = ''", "may not be modified"},      // writable schema
+        {"SELECT * FROM tables", "unsafe use"},                            // trusted schema
+        {"SELECT \"nothing\"", "no such column"},                          // strings in DML
+        {"CREATE TABLE w(a, CHECK(a <> \"nothing\"))", "no such column"},  // strings in DDL
+        {"CREATE INDEX w ON t(\"nothing\")", ""},                          // the same
+    };
+    for (const auto& [sql, message] : refused) {
+        const Status status = writer_->run(sql);
+        ASSERT_FALSE(status.ok()) << sql;
+        EXPECT_THAT(status.error().message, testing::HasSubstr(message)) << sql;
+    }
+    EXPECT_OK(writer_->run("DROP VIEW tables"));
+    // ALTER TABLE changes what refers to the table (not so the legacy one), and a descending index
+    // is one (not so in the legacy format).
+    EXPECT_OK(
+        writer_->run("CREATE VIEW v AS SELECT id FROM p; ALTER TABLE p RENAME TO q;"
+                     "CREATE TABLE e(a DEFAULT \"text\"); CREATE INDEX d ON t(x DESC); INSERT INTO "
+                     "t(x) VALUES(1), (2)"));
+    EXPECT_EQ(writer_->must_query("SELECT sql FROM sqlite_schema WHERE name = 'v'"),
+              "CREATE VIEW v AS SELECT id FROM \"q\"\n");
+    EXPECT_EQ(writer_->must_query("PRAGMA trusted_schema; PRAGMA legacy_alter_table"), "0\n");
+}
+
+// A schema that is not trusted may still use what is harmless.
+TEST_F(ConnectionTest, TriggersAndViewsMayUseFullTextRTreesAndJson) {
+    EXPECT_OK(writer_->run(
+        "CREATE VIRTUAL TABLE f5 USING fts5(a); CREATE VIRTUAL TABLE f4 USING fts4(a);"
+        "CREATE VIRTUAL TABLE r USING rtree(id, low, high);"
+        "CREATE TRIGGER fill AFTER INSERT ON t BEGIN"
+        "  INSERT INTO f5(rowid, a) VALUES(NEW.id, NEW.x);"
+        "  INSERT INTO f4(docid, a) VALUES(NEW.id, NEW.x);"
+        "  INSERT INTO r VALUES(NEW.id, NEW.id, NEW.id + 1);"
+        "END;"
+        "CREATE VIEW words AS SELECT highlight(f5, 0, '<', '>') FROM f5('word');"
+        "CREATE VIEW pieces AS SELECT snippet(f4) FROM f4 WHERE a MATCH 'word' ORDER BY "
+        "offsets(f4);"
+        "CREATE VIEW found AS SELECT f5.a FROM f5, f4, r, json_each('[1]')"
+        "  WHERE f5 MATCH 'word' AND f4 MATCH 'word' AND r.low > 0 AND instr(f5.a, 'o') > 0;"
+        "INSERT INTO t(x) VALUES('a word')"));
+    EXPECT_EQ(writer_->must_query("SELECT a FROM found"), "a word\n");
+    EXPECT_EQ(writer_->must_query("SELECT * FROM words"), "a <word>\n");
+    EXPECT_EQ(writer_->must_query("SELECT * FROM pieces"), "a <b>word</b>\n");
+    EXPECT_FALSE(execute(connection(), "SELECT highlight('a', 0, '<', '>')").ok());
 }
 
 // Clearing a table, checking it and copying it are single operations of SQLite's machine.
@@ -167,6 +246,33 @@ TEST_F(ConnectionTest, DeleteDatabaseNeedsATransactionOfItsOwn) {
     EXPECT_EQ(writer_->must_query("SELECT x FROM t"), "1\n");
 }
 
+// SQLite tells of a PRAGMA and of a savepoint when it compiles them. That is not when they are
+// done.
+TEST_F(ConnectionTest, DeleteDatabaseIsDoneWhenItWasSteppedAndCommitted) {
+    EXPECT_OK(writer_->run("INSERT INTO t(x) VALUES(1)"));
+    const char* const harmless[] = {
+        "BEGIN IMMEDIATE; EXPLAIN PRAGMA delete_database; COMMIT",
+        "BEGIN IMMEDIATE; EXPLAIN QUERY PLAN PRAGMA delete_database; COMMIT",
+        "BEGIN IMMEDIATE; PRAGMA delete_database; ROLLBACK",
+        "BEGIN IMMEDIATE; SAVEPOINT a; PRAGMA delete_database; ROLLBACK TO A; COMMIT",
+        "BEGIN IMMEDIATE; SAVEPOINT a; SAVEPOINT b; PRAGMA delete_database; RELEASE b;"
+        "ROLLBACK TO a; RELEASE a; COMMIT",
+        "BEGIN IMMEDIATE; PRAGMA delete_database; INSERT OR ROLLBACK INTO t VALUES(1, 1)",
+    };
+    for (const char* const sql : harmless) {
+        const Status status = writer_->run(sql);
+        if (!status.ok()) connection().roll_back();
+        EXPECT_OK(writer_->run("BEGIN IMMEDIATE"));
+        ASSERT_TRUE(connection().prepare("PRAGMA delete_database").ok());
+        EXPECT_OK(writer_->run("COMMIT"));
+        ASSERT_EQ(writer_->must_query("SELECT x FROM t"), "1\n") << sql;
+    }
+    EXPECT_OK(
+        writer_->run("BEGIN IMMEDIATE; SAVEPOINT a; PRAGMA delete_database; SAVEPOINT b;"
+                     "EXPLAIN ROLLBACK TO a; ROLLBACK TO b; RELEASE a; COMMIT"));
+    EXPECT_EQ(writer_->must_query("SELECT count(*) FROM sqlite_schema"), "0\n");
+}
+
 // What one operation can do is bounded: all of these would take minutes, or gigabytes.
 TEST_F(ConnectionTest, OneOperationDoesNotWorkWithoutBound) {
     for (const char* const sql :
@@ -195,20 +301,45 @@ TEST_F(ConnectionTest, LikeAndGlobUseAnIndex) {
     }
 }
 
-TEST_F(ConnectionTest, InstrAndReplaceAreLinear) {
+TEST_F(ConnectionTest, InstrReplaceAndTrimAreLinear) {
     EXPECT_EQ(writer_->must_query("SELECT instr(zeroblob(1<<24), zeroblob(1<<20) || x'01')"),
               "0\n");
     EXPECT_EQ(writer_->must_query("SELECT length(replace(hex(zeroblob(1<<23)), "
                                   "hex(zeroblob(1<<20)) || '1', ''))"),
               "16777216\n");
+    for (const char* const trim : {"trim", "ltrim", "rtrim"}) {
+        EXPECT_EQ(writer_->must_query("SELECT length(" + std::string(trim) +
+                                      "(printf('%.*c', 4000000, 'a'), printf('%.*c', 4000000, "
+                                      "'b') || '\u00e4\u20aca'))"),
+                  "0\n");
+    }
 }
 
 // The same as SQLite's own, of another connection.
 TEST_F(ConnectionTest, InstrAndReplaceAnswerAsSqliteDoes) {
-    const char* const values[] = {
-        "NULL",       "''",    "x''",       "'a'",  "'aXbXc'", "'\u00e4\u20acX'",
-        "'X'",        "x'00'", "x'610062'", "1",    "12.5",    "'a' || char(0) || 'b'",
-        "char(8364)", "'XX'",  "'ababab'",  "'ab'", "x'e282'"};
+    const char* const values[] = {"NULL",
+                                  "''",
+                                  "x''",
+                                  "'a'",
+                                  "'aXbXc'",
+                                  "'\u00e4\u20acX'",
+                                  "'X'",
+                                  "x'00'",
+                                  "x'610062'",
+                                  "1",
+                                  "12.5",
+                                  "'a' || char(0) || 'b'",
+                                  "char(8364)",
+                                  "'XX'",
+                                  "'ababab'",
+                                  "'ab'",
+                                  "x'e282'",
+                                  "x'82'",
+                                  "CAST(x'8041' AS TEXT)",
+                                  "CAST(x'80' AS TEXT)",
+                                  "CAST(x'e2' AS TEXT)",
+                                  "CAST(x'41e2828041' AS TEXT)",
+                                  "'A'"};
     Reference reference;
     for (const char* const text : values) {
         for (const char* const needle : values) {
@@ -220,6 +351,32 @@ TEST_F(ConnectionTest, InstrAndReplaceAnswerAsSqliteDoes) {
                 EXPECT_EQ(writer_->must_query(sql), *reference.query(sql)) << sql;
             }
         }
+    }
+}
+
+// Texts and sets that are no UTF-8 as well.
+TEST_F(ConnectionTest, TrimAnswersAsSqliteDoes) {
+    const char* const bytes[] = {"",     "20",     "2020",   "41",       "c3",       "a4",   "c3a4",
+                                 "e282", "e282ac", "82e282", "41c3a441", "2041c320", "4100", "f0"};
+    Reference reference;
+    for (const char* const first : bytes) {
+        for (const char* const second : bytes) {
+            for (const char* const third : bytes) {
+                const std::string text =
+                    "CAST(x'" + std::string(first) + second + third + first + "' AS TEXT)";
+                const std::string set = "CAST(x'" + std::string(second) + third + "' AS TEXT)";
+                std::string sql = "SELECT 1";
+                for (const char* const trim : {"trim", "ltrim", "rtrim"}) {
+                    sql += ", hex(" + std::string(trim) + "(" + text + ")), hex(" + trim + "(" +
+                           text + "," + set + "))";
+                }
+                ASSERT_EQ(writer_->must_query(sql), *reference.query(sql)) << sql;
+            }
+        }
+    }
+    for (const char* const sql : {"SELECT typeof(trim(NULL)), typeof(trim('a', NULL))",
+                                  "SELECT typeof(trim(12)), quote(trim(x'2041', ' '))"}) {
+        EXPECT_EQ(writer_->must_query(sql), *reference.query(sql)) << sql;
     }
 }
 
@@ -467,6 +624,25 @@ TEST_F(ConnectionTest, ATransactionThatIsTooLargeFailsWhole) {
     EXPECT_EQ(log.size(), 1u);
     EXPECT_OK(writer.run("INSERT INTO t VALUES(zeroblob(200000))"));
     EXPECT_EQ(writer.must_query("SELECT count(*) FROM t"), "1\n");
+    EXPECT_EQ(writer.must_query("PRAGMA integrity_check"), "ok\n");
+}
+
+// The pages that it frees are not written.
+TEST(Transactions, WhatIsDroppedMayBeLargerThanATransaction) {
+    Options options;
+    options.transaction_bytes_max = 1u << 20;
+    Node node(1, options);
+    ASSERT_OK(node.open());
+    Log log;
+    Writer writer(node, log);
+    ASSERT_OK(writer.run("CREATE TABLE t(id INTEGER PRIMARY KEY, x)"));
+    for (int i = 0; i < 10; ++i) {
+        ASSERT_OK(
+            writer.run("WITH RECURSIVE g(a) AS (SELECT 1 UNION ALL SELECT a+1 FROM g LIMIT "
+                       "150) INSERT INTO t(x) SELECT randomblob(3000) FROM g"));
+    }
+    EXPECT_OK(writer.run("BEGIN; DELETE FROM t; ROLLBACK"));
+    EXPECT_OK(writer.run("DROP TABLE t"));
     EXPECT_EQ(writer.must_query("PRAGMA integrity_check"), "ok\n");
 }
 

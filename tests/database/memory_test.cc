@@ -103,6 +103,25 @@ TEST_F(MemoryTest, AWriteThatNeedsTooMuchMemoryIsUndone) {
     EXPECT_OK(writer_->run("UPDATE t SET x = 1"));
 }
 
+// The transaction's part in the replicated database comes first, and stands: so must the rest.
+TEST_F(MemoryTest, ACommitThatFailsHasCommittedNothing) {
+    EXPECT_OK(
+        writer_->run("ATTACH '' AS y; CREATE TABLE y.big(b);"
+                     "INSERT INTO y.big VALUES(randomblob(1500000))"));
+    int committed = 0;
+    for (int size = 100'000; size < 1'500'000; size += 50'000) {
+        EXPECT_OK(writer_->run("DELETE FROM t; BEGIN IMMEDIATE; INSERT INTO main.t VALUES(1, 1)"));
+        const bool fitted =
+            writer_->run("INSERT INTO y.big VALUES(randomblob(" + std::to_string(size) + "))").ok();
+        const Status status = writer_->run("COMMIT");
+        const std::string rows = writer_->must_query("SELECT count(*) FROM t");
+        EXPECT_EQ(rows, status.ok() ? "1\n" : "0\n") << status.error().message;
+        if (fitted && status.ok()) ++committed;
+        EXPECT_OK(writer_->run("DELETE FROM y.big WHERE rowid > 1"));
+    }
+    EXPECT_GT(committed, 0);
+}
+
 TEST_F(MemoryTest, TemporaryFilesAreBounded) {
     const char* const sort = "SELECT x FROM t ORDER BY x DESC LIMIT -1 OFFSET 1999";
     for (const char* const sql : {sort, "CREATE TEMP TABLE copy AS SELECT * FROM t"}) {

@@ -125,6 +125,12 @@ struct NodeStatus {
     std::uint64_t statements_overstayed = 0;  // went on beside the loop
 };
 
+// Of the SQLite inside: its version, and whose build it is: "built in", or "the system's".
+struct SqliteBuild {
+    std::string version;
+    std::string origin;
+};
+
 // All that the shared library shows.
 class [[gnu::visibility("default")]] Node {
 public:
@@ -133,6 +139,7 @@ public:
     // Opens the directory, takes the port and begins to serve. Returns before the node has joined
     // or found a leader: see wait_ready().
     static Started start(NodeOptions options);
+    static SqliteBuild sqlite();
 
     Node(Node&&) noexcept;
     Node& operator=(Node&&) noexcept;

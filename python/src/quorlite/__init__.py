@@ -58,6 +58,8 @@ paramstyle = "qmark"
 
 #: Of SQLite in embedded nodes; that of others answers ``SELECT sqlite_version()``.
 sqlite_version = _core.sqlite_version
+#: Whose build of SQLite that is: "built in", or "the system's".
+sqlite_origin = _core.sqlite_origin
 sqlite_version_info = tuple(int(part) for part in sqlite_version.split("."))
 
 __all__ = [
@@ -105,6 +107,7 @@ __all__ = [
     "register_adapter",
     "register_converter",
     "run",
+    "sqlite_origin",
     "sqlite_version",
     "sqlite_version_info",
     "threadsafety",

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Optional, Union
 
 sqlite_version: str
+sqlite_origin: str
 
 class Decoding:
     def __init__(
