@@ -11,12 +11,16 @@
 //
 // A payload lies at an address divisible by 8, as Cap'n Proto wants it. The reader grows its buffer
 // only as bytes really arrive, whatever a header announces, and shrinks again after a large frame.
-// No input can make it read or write outside its buffer. There is no I/O here, and there are no
-// exceptions.
+// A frame's length is under no checksum, but the message in it begins by saying how long it is: the
+// two must agree as soon as both are there, or one flipped bit would make a reader wait for bytes
+// that nobody sends. No input can make it read or write outside its buffer. There is no I/O here,
+// and there are no exceptions.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <cstdlib>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -67,6 +71,10 @@ constexpr std::size_t frame_padding(std::size_t payload_bytes) {
     return (kPeerWordBytes - payload_bytes % kPeerWordBytes) % kPeerWordBytes;
 }
 
+// Whether the first bytes of a payload, as many as there are, can begin a Cap'n Proto message that
+// takes all of `payload_bytes`.
+bool may_begin_message(ByteView beginning, std::size_t payload_bytes);
+
 // Cuts the bytes after the magic word into payloads.
 //
 // After an error the stream is lost: every later call returns it too.
@@ -75,23 +83,41 @@ public:
     // A frame whose payload is longer than `payload_bytes_max` is an error.
     explicit FrameReader(std::size_t payload_bytes_max) : payload_bytes_max_(payload_bytes_max) {}
 
-    // Room for bytes from a socket, never empty; commit() says how many of them were filled, from
-    // the front. The room is valid until any other call.
+    // Room for bytes from a socket; commit() says how many of them were filled, from the front. The
+    // room is valid until any other call. It is empty only if the system has no memory.
     std::span<std::uint8_t> prepare();
     void commit(std::size_t count);
-    void feed(ByteView bytes);
+    // False: there is no memory for them.
+    bool feed(ByteView bytes);
 
     // The next payload; nothing until all of it is there. It is valid until the following call of
     // next(), prepare() or feed().
     Result<std::optional<ByteView>> next();
 
-    void set_payload_bytes_max(std::size_t limit) { payload_bytes_max_ = limit; }
-    std::size_t buffer_bytes() const { return buffer_.size(); }
+    // From the next frame on a payload is a Cap'n Proto message, of at most so many bytes.
+    void expect_messages(std::size_t payload_bytes_max);
+    // Gives memory back that a large frame took. No payload is valid afterwards.
+    void rest();
+
+    std::size_t buffer_bytes() const { return capacity_; }
+    // Of what was fed, what no payload has been made of yet.
+    std::size_t unread_bytes() const { return end_ - begin_; }
 
 private:
+    struct Free {
+        void operator()(std::uint8_t* memory) const { std::free(memory); }
+    };
+
+    bool reserve(std::size_t capacity);
+    Error broken(const char* what);
+
     std::size_t payload_bytes_max_;
-    Bytes buffer_;  // its size is its room; [begin_, end_) is unread; begin_ is a multiple of 8
-    std::size_t begin_ = 0;
+    bool messages_ = false;
+    // Not a vector: what is reserved and not yet filled costs no memory, and growing copies nothing
+    // where the system can move pages.
+    std::unique_ptr<std::uint8_t[], Free> buffer_;
+    std::size_t capacity_ = 0;
+    std::size_t begin_ = 0;  // [begin_, end_) is unread; a multiple of 8
     std::size_t end_ = 0;
     std::optional<Error> broken_;
 };

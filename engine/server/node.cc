@@ -386,6 +386,8 @@ std::optional<NodeError> Node::Impl::serve() {
         {.self = replica->id(),
          .address = replica->address(),
          .cluster = [this] { return replica->cluster_id(); },
+         .is_member =
+             [this](NodeId node) { return replica->configuration().find(node) != nullptr; },
          .election_timeout = options.election_timeout},
         [this](NodeId sender, Channel channel, ByteView frame) {
             return replica->receive(sender, channel, frame);

@@ -2,7 +2,10 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/sockios.h>
 #include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -19,6 +22,7 @@
 #include "engine/base/address.h"
 #include "engine/base/check.h"
 #include "engine/base/limits.h"
+#include "engine/server/link_rules.h"
 #include "wire/peer.h"
 
 namespace quorlite::server {
@@ -35,7 +39,10 @@ constexpr int kConsensusTimeoutMs = 3'000;  // of bytes that nobody acknowledges
 constexpr int kBulkTimeoutMs = 10'000;
 constexpr std::size_t kFramesPerCall = 128;
 constexpr std::size_t kTurnBytesMax = 4u << 20;  // received before others get their turn
-constexpr std::size_t kIncomingMax = 4 * limits::kPeersMax;
+constexpr Duration kPaceCheckedEvery = std::chrono::seconds(1);
+constexpr Duration kConsensusPatienceMin = std::chrono::milliseconds(100);
+constexpr Duration kBulkPatience = std::chrono::seconds(3);
+constexpr int kLargeBacklogBytes = 256 << 10;  // sent and not acknowledged, or not even sent
 
 void set_option(int descriptor, int level, int option, int value) {
     // A refused option costs speed or patience, never correctness.
@@ -111,7 +118,7 @@ struct Peers::State {
     std::vector<Link*> touched;  // sent in this round; only links that are in `links`
     std::set<std::shared_ptr<Incoming>> incoming;
     std::map<LinkKey, Incoming*> identified;  // that have said Hello
-    std::map<NodeId, std::string> addresses;  // as the peers' own Hellos say
+    std::size_t unfinished_bytes = 0;         // of incoming frames
     PeerCounters counters;
     Refusals refusals;
 
@@ -121,9 +128,100 @@ struct Peers::State {
         return mine && cluster && mine != cluster;
     }
     Link* find(NodeId node, Channel channel);
+    Duration patience(Channel channel) const {
+        if (channel == Channel::kBulk) return kBulkPatience;
+        return std::max(own.election_timeout / 2, kConsensusPatienceMin);
+    }
+    // Closes connections until there is room for one more stranger.
+    void make_room_for_stranger();
+    // Closes connections until unfinished frames take less than their limit.
+    void limit_unfinished_frames();
+    // A connection that another process of the same node uses at this time, if there is one.
+    // Connections of processes that have fallen silent are closed.
+    const Incoming* other_process(const Incoming& newcomer);
 };
 
 // ---- Outgoing ----
+
+// One attempt to connect to an address.
+class Peers::Dial : public std::enable_shared_from_this<Dial> {
+public:
+    // `known` is where the address led to before, for when names cannot be resolved.
+    Dial(Loop& loop, std::vector<tcp::endpoint> known)
+        : endpoints(std::move(known)), loop_(loop), socket_(loop.context()) {}
+
+    // `done` runs once, on the loop, unless cancel() comes first.
+    void start(const std::string& address, std::function<void(std::error_code)> done);
+    void cancel();
+    // Once it has succeeded.
+    tcp::socket take_socket() { return std::move(socket_); }
+
+    std::vector<tcp::endpoint> endpoints;
+
+private:
+    void connect();
+    void finish(std::error_code error);
+
+    Loop& loop_;
+    tcp::socket socket_;
+    std::optional<tcp::resolver> resolver_;
+    TimerId timer_ = TimerId::kNone;
+    std::function<void(std::error_code)> done_;  // empty once it is over
+};
+
+void Peers::Dial::start(const std::string& address, std::function<void(std::error_code)> done) {
+    done_ = std::move(done);
+    timer_ = loop_.after(kConnectTimeout, [self = shared_from_this()] {
+        self->finish(std::make_error_code(std::errc::timed_out));
+    });
+    const std::optional<HostPort> parts = parse_address(address);
+    if (!parts) {
+        return loop_.post([self = shared_from_this()] {
+            self->finish(std::make_error_code(std::errc::invalid_argument));
+        });
+    }
+    asio::error_code error;
+    const asio::ip::address numeric = asio::ip::make_address(parts->host, error);
+    if (!error) {
+        endpoints = {{numeric, static_cast<std::uint16_t>(std::stoul(parts->port))}};
+        return connect();
+    }
+    resolver_.emplace(loop_.context());
+    resolver_->async_resolve(parts->host, parts->port,
+                             [self = shared_from_this()](asio::error_code failure,
+                                                         const tcp::resolver::results_type& found) {
+                                 self->loop_.post([self, failure, found] {
+                                     if (!failure)
+                                         self->endpoints.assign(found.begin(), found.end());
+                                     return self->endpoints.empty() ? self->finish(failure)
+                                                                    : self->connect();
+                                 });
+                             });
+}
+
+void Peers::Dial::connect() {
+    if (!done_) return;
+    asio::async_connect(socket_, endpoints,
+                        [self = shared_from_this()](asio::error_code error, const auto&) {
+                            self->loop_.post([self, error] { self->finish(error); });
+                        });
+}
+
+void Peers::Dial::finish(std::error_code error) {
+    const auto done = std::exchange(done_, {});
+    if (!done) return;
+    loop_.cancel(timer_);
+    if (error) cancel();
+    done(error);
+}
+
+void Peers::Dial::cancel() {
+    done_ = {};
+    loop_.cancel(timer_);
+    if (resolver_) resolver_->cancel();
+    asio::error_code ignored;
+    socket_.close(ignored);
+}
 
 // The connection to one peer for one channel.
 class Peers::Link : public std::enable_shared_from_this<Peers::Link> {
@@ -132,7 +230,8 @@ public:
         : peers_(std::move(peers)),
           node_(node),
           channel_(channel),
-          socket_(std::make_shared<tcp::socket>(peers_->loop.context())) {}
+          socket_(peers_->loop.context()),
+          silence_(peers_->patience(channel)) {}
 
     void send(const std::string& address, Bytes frame);
     void flush_round();
@@ -140,6 +239,7 @@ public:
     // The peer's own connection came or broke: what this side knows may be out of date.
     void peer_came();
     void peer_left();
+    void peer_heard() { silence_.heard(peers_->clock.now()); }
 
 private:
     enum class Phase { kIdle, kConnecting, kConnected, kWaiting, kClosed };
@@ -153,9 +253,15 @@ private:
     };
 
     void connect();
-    void connect_to(const std::vector<tcp::endpoint>& endpoints);
-    void connected();
+    std::shared_ptr<Dial> dial(void (Link::*done)(std::error_code));
+    void dialled(std::error_code error);
     void failed(std::error_code error);
+    void use(tcp::socket socket);
+    void disconnect();
+    void judge_silence();
+    bool is_moving();
+    void replace(std::string_view reason);
+    void replacement_dialled(std::error_code error);
     void broken(std::string_view reason);
     void wait_before_retry();
     void greet();
@@ -180,17 +286,21 @@ private:
     const std::shared_ptr<State> peers_;
     const NodeId node_;
     const Channel channel_;
-    std::shared_ptr<tcp::socket> socket_;  // one per attempt
-    std::shared_ptr<tcp::resolver> resolver_;
+    tcp::socket socket_;
+    std::shared_ptr<Dial> dial_;         // while connecting
+    std::shared_ptr<Dial> replacement_;  // while connected
     std::string address_;
-    std::vector<tcp::endpoint>
-        known_;  // where it was reached before, for when names cannot be resolved
+    std::vector<tcp::endpoint> known_;  // where it was reached, for when names cannot be resolved
     Phase phase_ = Phase::kIdle;
     std::uint64_t attempt_ =
         0;  // changes with every connection, so that late reports are recognised
     TimerId timer_ = TimerId::kNone;
     Duration backoff_ = kBackoffMin;
     TimePoint connected_at_{};
+    LinkSilence silence_;
+    std::uint64_t written_bytes_ = 0;  // on this connection
+    std::uint64_t arrived_bytes_ = 0;  // of them, as far as the system had heard
+    bool wanted_ = false;              // somebody had a frame for the peer since it was called last
     bool probing_ =
         false;  // the connection has just broken: a refusal means that the process is gone
 
@@ -211,6 +321,7 @@ void Peers::Link::send(const std::string& address, Bytes frame) {
             phase_ = Phase::kIdle;
         }
     }
+    wanted_ = true;
     const std::size_t size = frame.size() + wire::kFrameHeaderBytes;
     if (phase_ == Phase::kWaiting || queued_bytes_ + size > limits::kPeerQueueBytesMax) {
         ++peers_->counters.frames_dropped;
@@ -220,7 +331,9 @@ void Peers::Link::send(const std::string& address, Bytes frame) {
     queue_.push_back({header, std::move(frame)});
     queued_bytes_ += queue_.back().size();
     if (phase_ == Phase::kIdle) return connect();
-    if (phase_ != Phase::kConnected || blocked_) return;
+    if (phase_ != Phase::kConnected) return;
+    judge_silence();
+    if (blocked_) return;
     if (std::exchange(sent_this_round_, true)) return;
     peers_->touched.push_back(this);
     flush();
@@ -234,57 +347,83 @@ void Peers::Link::flush_round() {
 void Peers::Link::connect() {
     peers_->loop.cancel(timer_);
     phase_ = Phase::kConnecting;
-    ++attempt_;
-    const std::optional<HostPort> parts = parse_address(address_);
-    if (!parts) {
-        return on_loop([](Link& self, std::error_code error) { self.failed(error); })(
-            std::make_error_code(std::errc::invalid_argument));
-    }
-    timer_ = peers_->loop.after(kConnectTimeout, [self = shared_from_this()] {
-        self->failed(std::make_error_code(std::errc::timed_out));
+    wanted_ = false;
+    dial_ = dial(&Link::dialled);
+}
+
+std::shared_ptr<Peers::Dial> Peers::Link::dial(void (Link::*done)(std::error_code)) {
+    auto made = std::make_shared<Dial>(peers_->loop, known_);
+    made->start(address_, [self = shared_from_this(), done](std::error_code error) {
+        ((*self).*done)(error);
     });
-    asio::error_code error;
-    const asio::ip::address numeric = asio::ip::make_address(parts->host, error);
-    if (!error) {
-        const auto port = static_cast<std::uint16_t>(std::stoul(parts->port));
-        return connect_to({tcp::endpoint(numeric, port)});
-    }
-    resolver_ = std::make_shared<tcp::resolver>(peers_->loop.context());
-    resolver_->async_resolve(
-        parts->host, parts->port,
-        on_loop([](Link& self, asio::error_code failure, const tcp::resolver::results_type& found) {
-            if (!failure) self.known_.assign(found.begin(), found.end());
-            if (self.known_.empty()) return self.failed(failure);
-            self.connect_to(self.known_);
-        }));
+    return made;
 }
 
-void Peers::Link::connect_to(const std::vector<tcp::endpoint>& endpoints) {
-    // A socket that was closed while it tried several endpoints is still busy with them for a
-    // moment.
-    socket_ = std::make_shared<tcp::socket>(peers_->loop.context());
-    asio::async_connect(
-        *socket_, endpoints,
-        on_loop([socket = socket_](Link& self, asio::error_code error, const auto&) {
-            if (error) return self.failed(error);
-            self.connected();
-        }));
+void Peers::Link::dialled(std::error_code error) {
+    const std::shared_ptr<Dial> made = std::exchange(dial_, nullptr);
+    if (error) return failed(error);
+    known_ = made->endpoints;
+    use(made->take_socket());
 }
 
-void Peers::Link::connected() {
-    peers_->loop.cancel(timer_);
+void Peers::Link::use(tcp::socket socket) {
+    socket_ = std::move(socket);
+    ++attempt_;
     phase_ = Phase::kConnected;
     probing_ = false;
     blocked_ = false;
     connected_at_ = peers_->clock.now();
-    tune(socket_->native_handle(),
+    silence_.connected(connected_at_);
+    written_bytes_ = arrived_bytes_ = 0;
+    tune(socket_.native_handle(),
          channel_ == Channel::kConsensus ? kConsensusTimeoutMs : kBulkTimeoutMs);
     asio::error_code ignored;
-    socket_->non_blocking(true, ignored);
+    socket_.non_blocking(true, ignored);
     peers_->log.debug("peer connected", {{"peer", node_.value()}, {"address", address_}});
     greet();
     watch_for_end();
     flush();
+}
+
+// A connection that is open, as far as the system knows, and that nothing answers.
+void Peers::Link::judge_silence() {
+    const TimePoint now = peers_->clock.now();
+    if (is_moving()) silence_.moving(now);
+    if (silence_.sent(now)) replace("nothing comes back from the peer");
+}
+
+// Much is on its way, and the peer's system takes it. That a little is taken says nothing about the
+// process behind it.
+bool Peers::Link::is_moving() {
+    int unacknowledged = 0;
+    if (::ioctl(socket_.native_handle(), SIOCOUTQ, &unacknowledged) != 0) return false;
+    const std::uint64_t arrived =
+        written_bytes_ - std::min(written_bytes_, static_cast<std::uint64_t>(unacknowledged));
+    const bool moved = arrived > std::exchange(arrived_bytes_, arrived);
+    return moved && static_cast<std::size_t>(unacknowledged) + queued_bytes_ > kLargeBacklogBytes;
+}
+
+// The old connection is used until there is a new one.
+void Peers::Link::replace(std::string_view reason) {
+    if (replacement_) return;
+    peers_->log.info("peer connection is being replaced",
+                     {{"peer", node_.value()}, {"address", address_}, {"reason", reason}});
+    replacement_ = dial(&Link::replacement_dialled);
+}
+
+void Peers::Link::replacement_dialled(std::error_code error) {
+    const std::shared_ptr<Dial> made = std::exchange(replacement_, nullptr);
+    if (error) {
+        return peers_->log.debug(
+            "peer not reached",
+            {{"peer", node_.value()}, {"address", address_}, {"reason", error.message()}});
+    }
+    ++peers_->counters.connections_replaced;
+    known_ = made->endpoints;
+    asio::error_code ignored;
+    socket_.close(ignored);
+    front_sent_ = 0;  // a frame that was half sent begins again
+    use(made->take_socket());
 }
 
 void Peers::Link::greet() {
@@ -299,12 +438,6 @@ void Peers::Link::greet() {
 }
 
 void Peers::Link::failed(std::error_code error) {
-    if (phase_ != Phase::kConnecting) return;
-    peers_->loop.cancel(timer_);
-    ++attempt_;
-    asio::error_code ignored;
-    socket_->close(ignored);
-    resolver_.reset();
     const bool gone = std::exchange(probing_, false) && error == asio::error::connection_refused;
     peers_->log.debug(
         "peer not reached",
@@ -326,17 +459,16 @@ void Peers::Link::wait_before_retry() {
     timer_ = peers_->loop.after(delay, [self = shared_from_this()] {
         if (self->phase_ != Phase::kWaiting) return;
         // Snapshots are rare: their connection waits for the next one.
-        if (self->channel_ == Channel::kConsensus) return self->connect();
+        // Nor is a peer called that nobody has anything to say to.
+        const bool wanted = self->wanted_ || self->probing_;
+        if (self->channel_ == Channel::kConsensus && wanted) return self->connect();
         self->phase_ = Phase::kIdle;
     });
 }
 
 void Peers::Link::broken(std::string_view reason) {
     peers_->log.debug("peer connection broke", {{"peer", node_.value()}, {"reason", reason}});
-    ++attempt_;
-    asio::error_code ignored;
-    socket_->close(ignored);
-    drop_queue();
+    disconnect();
     probing_ = channel_ == Channel::kConsensus;
     // A peer that accepts connections and closes them at once is not to be flooded with them.
     if (peers_->clock.now() - connected_at_ < kBackoffMax) return wait_before_retry();
@@ -348,6 +480,9 @@ void Peers::Link::broken(std::string_view reason) {
 void Peers::Link::peer_came() {
     backoff_ = kBackoffMin;
     if (phase_ == Phase::kWaiting) connect();
+    if (phase_ == Phase::kConnected && silence_.peer_called(peers_->clock.now())) {
+        replace("the peer has replaced its own");
+    }
 }
 
 void Peers::Link::peer_left() {
@@ -357,14 +492,20 @@ void Peers::Link::peer_left() {
     connect();
 }
 
-void Peers::Link::close() {
+void Peers::Link::disconnect() {
     ++attempt_;
-    peers_->loop.cancel(timer_);
-    if (resolver_) resolver_->cancel();
-    resolver_.reset();
+    for (std::shared_ptr<Dial>* any : {&dial_, &replacement_}) {
+        if (*any) (*any)->cancel();
+        *any = nullptr;
+    }
     asio::error_code ignored;
-    socket_->close(ignored);
+    socket_.close(ignored);
     drop_queue();
+}
+
+void Peers::Link::close() {
+    peers_->loop.cancel(timer_);
+    disconnect();
     probing_ = false;
     phase_ = Phase::kClosed;
 }
@@ -420,8 +561,9 @@ void Peers::Link::flush() {
         message.msg_iov = parts.data();
         message.msg_iovlen = gather(parts);
         const ssize_t count =
-            ::sendmsg(socket_->native_handle(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+            ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (count >= 0) {
+            written_bytes_ += static_cast<std::uint64_t>(count);
             sent(static_cast<std::size_t>(count));
             continue;
         }
@@ -435,21 +577,21 @@ void Peers::Link::flush() {
 }
 
 void Peers::Link::wait_writable() {
-    socket_->async_wait(tcp::socket::wait_write, on_loop([](Link& self, asio::error_code error) {
-                            if (error) return self.broken(error.message());
-                            self.blocked_ = false;
-                            self.flush();
-                        }));
+    socket_.async_wait(tcp::socket::wait_write, on_loop([](Link& self, asio::error_code error) {
+                           if (error) return self.broken(error.message());
+                           self.blocked_ = false;
+                           self.flush();
+                       }));
 }
 
 void Peers::Link::watch_for_end() {
-    socket_->async_wait(tcp::socket::wait_read,
-                        on_loop([](Link& self, asio::error_code) { self.check_for_end(); }));
+    socket_.async_wait(tcp::socket::wait_read,
+                       on_loop([](Link& self, asio::error_code) { self.check_for_end(); }));
 }
 
 void Peers::Link::check_for_end() {
     std::uint8_t byte = 0;
-    const ssize_t got = ::recv(socket_->native_handle(), &byte, 1, MSG_DONTWAIT);
+    const ssize_t got = ::recv(socket_.native_handle(), &byte, 1, MSG_DONTWAIT);
     if (got < 0 && would_block(errno)) return watch_for_end();
     if (got < 0) return broken(std::generic_category().message(errno));
     broken(got == 0 ? "closed by the peer" : "the peer wrote on a one-way connection");
@@ -460,9 +602,11 @@ void Peers::Link::check_for_end() {
 // A connection that another node opened.
 class Peers::Incoming : public std::enable_shared_from_this<Peers::Incoming> {
 public:
-    Incoming(std::shared_ptr<State> peers, int descriptor, ByteView received)
-        : peers_(std::move(peers)), socket_(peers_->loop.context()), reader_(wire::kHelloBytesMax) {
-        reader_.feed(received);
+    Incoming(std::shared_ptr<State> peers, int descriptor)
+        : peers_(std::move(peers)),
+          socket_(peers_->loop.context()),
+          reader_(wire::kHelloBytesMax),
+          heard_at_(peers_->clock.now()) {
         asio::error_code error;
         sockaddr_storage name{};
         socklen_t size = sizeof name;
@@ -473,19 +617,37 @@ public:
         if (!error) from_ = in_words(remote);
     }
 
-    void start();
+    void start(ByteView received);
+    // Closes the connection; returns false. The reason is one of few, what is particular about this
+    // time is told by `details`.
+    bool refuse(std::string_view reason, std::string_view details = {});
     void close();
+
+    // Of the same node, as far as they say.
+    bool is_of_other_process(const Incoming& other) const;
+    // The peer has not closed it, and was heard on it not long ago.
+    bool is_alive();
+    bool is_stranger() const { return !hello_ || !peers_->own.is_member(hello_->id); }
+    TimePoint heard_at() const { return heard_at_; }
+    std::size_t unfinished_bytes() const { return unfinished_bytes_; }
 
 private:
     void note();
     void turn();
+    void take_turn();
     void read();
+    void watch_pace();
+    void check_pace_later();
+    void check_pace();
     bool deliver();
     bool greet(ByteView payload);
-    // Closes the connection; returns false. The reason is one of few, what is particular about this
-    // time is told by `details`.
-    bool refuse(std::string_view reason, std::string_view details = {});
     bool refuse_foreign();
+    bool refuse_clone(const Incoming& other);
+    void replace_previous();
+    // The other end has closed it, or is known to be gone.
+    bool is_over();
+    bool has_unread();
+    void heard();
     void wait_readable();
 
     std::shared_ptr<State> peers_;
@@ -494,12 +656,21 @@ private:
     wire::FrameReader reader_;
     std::optional<wire::Hello> hello_;
     TimerId hello_timer_ = TimerId::kNone;
+    TimerId pace_timer_ = TimerId::kNone;
+    FramePace pace_;
+    TimePoint heard_at_;
+    std::size_t unfinished_bytes_ = 0;  // as they are counted among all peers'
+    bool took_frame_ = false;           // in this turn
     bool closed_ = false;
     bool queued_ = false;
     bool working_ = false;  // turn() is under way: another thread may hold the loop meanwhile
 };
 
-void Peers::Incoming::start() {
+void Peers::Incoming::start(ByteView received) {
+    if (!reader_.feed(received)) {
+        refuse("no memory for its frames");
+        return;
+    }
     hello_timer_ = peers_->loop.after(kHelloTimeout, [weak = weak_from_this()] {
         const auto self = weak.lock();
         if (self && !self->hello_) self->refuse("no hello");
@@ -520,24 +691,70 @@ void Peers::Incoming::note() {
 // time.
 void Peers::Incoming::turn() {
     if (closed_ || working_) return;
+    take_turn();
+    if (!closed_) watch_pace();
+    if (!closed_ && !queued_) wait_readable();
+}
+
+void Peers::Incoming::take_turn() {
     working_ = true;
     if (deliver()) read();
     working_ = false;
-    if (!closed_ && !queued_) wait_readable();
+    reader_.rest();
 }
 
 void Peers::Incoming::read() {
     for (std::size_t taken = 0; taken < kTurnBytesMax;) {
         const std::span<std::uint8_t> room = reader_.prepare();
+        if (room.empty()) {
+            refuse("no memory for its frames");
+            return;
+        }
         const ssize_t got = ::recv(socket_.native_handle(), room.data(), room.size(), MSG_DONTWAIT);
         if (got < 0 && would_block(errno)) return;
         if (got <= 0) return close();
+        heard();
         reader_.commit(static_cast<std::size_t>(got));
         taken += static_cast<std::size_t>(got);
         if (!deliver()) return;
         if (static_cast<std::size_t>(got) < room.size()) return;  // that was all there is
     }
     note();
+}
+
+void Peers::Incoming::heard() {
+    heard_at_ = peers_->clock.now();
+    if (!hello_) return;
+    Link* const link = peers_->find(hello_->id, static_cast<Channel>(hello_->channel));
+    if (link != nullptr) link->peer_heard();
+}
+
+void Peers::Incoming::watch_pace() {
+    peers_->unfinished_bytes -= unfinished_bytes_;
+    unfinished_bytes_ = reader_.unread_bytes();
+    peers_->unfinished_bytes += unfinished_bytes_;
+    pace_.read(unfinished_bytes_, std::exchange(took_frame_, false), peers_->clock.now());
+    peers_->limit_unfinished_frames();
+    check_pace_later();
+}
+
+void Peers::Incoming::check_pace_later() {
+    if (closed_ || !pace_.is_unfinished() || pace_timer_ != TimerId::kNone) return;
+    pace_timer_ = peers_->loop.after(kPaceCheckedEvery, [weak = weak_from_this()] {
+        if (const auto self = weak.lock()) self->check_pace();
+    });
+}
+
+void Peers::Incoming::check_pace() {
+    pace_timer_ = TimerId::kNone;
+    if (closed_) return;
+    // What has arrived and waits for this node is not the peer's delay.
+    const bool waits = working_ || queued_ || has_unread();
+    if (!waits && pace_.is_too_slow(peers_->clock.now())) {
+        refuse("a frame that does not come to its end");
+        return;
+    }
+    check_pace_later();
 }
 
 // Hands over the whole frames that are there. False: the connection is closed.
@@ -548,6 +765,7 @@ bool Peers::Incoming::deliver() {
             return refuse(frame.error().message);
         }
         if (!*frame) return true;
+        took_frame_ = true;
         if (!hello_) {
             if (!greet(**frame)) return false;
         } else if (peers_->is_foreign(hello_->cluster)) {
@@ -569,16 +787,47 @@ bool Peers::Incoming::greet(ByteView payload) {
     hello_ = std::move(*hello);
     if (peers_->is_foreign(hello_->cluster)) return refuse_foreign();
     peers_->loop.cancel(hello_timer_);
-    reader_.set_payload_bytes_max(limits::kPeerFrameBytesMax);
+    reader_.expect_messages(limits::kPeerFrameBytesMax);
+    if (const Incoming* other = peers_->other_process(*this)) return refuse_clone(*other);
+    replace_previous();
+    return !closed_;
+}
+
+void Peers::Incoming::replace_previous() {
     const LinkKey key(hello_->id, static_cast<Channel>(hello_->channel));
-    const auto previous = peers_->identified.find(key);
-    if (previous != peers_->identified.end()) previous->second->close();
-    peers_->identified[key] = this;
-    if (peers_->addresses.size() < limits::kPeersMax || peers_->addresses.contains(hello_->id)) {
-        peers_->addresses[hello_->id] = hello_->address;
+    const auto found = peers_->identified.find(key);
+    const std::shared_ptr<Incoming> previous =
+        found == peers_->identified.end() ? nullptr : found->second->shared_from_this();
+    if (previous) {
+        // What it brought before it was replaced comes first.
+        if (!previous->working_) previous->take_turn();
+        previous->close();
     }
-    if (Link* link = peers_->find(key.first, key.second)) link->peer_came();
-    return true;
+    if (closed_) return;
+    peers_->identified[key] = this;
+    heard();
+    if (Link* const link = peers_->find(key.first, key.second)) link->peer_came();
+}
+
+bool Peers::Incoming::is_of_other_process(const Incoming& other) const {
+    return hello_ && hello_->id == other.hello_->id && hello_->incarnation != 0 &&
+           other.hello_->incarnation != 0 && hello_->incarnation != other.hello_->incarnation;
+}
+
+bool Peers::Incoming::is_over() {
+    pollfd state{.fd = socket_.native_handle(), .events = POLLRDHUP, .revents = 0};
+    return ::poll(&state, 1, 0) > 0;
+}
+
+// Bytes that wait for this node.
+bool Peers::Incoming::has_unread() {
+    std::uint8_t byte = 0;
+    return ::recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+bool Peers::Incoming::is_alive() {
+    if (is_over()) return false;
+    return has_unread() || peers_->clock.now() - heard_at_ < peers_->own.election_timeout;
 }
 
 bool Peers::Incoming::refuse(std::string_view reason, std::string_view details) {
@@ -602,10 +851,19 @@ bool Peers::Incoming::refuse_foreign() {
                       "was the other's");
 }
 
+bool Peers::Incoming::refuse_clone(const Incoming& other) {
+    return refuse("another process of the same node is connected",
+                  ", from " + other.from_ +
+                      ": the node's directory seems to run twice; stop one of the two and remove "
+                      "its directory");
+}
+
 void Peers::Incoming::close() {
     if (std::exchange(closed_, true)) return;
     const std::shared_ptr<Incoming> self = shared_from_this();
     peers_->loop.cancel(hello_timer_);
+    peers_->loop.cancel(pace_timer_);
+    peers_->unfinished_bytes -= std::exchange(unfinished_bytes_, 0);
     asio::error_code ignored;
     socket_.close(ignored);
     peers_->incoming.erase(self);
@@ -636,6 +894,40 @@ Peers::~Peers() {
 Peers::Link* Peers::State::find(NodeId node, Channel channel) {
     const auto found = links.find({node, channel});
     return found == links.end() ? nullptr : found->second.get();
+}
+
+void Peers::State::make_room_for_stranger() {
+    std::size_t strangers = 0;
+    std::shared_ptr<Incoming> silent;  // for the longest time
+    for (const auto& connection : incoming) {
+        if (!connection->is_stranger()) continue;
+        ++strangers;
+        if (!silent || connection->heard_at() < silent->heard_at()) silent = connection;
+    }
+    if (strangers >= limits::kStrangersMax) silent->refuse("too many connections of strangers");
+}
+
+void Peers::State::limit_unfinished_frames() {
+    while (unfinished_bytes > limits::kUnfinishedFramesBytesMax) {
+        // Strangers' before members', then the largest.
+        const auto weight = [](const std::shared_ptr<Incoming>& connection) {
+            return std::pair(connection->unfinished_bytes() > 0 && connection->is_stranger(),
+                             connection->unfinished_bytes());
+        };
+        const auto largest = *std::ranges::max_element(incoming, {}, weight);
+        largest->refuse("too much memory in unfinished frames");
+    }
+}
+
+const Peers::Incoming* Peers::State::other_process(const Incoming& newcomer) {
+    std::vector<std::shared_ptr<Incoming>> silent;
+    for (const auto& connection : incoming) {
+        if (!connection->is_of_other_process(newcomer)) continue;
+        if (connection->is_alive()) return connection.get();
+        silent.push_back(connection);
+    }
+    for (const auto& connection : silent) connection->close();
+    return nullptr;
 }
 
 void Peers::start(PeersOptions options, Receive receive, Gone gone) {
@@ -669,9 +961,7 @@ void Peers::send(NodeId to, const std::string& address, Channel channel, Bytes f
         state_->links[{to, channel}] = made;
         link = made.get();
     }
-    const auto known = state_->addresses.find(to);
-    const bool learnt = address.empty() && known != state_->addresses.end();
-    link->send(learnt ? known->second : address, std::move(frame));
+    link->send(address, std::move(frame));
 }
 
 void Peers::forget(NodeId node) {
@@ -682,14 +972,14 @@ void Peers::forget(NodeId node) {
         found->second->close();
         state_->links.erase(found);
     }
-    state_->addresses.erase(node);
 }
 
 void Peers::adopt(int descriptor, ByteView received) {
-    const auto connection = std::make_shared<Incoming>(state_, descriptor, received);
-    if (state_->stopped || state_->incoming.size() >= kIncomingMax) return;
+    const auto connection = std::make_shared<Incoming>(state_, descriptor);
+    if (state_->stopped || state_->incoming.size() >= limits::kPeerConnectionsMax) return;
+    state_->make_room_for_stranger();
     state_->incoming.insert(connection);
-    connection->start();
+    connection->start(received);
 }
 
 void Peers::flush() {

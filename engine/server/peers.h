@@ -25,8 +25,9 @@
 namespace quorlite::server {
 
 struct PeerCounters {
-    std::uint64_t frames_dropped = 0;       // a full queue, or nobody to send them to
-    std::uint64_t connections_refused = 0;  // incoming ones: malformed, or not for this node
+    std::uint64_t frames_dropped = 0;        // a full queue, or nobody to send them to
+    std::uint64_t connections_refused = 0;   // incoming ones: malformed, or not for this node
+    std::uint64_t connections_replaced = 0;  // outgoing ones that nothing came back for
 };
 
 // Who speaks in this process's Hellos.
@@ -34,6 +35,8 @@ struct PeersOptions {
     NodeId self;
     std::string address;                 // as it is advertised
     std::function<ClusterId()> cluster;  // zero while the node has not learnt it
+    // Others are strangers: they may call, but members come first where something is short.
+    std::function<bool(NodeId node)> is_member;
     Duration election_timeout{};
 };
 
@@ -64,6 +67,7 @@ public:
 
 private:
     struct State;
+    class Dial;
     class Link;
     class Incoming;
     std::shared_ptr<State> state_;

@@ -34,7 +34,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (size < 1) return 0;
     Bytes stream(data + 1, data + size);
     if (data[0] % 2 == 1) repair_checksums(stream);
-    judge(wire::check_frames(stream, 4096, data[0]));
+    for (const auto kind : {wire::FrameKind::kOpaque, wire::FrameKind::kMessage}) {
+        judge(wire::check_frames(stream, kind, 4096, data[0]));
+    }
     judge(wire::check_hello(stream));
     return 0;
 }

@@ -22,6 +22,21 @@ Bytes random_bytes(std::mt19937_64& random, std::size_t size) {
     return bytes;
 }
 
+// Of segments with so many words each.
+Bytes message(const std::vector<std::uint32_t>& segments) {
+    Bytes bytes;
+    ByteWriter out(bytes);
+    out.u32(static_cast<std::uint32_t>(segments.size() - 1));
+    std::size_t words = 0;
+    for (const std::uint32_t segment : segments) {
+        out.u32(segment);
+        words += segment;
+    }
+    out.zeros(frame_padding(bytes.size()));
+    bytes.resize(bytes.size() + 8 * words, 0x5a);
+    return bytes;
+}
+
 Hello example() {
     Hello hello;
     hello.channel = 1;
@@ -113,12 +128,17 @@ TEST(PeerFraming, AnAnnouncedLengthReservesNothing) {
 TEST(PeerFraming, ALargeFrameDoesNotKeepItsMemory) {
     Bytes stream;
     append_frame(Bytes(8u << 20, 3), stream);
-    FrameReader reader(160u << 20);
-    reader.feed(stream);
-    ASSERT_TRUE(reader.next()->has_value());
-    EXPECT_GT(reader.buffer_bytes(), 8u << 20);
-    reader.feed(Bytes(1, 0));
-    EXPECT_LT(reader.buffer_bytes(), 1u << 20);
+    for (const bool fed_again : {false, true}) {
+        FrameReader reader(160u << 20);
+        reader.feed(stream);
+        EXPECT_EQ(reader.unread_bytes(), stream.size());
+        ASSERT_TRUE(reader.next()->has_value());
+        EXPECT_EQ(reader.unread_bytes(), 0u);
+        EXPECT_GT(reader.buffer_bytes(), 8u << 20);
+        if (fed_again) reader.feed(Bytes(1, 0));
+        if (!fed_again) reader.rest();
+        EXPECT_LT(reader.buffer_bytes(), 1u << 20);
+    }
 }
 
 TEST(PeerFraming, AnyStreamInAnyPieces) {
@@ -138,7 +158,59 @@ TEST(PeerFraming, AnyStreamInAnyPieces) {
             default:
                 break;
         }
-        ASSERT_EQ(check_frames(stream, random() % 3 ? 16384 : 200, seed), "") << "seed " << seed;
+        const auto kind = random() % 2 ? FrameKind::kMessage : FrameKind::kOpaque;
+        ASSERT_EQ(check_frames(stream, kind, random() % 3 ? 16384 : 200, seed), "")
+            << "seed " << seed;
+    }
+}
+
+TEST(PeerFraming, AMessageSaysItselfHowLongItIs) {
+    for (const auto& segments : {std::vector<std::uint32_t>{0}, {5}, {3, 0, 9}, {1, 2, 3, 4}}) {
+        const Bytes whole = message(segments);
+        for (std::size_t there = 0; there <= whole.size(); ++there) {
+            EXPECT_TRUE(may_begin_message(ByteView(whole).first(there), whole.size())) << there;
+        }
+        const std::size_t table = 4 + 4 * segments.size();
+        for (int bit = 0; bit < 32; ++bit) {
+            const std::size_t flipped = whole.size() ^ (std::size_t{1} << bit);
+            const std::size_t there = std::min({table, flipped, whole.size()});
+            EXPECT_FALSE(may_begin_message(ByteView(whole).first(there), flipped)) << bit;
+        }
+    }
+    EXPECT_TRUE(may_begin_message(message(std::vector<std::uint32_t>(512, 1)), 4104 + 2048));
+    EXPECT_FALSE(may_begin_message(message(std::vector<std::uint32_t>(513, 1)), 4104 + 2056));
+    EXPECT_FALSE(may_begin_message({}, 0));
+}
+
+// The frame behind the flipped one is what the reader would take for the rest of it.
+TEST(PeerFraming, AFlippedBitInALengthIsSeenAtOnce) {
+    Bytes sound;
+    append_frame(message({7}), sound);
+    for (int bit = 0; bit < 32; ++bit) {
+        Bytes stream = sound;
+        stream[static_cast<std::size_t>(bit / 8)] ^= static_cast<std::uint8_t>(1 << bit % 8);
+        FrameReader reader(64);
+        reader.expect_messages(160u << 20);
+        ASSERT_TRUE(reader.feed(stream));
+        EXPECT_FALSE(reader.next().ok()) << bit;
+    }
+    FrameReader reader(64);
+    reader.expect_messages(160u << 20);
+    ASSERT_TRUE(reader.feed(sound));
+    EXPECT_TRUE(reader.next()->has_value());
+}
+
+TEST(PeerFraming, AnyMessagesInAnyPieces) {
+    for (std::uint64_t seed = 0; seed < 500; ++seed) {
+        std::mt19937_64 random(seed);
+        Bytes stream;
+        for (std::uint64_t count = random() % 8; count > 0; --count) {
+            std::vector<std::uint32_t> segments(1 + random() % 5);
+            for (auto& words : segments) words = static_cast<std::uint32_t>(random() % 40);
+            append_frame(message(segments), stream);
+        }
+        if (random() % 2 && !stream.empty()) stream[random() % stream.size()] ^= 0x10;
+        ASSERT_EQ(check_frames(stream, FrameKind::kMessage, 16384, seed), "") << "seed " << seed;
     }
 }
 

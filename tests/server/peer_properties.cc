@@ -15,7 +15,24 @@ struct Frames {
     friend bool operator==(const Frames&, const Frames&) = default;
 };
 
-Frames plainly(ByteView stream, std::size_t payload_bytes_max) {
+// Cap'n Proto's segment table, as far as it is there: the number of segments but one, the words of
+// each, and zeros up to a whole word.
+bool agrees(ByteView arrived, std::size_t length) {
+    std::vector<std::uint64_t> table;
+    for (std::size_t at = 0; at + 4 <= arrived.size() && table.size() <= 512; at += 4) {
+        table.push_back(load_little<std::uint32_t>(arrived.data() + at));
+    }
+    if (length == 0 || length % 8 != 0) return false;
+    if (table.empty()) return true;
+    const std::size_t segments = table[0] + 1;
+    if (segments > 512) return false;
+    std::size_t bytes = (segments / 2 + 1) * 8;
+    if (bytes > length) return false;
+    for (std::size_t i = 1; i < table.size() && i <= segments; ++i) bytes += 8 * table[i];
+    return table.size() > segments ? bytes == length : bytes <= length;
+}
+
+Frames plainly(ByteView stream, FrameKind kind, std::size_t payload_bytes_max) {
     Frames frames;
     while (stream.size() >= kFrameHeaderBytes) {
         const std::size_t length = load_little<std::uint32_t>(stream.data());
@@ -23,14 +40,19 @@ Frames plainly(ByteView stream, std::size_t payload_bytes_max) {
             frames.broken = true;
             break;
         }
-        const std::size_t whole = kFrameHeaderBytes + (length + 7) / 8 * 8;
-        if (stream.size() < whole) break;
-        const ByteView payload = stream.subspan(kFrameHeaderBytes, length);
-        if (crc32c(payload) != load_little<std::uint32_t>(stream.data() + 4)) {
+        const ByteView arrived =
+            stream.subspan(kFrameHeaderBytes, std::min(length, stream.size() - kFrameHeaderBytes));
+        if (kind == FrameKind::kMessage && !agrees(arrived, length)) {
             frames.broken = true;
             break;
         }
-        frames.payloads.emplace_back(payload.begin(), payload.end());
+        const std::size_t whole = kFrameHeaderBytes + (length + 7) / 8 * 8;
+        if (stream.size() < whole) break;
+        if (crc32c(arrived) != load_little<std::uint32_t>(stream.data() + 4)) {
+            frames.broken = true;
+            break;
+        }
+        frames.payloads.emplace_back(arrived.begin(), arrived.end());
         stream = stream.subspan(whole);
     }
     return frames;
@@ -38,9 +60,11 @@ Frames plainly(ByteView stream, std::size_t payload_bytes_max) {
 
 }  // namespace
 
-std::string_view check_frames(ByteView stream, std::size_t payload_bytes_max, std::uint64_t seed) {
+std::string_view check_frames(ByteView stream, FrameKind kind, std::size_t payload_bytes_max,
+                              std::uint64_t seed) {
     std::mt19937_64 random(seed);
     FrameReader reader(payload_bytes_max);
+    if (kind == FrameKind::kMessage) reader.expect_messages(payload_bytes_max);
     Frames frames;
     std::size_t fed = 0;
     while (true) {
@@ -65,7 +89,7 @@ std::string_view check_frames(ByteView stream, std::size_t payload_bytes_max, st
         fed += piece;
         if (reader.buffer_bytes() > 4 * fed + (256u << 10)) return "memory was announced, not sent";
     }
-    if (frames != plainly(stream, payload_bytes_max)) return "the frames are not the same";
+    if (frames != plainly(stream, kind, payload_bytes_max)) return "the frames are not the same";
     return {};
 }
 

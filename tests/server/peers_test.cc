@@ -4,13 +4,17 @@
 #include <errno.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
+#include <deque>
 #include <mutex>
 #include <thread>
 
+#include "engine/base/limits.h"
 #include "engine/server/system.h"
 #include "wire/peer.h"
 
@@ -41,7 +45,7 @@ public:
         name.sin_port = htons(number);
         socklen_t size = sizeof name;
         EXPECT_EQ(::bind(socket_, reinterpret_cast<sockaddr*>(&name), size), 0);
-        EXPECT_EQ(::listen(socket_, 16), 0);
+        EXPECT_EQ(::listen(socket_, 128), 0);
         ::getsockname(socket_, reinterpret_cast<sockaddr*>(&name), &size);
         number_ = ntohs(name.sin_port);
     }
@@ -58,6 +62,16 @@ private:
     std::uint16_t number_ = 0;
 };
 
+int connect_to(std::uint16_t port) {
+    const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in name{};
+    name.sin_family = AF_INET;
+    name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    name.sin_port = htons(port);
+    EXPECT_EQ(::connect(socket, reinterpret_cast<sockaddr*>(&name), sizeof name), 0);
+    return socket;
+}
+
 wire::Hello hello_of(std::uint64_t id, const std::string& address = "127.0.0.1:1") {
     wire::Hello hello;
     hello.id = NodeId(id);
@@ -65,16 +79,44 @@ wire::Hello hello_of(std::uint64_t id, const std::string& address = "127.0.0.1:1
     return hello;
 }
 
+// A frame's payload, in the form of a Cap'n Proto message of one segment, and what is in it.
+Bytes message(std::string_view text) {
+    Bytes bytes;
+    ByteWriter out(bytes);
+    out.u64(0);
+    out.u64(text.size());
+    out.bytes(as_bytes(text));
+    out.zeros(wire::frame_padding(bytes.size()));
+    out.patch(4, static_cast<std::uint32_t>(bytes.size() / 8 - 1));
+    return bytes;
+}
+std::string text_of(ByteView bytes) {
+    return std::string(as_text(bytes.subspan(16, load_little<std::uint64_t>(bytes.data() + 8))));
+}
+
+Bytes frame_of(ByteView payload) {
+    Bytes frame;
+    ByteWriter out(frame);
+    out.bytes(wire::frame_header(payload));
+    out.bytes(payload);
+    out.zeros(wire::frame_padding(payload.size()));
+    return frame;
+}
+
+// The first bytes of a frame with a payload of `announced` bytes, so many of them.
+Bytes unfinished_frame(std::size_t announced, std::size_t sent) {
+    Bytes bytes = frame_of(message({}));
+    store_little(bytes.data(), static_cast<std::uint32_t>(announced));
+    store_little(bytes.data() + 12, static_cast<std::uint32_t>(announced / 8 - 1));
+    bytes.resize(sent);
+    return bytes;
+}
+
 // A connection by hand, which begins with this Hello.
 class Stranger {
 public:
     Stranger(std::uint16_t port, const wire::Hello& hello) {
-        socket_ = ::socket(AF_INET, SOCK_STREAM, 0);
-        sockaddr_in name{};
-        name.sin_family = AF_INET;
-        name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        name.sin_port = htons(port);
-        EXPECT_EQ(::connect(socket_, reinterpret_cast<sockaddr*>(&name), sizeof name), 0);
+        socket_ = connect_to(port);
         Bytes opening;
         wire::encode(hello, opening);
         send(opening);
@@ -84,16 +126,10 @@ public:
     Stranger& operator=(const Stranger&) = delete;
 
     void send(ByteView bytes) const {
-        EXPECT_EQ(::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL),
-                  static_cast<ssize_t>(bytes.size()));
+        ASSERT_EQ(try_to_send(bytes), static_cast<ssize_t>(bytes.size()));
     }
-    void send_frame(std::string_view text) const {
-        Bytes frame;
-        ByteWriter stream(frame);
-        stream.bytes(wire::frame_header(as_bytes(text)));
-        stream.bytes(as_bytes(text));
-        stream.zeros(wire::frame_padding(text.size()));
-        send(frame);
+    ssize_t try_to_send(ByteView bytes) const {
+        return ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
     }
     bool is_closed() const {
         std::uint8_t byte = 0;
@@ -105,11 +141,76 @@ private:
     int socket_ = -1;
 };
 
+// A clock that can be put forward.
+class LeapingClock final : public Clock {
+public:
+    TimePoint now() const override { return system_.now() + leap_.load(); }
+    std::int64_t wall_ms() const override { return system_.wall_ms(); }
+    void leap(Duration time) { leap_ = leap_.load() + time; }
+
+private:
+    SystemClock system_;
+    std::atomic<Duration> leap_ = Duration();
+};
+
+constexpr std::uint64_t kStrangersFrom = 1000;  // nodes with these ids are no members
+
+// Passes on what comes to a port of its own, until the network forgets the connections of this
+// time: they stay open, and what is sent on them leads nowhere.
+class Relay {
+public:
+    explicit Relay(std::uint16_t to, std::uint16_t at = 0)
+        : port_(at), to_(to), acceptor_([this] { accept(); }) {}
+    ~Relay() {
+        stopping_ = true;
+        port_.shut();
+        acceptor_.join();
+        for (std::thread& one : threads_) one.join();
+    }
+
+    const std::string address() const { return port_.address(); }
+    int connections() const { return connections_; }
+    void forget_all() { forgotten_ = connections_.load(); }
+
+private:
+    void accept() {
+        for (int socket = port_.accept(); socket >= 0; socket = port_.accept()) {
+            const int number = connections_++;
+            threads_.emplace_back([this, socket, number] { pass_on(socket, number); });
+        }
+    }
+    void pass_on(int from, int number) {
+        const int to = connect_to(to_);
+        std::array<std::uint8_t, 4096> bytes;
+        while (!stopping_) {
+            std::array<pollfd, 2> ends{pollfd{from, POLLIN, 0}, pollfd{to, POLLIN, 0}};
+            if (::poll(ends.data(), ends.size(), 10) <= 0) continue;
+            const bool passes = number >= forgotten_;
+            if (ends[1].revents != 0 && passes) break;  // the node has closed it: it never writes
+            if (ends[0].revents == 0) continue;
+            const ssize_t got = ::recv(from, bytes.data(), bytes.size(), 0);
+            if (got <= 0) break;
+            if (passes) ::send(to, bytes.data(), static_cast<std::size_t>(got), MSG_NOSIGNAL);
+        }
+        ::close(from);
+        ::close(to);
+    }
+
+    Port port_;
+    const std::uint16_t to_;
+    std::atomic<bool> stopping_ = false;
+    std::atomic<int> connections_ = 0;
+    std::atomic<int> forgotten_ = 0;
+    std::vector<std::thread> threads_;
+    std::thread acceptor_;
+};
+
 // One node's Peers with a loop and a port of its own.
 class Side {
 public:
-    explicit Side(std::uint64_t id, std::uint16_t port = 0)
-        : port_(port), log_(LogLevel::kOff), loop_(clock_), peers_(loop_, clock_, random_, log_) {
+    // The election timeout is longer than any test, unless it is meant to pass.
+    explicit Side(std::uint64_t id, std::uint16_t port = 0, Duration election_timeout = 1h)
+        : port_(port), log_(LogLevel::kOff), loop_(system_), peers_(loop_, clock_, random_, log_) {
         loop_.round_ended = [this] { peers_.flush(); };
         loop_.start();
         loop_.run([&] {
@@ -117,7 +218,8 @@ public:
                 {.self = NodeId(id),
                  .address = port_.address(),
                  .cluster = [this] { return cluster_; },
-                 .election_timeout = 1s},
+                 .is_member = [](NodeId node) { return node.value() < kStrangersFrom; },
+                 .election_timeout = election_timeout},
                 [this](NodeId sender, Channel channel, ByteView frame) {
                     sender_ = sender.value();
                     return receive(channel, frame);
@@ -133,9 +235,9 @@ public:
         loop_.stop();
     }
 
-    void send(std::uint64_t to, const std::string& address, Channel channel, std::string text) {
-        loop_.run(
-            [&] { peers_.send(NodeId(to), address, channel, Bytes(text.begin(), text.end())); });
+    void send(std::uint64_t to, const std::string& address, Channel channel,
+              std::string_view text) {
+        loop_.run([&] { peers_.send(NodeId(to), address, channel, message(text)); });
     }
     std::vector<std::string> received(Channel channel) {
         const std::lock_guard lock(mutex_);
@@ -151,6 +253,11 @@ public:
         loop_.run([&] { count = peers_.counters().connections_refused; });
         return count;
     }
+    std::uint64_t replaced() {
+        std::uint64_t count = 0;
+        loop_.run([&] { count = peers_.counters().connections_replaced; });
+        return count;
+    }
     std::uint64_t gone() const { return gone_; }
     std::uint64_t sender() const { return sender_; }
     void belong_to(ClusterId cluster) {
@@ -158,6 +265,7 @@ public:
     }
     std::string address() const { return port_.address(); }
     std::uint16_t port() const { return port_.number(); }
+    LeapingClock& clock() { return clock_; }
     Loop& loop() { return loop_; }
     Peers& peers() { return peers_; }
 
@@ -172,12 +280,13 @@ private:
     }
     bool receive(Channel channel, ByteView frame) {
         const std::lock_guard lock(mutex_);
-        received_[static_cast<std::size_t>(channel)].emplace_back(as_text(frame));
-        return as_text(frame) != "refuse this";
+        received_[static_cast<std::size_t>(channel)].push_back(text_of(frame));
+        return text_of(frame) != "refuse this";
     }
 
     Port port_;
-    SystemClock clock_;
+    SystemClock system_;
+    LeapingClock clock_;
     SystemRandom random_;
     Log log_;
     Loop loop_;
@@ -199,8 +308,7 @@ TEST(PeersTest, FramesArriveInOrderOnBothChannels) {
             const std::string text =
                 std::to_string(i) + std::string(static_cast<std::size_t>(i), 'x');
             for (const Channel channel : {Channel::kConsensus, Channel::kBulk}) {
-                one.peers().send(NodeId(2), two.address(), channel,
-                                 Bytes(text.begin(), text.end()));
+                one.peers().send(NodeId(2), two.address(), channel, message(text));
             }
         }
     });
@@ -318,6 +426,150 @@ TEST(PeersTest, ABadAddressIsRefused) {
     }
 }
 
+TEST(PeersTest, AFrameWhoseLengthIsNotThatOfItsMessageIsRefused) {
+    Side side(1);
+    const Stranger stranger(side.port(), hello_of(2));
+    stranger.send(frame_of(message("sound")));
+    ASSERT_TRUE(eventually([&] { return side.received(Channel::kConsensus).size() == 1; }));
+    Bytes flipped = frame_of(message("flipped"));
+    flipped[3] ^= 1;  // 16 MiB more
+    stranger.send(flipped);
+    EXPECT_TRUE(eventually([&] { return stranger.is_closed(); }));
+    EXPECT_EQ(side.refused(), 1u);
+}
+
+TEST(PeersTest, AFrameThatDoesNotComeToItsEndIsRefused) {
+    Side side(1);
+    const Stranger stranger(side.port(), hello_of(2));
+    stranger.send(unfinished_frame(1u << 20, 4096));
+    std::this_thread::sleep_for(1100ms);  // it has been looked at
+    EXPECT_FALSE(stranger.is_closed());
+    side.clock().leap(5s);
+    EXPECT_TRUE(eventually([&] { return stranger.is_closed(); }));
+    EXPECT_EQ(side.refused(), 1u);
+}
+
+TEST(PeersTest, UnfinishedFramesHaveALimitAndStrangersGiveWay) {
+    constexpr std::size_t kPart = 64u << 20;
+    Side side(1);
+    const Stranger member(side.port(), hello_of(2));
+    member.send(unfinished_frame(2 * kPart, kPart));
+    std::deque<Stranger> strangers;
+    for (std::uint64_t i = 0; i < 4; ++i) {
+        strangers.emplace_back(side.port(), hello_of(kStrangersFrom + i));
+        strangers.back().try_to_send(unfinished_frame(2 * kPart, kPart));
+    }
+    EXPECT_TRUE(eventually([&] { return side.refused() >= 2; }));
+    EXPECT_FALSE(member.is_closed());
+}
+
+TEST(PeersTest, StrangersConnectionsHaveALimit) {
+    Side side(1);
+    const Stranger member(side.port(), hello_of(2));
+    std::deque<Stranger> strangers;
+    for (std::uint64_t i = 0; i < limits::kStrangersMax + 5; ++i) {
+        strangers.emplace_back(side.port(), hello_of(kStrangersFrom + i));
+    }
+    EXPECT_TRUE(eventually([&] { return side.refused() == 5; }));
+    EXPECT_TRUE(eventually([&] { return strangers.front().is_closed(); }));
+    EXPECT_FALSE(strangers.back().is_closed());
+    member.send(frame_of(message("still here")));
+    EXPECT_TRUE(eventually([&] { return !side.received(Channel::kConsensus).empty(); }));
+}
+
+// Both directions stand still, as when a firewall has forgotten all connections.
+TEST(PeersTest, ConnectionsThatTheNetworkForgotAreReplaced) {
+    Side one(1, 0, 400ms);
+    Side two(2, 0, 400ms);
+    Relay to_one(one.port());
+    Relay to_two(two.port());
+    const auto talk = [&](const std::string& text) {
+        one.send(2, to_two.address(), Channel::kConsensus, text);
+        const auto heard = two.received(Channel::kConsensus);
+        if (!heard.empty() && heard.back() == text) {
+            two.send(1, to_one.address(), Channel::kConsensus, text);
+        }
+        const auto answered = one.received(Channel::kConsensus);
+        return !answered.empty() && answered.back() == text;
+    };
+    ASSERT_TRUE(eventually([&] { return talk("before"); }));
+    EXPECT_EQ(to_one.connections(), 1);
+    EXPECT_EQ(to_two.connections(), 1);
+    to_one.forget_all();
+    to_two.forget_all();
+    EXPECT_TRUE(eventually([&] { return talk("after"); }));
+    EXPECT_EQ(one.gone(), 0u);
+    EXPECT_EQ(two.gone(), 0u);
+}
+
+// Nothing of what was on its way is lost, nor comes twice, when the peer was only slow.
+TEST(PeersTest, AReplacedConnectionLosesNothing) {
+    Side one(1, 0, 200ms);
+    Side two(2);
+    constexpr int kFrames = 2000;
+    for (int i = 0; i < kFrames; ++i) {
+        one.send(2, two.address(), Channel::kConsensus, std::to_string(i));
+        std::this_thread::sleep_for(500us);
+    }
+    ASSERT_TRUE(eventually([&] { return two.received(Channel::kConsensus).size() == kFrames; }));
+    const auto frames = two.received(Channel::kConsensus);
+    for (int i = 0; i < kFrames; ++i) {
+        ASSERT_EQ(frames[static_cast<std::size_t>(i)], std::to_string(i));
+    }
+    EXPECT_GT(one.replaced(), 0u);
+}
+
+TEST(PeersTest, ASecondProcessOfANodeIsRefusedWhileTheFirstIsHeard) {
+    Side side(1);
+    wire::Hello hello = hello_of(2);
+    hello.incarnation = 7;
+    const Stranger first(side.port(), hello);
+    first.send(frame_of(message("first")));
+    ASSERT_TRUE(eventually([&] { return side.received(Channel::kConsensus).size() == 1; }));
+
+    hello.incarnation = 8;
+    for (const Channel channel : {Channel::kConsensus, Channel::kBulk}) {
+        hello.channel = static_cast<std::uint8_t>(channel);
+        const Stranger second(side.port(), hello);
+        EXPECT_TRUE(eventually([&] { return second.is_closed(); }));
+    }
+    EXPECT_EQ(side.refused(), 2u);
+    EXPECT_FALSE(first.is_closed());
+
+    side.clock().leap(2h);
+    hello.channel = 0;
+    const Stranger third(side.port(), hello);
+    third.send(frame_of(message("third")));
+    EXPECT_TRUE(eventually([&] { return side.received(Channel::kConsensus).size() == 2; }));
+    EXPECT_TRUE(eventually([&] { return first.is_closed(); }));
+}
+
+TEST(PeersTest, ANodeThatWasStartedAgainIsTakenAtOnce) {
+    Side side(1);
+    wire::Hello hello = hello_of(2);
+    for (hello.incarnation = 1; hello.incarnation <= 50; ++hello.incarnation) {
+        const Stranger process(side.port(), hello);
+        process.send(frame_of(message(std::to_string(hello.incarnation))));
+        ASSERT_TRUE(eventually(
+            [&] { return side.received(Channel::kConsensus).size() == hello.incarnation; }));
+    }
+    EXPECT_EQ(side.refused(), 0u);
+}
+
+TEST(PeersTest, ProcessesThatDoNotSayWhichTheyAreAreNotJudged) {
+    Side side(1);
+    wire::Hello hello = hello_of(2);
+    std::deque<Stranger> processes;
+    for (const std::uint64_t incarnation : {7, 0, 8, 0}) {
+        hello.incarnation = incarnation;
+        processes.emplace_back(side.port(), hello);
+        const std::size_t count = processes.size();
+        processes.back().send(frame_of(message("hello")));
+        ASSERT_TRUE(eventually([&] { return side.received(Channel::kConsensus).size() == count; }));
+    }
+    EXPECT_EQ(side.refused(), 0u);
+}
+
 TEST(PeersTest, NamesAreResolved) {
     Side one(1);
     Side two(2);
@@ -327,12 +579,36 @@ TEST(PeersTest, NamesAreResolved) {
 
 TEST(PeersTest, ForgottenPeersAreLeftAlone) {
     Side one(1);
-    Side two(2);
-    one.send(2, two.address(), Channel::kConsensus, "hello");
-    ASSERT_TRUE(eventually([&] { return !two.received(Channel::kConsensus).empty(); }));
-    one.loop().run([&] { one.peers().forget(NodeId(2)); });
-    std::this_thread::sleep_for(50ms);
+    std::uint16_t port = 0;
+    {
+        Side two(2);
+        port = two.port();
+        one.send(2, two.address(), Channel::kConsensus, "hello");
+        one.send(2, two.address(), Channel::kBulk, "hello");
+        ASSERT_TRUE(eventually([&] { return !two.received(Channel::kConsensus).empty(); }));
+        one.loop().run([&] { one.peers().forget(NodeId(2)); });
+    }
+    Relay at_its_place(one.port(), port);
+    std::this_thread::sleep_for(300ms);
+    EXPECT_EQ(at_its_place.connections(), 0);
     EXPECT_EQ(one.gone(), 0u);
+}
+
+TEST(PeersTest, APeerIsNotCalledForEverIfNobodyHasAnythingToSay) {
+    Side one(1);
+    std::uint16_t port = 0;
+    {
+        const Port reserved;
+        port = reserved.number();
+    }
+    one.send(2, "127.0.0.1:" + std::to_string(port), Channel::kConsensus, "hello");
+    ASSERT_TRUE(eventually([&] { return one.dropped() == 1; }));
+    Side two(2);
+    Relay at_its_place(two.port(), port);
+    std::this_thread::sleep_for(300ms);
+    EXPECT_EQ(at_its_place.connections(), 0);
+    one.send(2, at_its_place.address(), Channel::kConsensus, "hello");
+    EXPECT_TRUE(eventually([&] { return !two.received(Channel::kConsensus).empty(); }));
 }
 
 }  // namespace

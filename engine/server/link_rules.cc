@@ -1,0 +1,67 @@
+#include "engine/server/link_rules.h"
+
+#include <algorithm>
+
+namespace quorlite::server {
+namespace {
+
+constexpr Duration kPauseMax = std::chrono::seconds(10);  // between replacements
+// Frames further apart than so many times of patience belong to different conversations. Candidates
+// ask again every one or two election timeouts.
+constexpr int kConversationPatiences = 8;
+
+constexpr Duration kFrameStallMax = std::chrono::seconds(5);
+constexpr std::size_t kFrameBytesPerSecondMin = 16u << 10;
+
+}  // namespace
+
+LinkSilence::LinkSilence(Duration patience)
+    : patience_(patience), pause_max_(std::max(patience, kPauseMax)), pause_(patience) {}
+
+void LinkSilence::connected(TimePoint now) {
+    unanswered_since_.reset();
+    next_ = std::max(next_, now + patience_);
+}
+
+bool LinkSilence::sent(TimePoint now) {
+    const bool goes_on = unanswered_since_ && now - sent_ < patience_ * kConversationPatiences;
+    if (!goes_on) unanswered_since_ = now;
+    sent_ = now;
+    return now - *unanswered_since_ >= patience_ && replace(now);
+}
+
+void LinkSilence::heard(TimePoint now) {
+    unanswered_since_.reset();
+    pause_ = patience_;
+    next_ = std::min(next_, now + patience_);
+}
+
+void LinkSilence::moving(TimePoint now) {
+    if (unanswered_since_) unanswered_since_ = now;
+}
+
+bool LinkSilence::peer_called(TimePoint now) {
+    return replace(now);
+}
+
+bool LinkSilence::replace(TimePoint now) {
+    if (now < next_) return false;
+    next_ = now + pause_;
+    pause_ = std::min(2 * pause_, pause_max_);
+    return true;
+}
+
+void FramePace::read(std::size_t unfinished_bytes, bool is_new, TimePoint now) {
+    if (is_new || bytes_ == 0) began_ = now;
+    if (is_new || bytes_ != unfinished_bytes) moved_ = now;
+    bytes_ = unfinished_bytes;
+}
+
+bool FramePace::is_too_slow(TimePoint now) const {
+    if (bytes_ == 0) return false;
+    const Duration allowed =
+        kFrameStallMax + std::chrono::seconds(bytes_ / kFrameBytesPerSecondMin);
+    return now - moved_ >= kFrameStallMax || now - began_ >= allowed;
+}
+
+}  // namespace quorlite::server
