@@ -26,6 +26,7 @@ ROWS_PART = 0xEEEEEEEEEEEEEEEE
 LEADER, CLIENT = 0, 1
 OPEN, PREPARE, EXEC, QUERY, FINALIZE, EXEC_SQL, QUERY_SQL, INTERRUPT = range(3, 11)
 ADD, ASSIGN, REMOVE, DUMP, CLUSTER, TRANSFER, DESCRIBE, WEIGHT = range(12, 20)
+STATUS = 128
 FAILURE, SERVER, WELCOME, SERVERS, DB, STMT, RESULT, ROWS, EMPTY, FILES, METADATA = range(11)
 
 
@@ -127,10 +128,10 @@ class Reader:
 
 
 class Connection:
-    def __init__(self, address, timeout=10.0):
+    def __init__(self, address, timeout=10.0, source=None):
         self.address = address
         try:
-            self.socket = socket.create_connection(parse_address(address), timeout=timeout)
+            self.socket = socket.create_connection(parse_address(address), timeout, source)
         except OSError as error:
             raise Unreachable(f"{address}: {error}") from error
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -248,6 +249,15 @@ class Connection:
                 assert out or size == 0, "the WAL is merged into the database"
                 if out:
                     self.stream(size, out)
+
+    def status(self):
+        """The node's own figures, by name."""
+        self.send(STATUS, bytes(8))
+        kind, reader = self.receive()
+        if kind == FAILURE:
+            raise Failure(reader.number(), reader.text())
+        names = ("id", "state", "term", "leader", "first", "last", "durable", "committed", "applied", "flushed")
+        return {name: reader.number() for name in names}
 
     def members(self):
         """[(id, address, role)]."""
