@@ -33,8 +33,8 @@ using asio::ip::tcp;
 constexpr Duration kBackoffMin = std::chrono::milliseconds(50);
 constexpr Duration kBackoffMax = std::chrono::seconds(1);
 constexpr Duration kConnectTimeout = std::chrono::seconds(1);
-constexpr Duration kHelloTimeout = std::chrono::seconds(10);
-constexpr Duration kRefusalsSaidEvery = std::chrono::minutes(1);
+constexpr Duration kHelloTimeout = std::chrono::seconds(5);
+constexpr Duration kSaidEvery = std::chrono::minutes(1);
 constexpr int kConsensusTimeoutMs = 3'000;  // of bytes that nobody acknowledges
 constexpr int kBulkTimeoutMs = 10'000;
 constexpr std::size_t kFramesPerCall = 128;
@@ -84,7 +84,7 @@ public:
         Kind& kind = found->second;
         ++kind.unsaid;
         if (now < kind.next) return 0;
-        kind.next = now + kRefusalsSaidEvery;
+        kind.next = now + kSaidEvery;
         return std::exchange(kind.unsaid, 0);
     }
 
@@ -298,6 +298,7 @@ private:
     Duration backoff_ = kBackoffMin;
     TimePoint connected_at_{};
     LinkSilence silence_;
+    std::optional<TimePoint> replacing_said_at_;
     std::uint64_t written_bytes_ = 0;  // on this connection
     std::uint64_t arrived_bytes_ = 0;  // of them, as far as the system had heard
     bool wanted_ = false;              // somebody had a frame for the peer since it was called last
@@ -406,8 +407,12 @@ bool Peers::Link::is_moving() {
 // The old connection is used until there is a new one.
 void Peers::Link::replace(std::string_view reason) {
     if (replacement_) return;
-    peers_->log.info("peer connection is being replaced",
-                     {{"peer", node_.value()}, {"address", address_}, {"reason", reason}});
+    const TimePoint now = peers_->clock.now();
+    if (!replacing_said_at_ || now - *replacing_said_at_ >= kSaidEvery) {
+        replacing_said_at_ = now;
+        peers_->log.info("peer connection is being replaced",
+                         {{"peer", node_.value()}, {"address", address_}, {"reason", reason}});
+    }
     replacement_ = dial(&Link::replacement_dialled);
 }
 
@@ -784,6 +789,10 @@ bool Peers::Incoming::greet(ByteView payload) {
         return refuse("a channel that this node does not know");
     }
     if (!parse_address(hello->address)) return refuse("an address that is not HOST:PORT");
+    if (hello->id == peers_->own.self) {
+        return refuse("it has this node's own id",
+                      ": give each node a directory and an id of its own");
+    }
     hello_ = std::move(*hello);
     if (peers_->is_foreign(hello_->cluster)) return refuse_foreign();
     peers_->loop.cancel(hello_timer_);
@@ -810,8 +819,8 @@ void Peers::Incoming::replace_previous() {
 }
 
 bool Peers::Incoming::is_of_other_process(const Incoming& other) const {
-    return hello_ && hello_->id == other.hello_->id && hello_->incarnation != 0 &&
-           other.hello_->incarnation != 0 && hello_->incarnation != other.hello_->incarnation;
+    return hello_ && hello_->id == other.hello_->id &&
+           hello_->incarnation != other.hello_->incarnation;
 }
 
 bool Peers::Incoming::is_over() {
@@ -954,8 +963,14 @@ void Peers::send(NodeId to, const std::string& address, Channel channel, Bytes f
     Link* link = state_->find(to, channel);
     if (link == nullptr) {
         if (state_->links.size() >= 2 * limits::kPeersMax) {
-            ++state_->counters.frames_dropped;
-            return;
+            const auto stranger = std::ranges::find_if(state_->links, [this](const auto& any) {
+                return !state_->own.is_member(any.first.first);
+            });
+            if (stranger == state_->links.end()) {
+                ++state_->counters.frames_dropped;
+                return;
+            }
+            forget(NodeId(stranger->first.first));
         }
         const auto made = std::make_shared<Link>(state_, to, channel);
         state_->links[{to, channel}] = made;
@@ -976,7 +991,11 @@ void Peers::forget(NodeId node) {
 
 void Peers::adopt(int descriptor, ByteView received) {
     const auto connection = std::make_shared<Incoming>(state_, descriptor);
-    if (state_->stopped || state_->incoming.size() >= limits::kPeerConnectionsMax) return;
+    if (state_->stopped) return;
+    if (state_->incoming.size() >= limits::kPeerConnectionsMax) {
+        connection->refuse("too many connections of peers");
+        return;
+    }
     state_->make_room_for_stranger();
     state_->incoming.insert(connection);
     connection->start(received);

@@ -11,6 +11,7 @@
 #include <array>
 #include <atomic>
 #include <deque>
+#include <limits>
 #include <mutex>
 #include <thread>
 
@@ -144,13 +145,17 @@ private:
 // A clock that can be put forward.
 class LeapingClock final : public Clock {
 public:
-    TimePoint now() const override { return system_.now() + leap_.load(); }
+    TimePoint now() const override {
+        return (stands_ ? TimePoint() : system_.now()) + leap_.load();
+    }
     std::int64_t wall_ms() const override { return system_.wall_ms(); }
     void leap(Duration time) { leap_ = leap_.load() + time; }
+    void stand() { stands_ = true; }
 
 private:
     SystemClock system_;
     std::atomic<Duration> leap_ = Duration();
+    std::atomic<bool> stands_ = false;
 };
 
 constexpr std::uint64_t kStrangersFrom = 1000;  // nodes with these ids are no members
@@ -171,6 +176,9 @@ public:
     const std::string address() const { return port_.address(); }
     int connections() const { return connections_; }
     void forget_all() { forgotten_ = connections_.load(); }
+    // Waits before it takes more than so many bytes of its first connection.
+    void take(std::size_t bytes) { limit_ = bytes; }
+    std::size_t taken() const { return taken_; }
 
 private:
     void accept() {
@@ -186,10 +194,15 @@ private:
             std::array<pollfd, 2> ends{pollfd{from, POLLIN, 0}, pollfd{to, POLLIN, 0}};
             if (::poll(ends.data(), ends.size(), 10) <= 0) continue;
             const bool passes = number >= forgotten_;
+            if (number == 0 && taken_ >= limit_) {
+                std::this_thread::sleep_for(1ms);
+                continue;
+            }
             if (ends[1].revents != 0 && passes) break;  // the node has closed it: it never writes
             if (ends[0].revents == 0) continue;
             const ssize_t got = ::recv(from, bytes.data(), bytes.size(), 0);
             if (got <= 0) break;
+            taken_ += static_cast<std::size_t>(got);
             if (passes) ::send(to, bytes.data(), static_cast<std::size_t>(got), MSG_NOSIGNAL);
         }
         ::close(from);
@@ -201,6 +214,8 @@ private:
     std::atomic<bool> stopping_ = false;
     std::atomic<int> connections_ = 0;
     std::atomic<int> forgotten_ = 0;
+    std::atomic<std::size_t> limit_ = std::numeric_limits<std::size_t>::max();
+    std::atomic<std::size_t> taken_ = 0;
     std::vector<std::thread> threads_;
     std::thread acceptor_;
 };
@@ -519,6 +534,47 @@ TEST(PeersTest, AReplacedConnectionLosesNothing) {
     EXPECT_GT(one.replaced(), 0u);
 }
 
+// Its end takes longer than patience lasts; to begin it anew each time would be no help.
+TEST(PeersTest, ALargeFrameThatIsTakenSlowlyIsNotSilence) {
+    constexpr Duration kPatience = 500ms;
+    constexpr std::size_t kPiece = 1u << 20;
+    Side one(1, 0, 2 * kPatience);
+    Side two(2);
+    one.clock().stand();
+    Relay relay(two.port());
+    relay.take(0);
+    one.send(2, relay.address(), Channel::kConsensus, std::string(24 * kPiece, 'b'));
+    for (std::size_t piece = 1; piece <= 16; ++piece) {
+        relay.take(piece * kPiece);
+        ASSERT_TRUE(eventually([&] { return relay.taken() >= piece * kPiece; }));
+        one.clock().leap(kPatience / 4);
+        one.send(2, relay.address(), Channel::kConsensus, "small");
+    }
+    relay.take(64 * kPiece);
+    EXPECT_TRUE(eventually([&] { return two.received(Channel::kConsensus).size() == 17; }));
+    EXPECT_EQ(one.replaced(), 0u);
+}
+
+TEST(PeersTest, AFrameThatWasHalfSentIsSentWholeOnTheNewConnection) {
+    constexpr Duration kPatience = 500ms;
+    Side one(1, 0, 2 * kPatience);
+    Side two(2);
+    one.clock().stand();
+    Relay relay(two.port());
+    relay.take(1u << 20);
+    const std::string large(24u << 20, 'b');
+    one.send(2, relay.address(), Channel::kConsensus, large);
+    ASSERT_TRUE(eventually([&] { return relay.taken() >= 1u << 20; }));
+    ASSERT_TRUE(eventually([&] {
+        one.clock().leap(kPatience);
+        one.send(2, relay.address(), Channel::kConsensus, "small");
+        return one.replaced() > 0;
+    }));
+    ASSERT_TRUE(eventually([&] { return !two.received(Channel::kConsensus).empty(); }));
+    EXPECT_EQ(two.received(Channel::kConsensus).front(), large);
+    EXPECT_EQ(two.refused(), 0u);
+}
+
 TEST(PeersTest, ASecondProcessOfANodeIsRefusedWhileTheFirstIsHeard) {
     Side side(1);
     wire::Hello hello = hello_of(2);
@@ -556,18 +612,39 @@ TEST(PeersTest, ANodeThatWasStartedAgainIsTakenAtOnce) {
     EXPECT_EQ(side.refused(), 0u);
 }
 
-TEST(PeersTest, ProcessesThatDoNotSayWhichTheyAreAreNotJudged) {
+// Version 0.1 does not say it.
+TEST(PeersTest, ProcessesThatDoNotSayWhichTheyAreAreTakenForOne) {
     Side side(1);
     wire::Hello hello = hello_of(2);
     std::deque<Stranger> processes;
-    for (const std::uint64_t incarnation : {7, 0, 8, 0}) {
-        hello.incarnation = incarnation;
+    for (int i = 0; i < 3; ++i) {
         processes.emplace_back(side.port(), hello);
         const std::size_t count = processes.size();
         processes.back().send(frame_of(message("hello")));
         ASSERT_TRUE(eventually([&] { return side.received(Channel::kConsensus).size() == count; }));
     }
     EXPECT_EQ(side.refused(), 0u);
+
+    hello.incarnation = 7;
+    const Stranger another(side.port(), hello);
+    EXPECT_TRUE(eventually([&] { return another.is_closed(); }));
+}
+
+TEST(PeersTest, ItsOwnIdIsRefused) {
+    Side side(1);
+    const Stranger clone(side.port(), hello_of(1));
+    EXPECT_TRUE(eventually([&] { return clone.is_closed(); }));
+    EXPECT_EQ(side.refused(), 1u);
+}
+
+TEST(PeersTest, StrangersTakeNoMembersPlace) {
+    Side one(1);
+    for (std::uint64_t i = 0; i <= 2 * limits::kPeersMax; ++i) {
+        one.send(kStrangersFrom + i, "127.0.0.1:1", Channel::kConsensus, "hello");
+    }
+    Side two(2);
+    one.send(2, two.address(), Channel::kConsensus, "hello");
+    EXPECT_TRUE(eventually([&] { return !two.received(Channel::kConsensus).empty(); }));
 }
 
 TEST(PeersTest, NamesAreResolved) {
