@@ -292,8 +292,7 @@ private:
     std::string address_;
     std::vector<tcp::endpoint> known_;  // where it was reached, for when names cannot be resolved
     Phase phase_ = Phase::kIdle;
-    std::uint64_t attempt_ =
-        0;  // changes with every connection, so that late reports are recognised
+    std::uint64_t attempt_ = 0;  // counts connections, so that late reports are recognised
     TimerId timer_ = TimerId::kNone;
     Duration backoff_ = kBackoffMin;
     TimePoint connected_at_{};
@@ -301,9 +300,10 @@ private:
     std::optional<TimePoint> replacing_said_at_;
     std::uint64_t written_bytes_ = 0;  // on this connection
     std::uint64_t arrived_bytes_ = 0;  // of them, as far as the system had heard
-    bool wanted_ = false;              // somebody had a frame for the peer since it was called last
-    bool probing_ =
-        false;  // the connection has just broken: a refusal means that the process is gone
+    // Somebody had a frame for the peer since it was called last.
+    bool wanted_ = false;
+    // The connection has just broken: a refusal means that the process is gone.
+    bool probing_ = false;
 
     Bytes greeting_;  // the Hello, still to be sent
     std::deque<Frame> queue_;
@@ -323,6 +323,7 @@ void Peers::Link::send(const std::string& address, Bytes frame) {
         }
     }
     wanted_ = true;
+    if (phase_ == Phase::kConnected) judge_silence();
     const std::size_t size = frame.size() + wire::kFrameHeaderBytes;
     if (phase_ == Phase::kWaiting || queued_bytes_ + size > limits::kPeerQueueBytesMax) {
         ++peers_->counters.frames_dropped;
@@ -332,9 +333,7 @@ void Peers::Link::send(const std::string& address, Bytes frame) {
     queue_.push_back({header, std::move(frame)});
     queued_bytes_ += queue_.back().size();
     if (phase_ == Phase::kIdle) return connect();
-    if (phase_ != Phase::kConnected) return;
-    judge_silence();
-    if (blocked_) return;
+    if (phase_ != Phase::kConnected || blocked_) return;
     if (std::exchange(sent_this_round_, true)) return;
     peers_->touched.push_back(this);
     flush();
@@ -463,8 +462,8 @@ void Peers::Link::wait_before_retry() {
     backoff_ = std::min(backoff_ * 2, kBackoffMax);
     timer_ = peers_->loop.after(delay, [self = shared_from_this()] {
         if (self->phase_ != Phase::kWaiting) return;
-        // Snapshots are rare: their connection waits for the next one.
-        // Nor is a peer called that nobody has anything to say to.
+        // Snapshots are rare: their connection waits for the next one. Nor is a peer called that
+        // nobody has anything to say to.
         const bool wanted = self->wanted_ || self->probing_;
         if (self->channel_ == Channel::kConsensus && wanted) return self->connect();
         self->phase_ = Phase::kIdle;
@@ -814,7 +813,7 @@ void Peers::Incoming::replace_previous() {
     }
     if (closed_) return;
     peers_->identified[key] = this;
-    heard();
+    // Not yet heard(): that a connection can be made says little about those that are open.
     if (Link* const link = peers_->find(key.first, key.second)) link->peer_came();
 }
 

@@ -575,6 +575,24 @@ TEST(PeersTest, AFrameThatWasHalfSentIsSentWholeOnTheNewConnection) {
     EXPECT_EQ(two.refused(), 0u);
 }
 
+TEST(PeersTest, AFullQueueIsSilenceToo) {
+    constexpr Duration kPatience = 500ms;
+    Side one(1, 0, 2 * kPatience);
+    Side two(2);
+    one.clock().stand();
+    Relay relay(two.port());
+    relay.take(1u << 20);
+    while (one.dropped() == 0) {
+        one.send(2, relay.address(), Channel::kConsensus, std::string(4u << 20, 'x'));
+    }
+    ASSERT_TRUE(eventually([&] {
+        one.clock().leap(kPatience);
+        one.send(2, relay.address(), Channel::kConsensus, std::string(32u << 20, 'x'));
+        return one.replaced() > 0;
+    }));
+    EXPECT_TRUE(eventually([&] { return !two.received(Channel::kConsensus).empty(); }));
+}
+
 TEST(PeersTest, ASecondProcessOfANodeIsRefusedWhileTheFirstIsHeard) {
     Side side(1);
     wire::Hello hello = hello_of(2);
