@@ -10,12 +10,14 @@
 #include "engine/base/check.h"
 #include "engine/database/authorizer.h"
 #include "engine/database/functions.h"
+#include "engine/database/memory.h"
 #include "engine/database/sqlite.h"
 #include "engine/database/temporary.h"
 
 namespace quorlite::database {
 namespace {
 
+constexpr unsigned kPartsPerQuestion = 64;
 constexpr std::int64_t kNoDeadline = 0x7fffffffffffffff;
 
 Error leadership_lost() {
@@ -51,6 +53,15 @@ struct Effect {
     enum class Kind { kNone, kDeleteDatabase, kBusyTimeout, kSavepoint, kRelease, kRollBackTo };
     Kind kind = Kind::kNone;
     std::string argument;  // the time, or the savepoint's name
+};
+
+// What the authorizer saw of a statement.
+struct Compiled {
+    Effect effect;
+    bool only_temporary = false;  // it writes, and nothing that is replicated
+    bool writes_replicated = false;
+
+    void note(int code, const char* database);
 };
 
 // Whether PRAGMA delete_database was said in this transaction, and not undone since.
@@ -99,6 +110,8 @@ public:
     Status open();
 
     Result<Prepared> prepare(std::string_view sql) override;
+    void begin_work() override;
+    void end_work() override;
     bool in_transaction() const override { return sqlite3_get_autocommit(db_) == 0; }
     bool holds_write_transaction() const override {
         return sqlite3_txn_state(db_, "main") == SQLITE_TXN_WRITE;
@@ -134,15 +147,13 @@ public:
     Error error(int result);
 
 private:
-    static int authorize(void* self, int code, const char* first, const char* second, const char*,
-                         const char*);
+    static int authorize(void* self, int code, const char* first, const char* second,
+                         const char* database, const char* trigger);
     static int progress(void* self);
     Generation& generation() const { return *client_->generation; }
     Result<bool> run(sqlite3_stmt* statement);
     Status before(const Effect& effect);
     void after(const Effect& effect);
-    void begin_work();
-    void end_work();
     void note_busy_timeout(std::string_view value);
     int set_page_cache();
     void check_captured();
@@ -160,7 +171,9 @@ private:
     std::atomic<std::int64_t> deadline_{kNoDeadline};
     std::optional<Duration> busy_timeout_;
     Deletion deletion_;
-    Effect compiled_;                   // of the statement that is being compiled
+    Compiled compiled_;  // of the statement that is being compiled
+    unsigned compiled_parts_ = 0;
+    bool ended_ = false;                // what was compiled had to end
     bool finishing_ = false;            // what runs must not be interrupted
     bool trusted_ = false;              // what is compiled is our own
     std::size_t page_cache_bytes_ = 0;  // as set; context_ has what it should be
@@ -169,8 +182,8 @@ private:
 
 class SqliteStatement final : public Statement {
 public:
-    SqliteStatement(SqliteConnection& connection, sqlite3_stmt* statement, Effect effect)
-        : connection_(connection), statement_(statement), effect_(std::move(effect)) {}
+    SqliteStatement(SqliteConnection& connection, sqlite3_stmt* statement, Compiled compiled)
+        : connection_(connection), statement_(statement), compiled_(std::move(compiled)) {}
     SqliteStatement(const SqliteStatement&) = delete;
     SqliteStatement& operator=(const SqliteStatement&) = delete;
     ~SqliteStatement() override {
@@ -190,14 +203,13 @@ public:
     DeclaredType declared_type(int column) const override;
 
     bool read_only() const override { return sqlite3_stmt_readonly(statement_) != 0; }
-    bool takes_write_lock() const override {
-        return !read_only() && sqlite3_stmt_isexplain(statement_) == 0;
-    }
+    bool writes() const override { return !read_only() && sqlite3_stmt_isexplain(statement_) == 0; }
+    bool takes_write_lock() const override { return writes() && !compiled_.only_temporary; }
     void reset() override { connection_.reset(statement_); }
     void clear_bindings() override { sqlite3_clear_bindings(statement_); }
     Status bind(int parameter, const wire::Value& value) override;
 
-    Result<bool> step() override { return connection_.step(statement_, effect_); }
+    Result<bool> step() override { return connection_.step(statement_, compiled_.effect); }
     wire::Value value(int column) const override;
 
 private:
@@ -213,7 +225,7 @@ private:
 
     SqliteConnection& connection_;
     sqlite3_stmt* const statement_;
-    const Effect effect_;
+    const Compiled compiled_;
 };
 
 // A connection without a mutex may use a column's value as it is, which saves asking for its type,
@@ -323,20 +335,35 @@ Result<Connection::Prepared> SqliteConnection::prepare(std::string_view sql) {
     }
     denial_ = {};
     compiled_ = {};
+    ended_ = false;
     client_->read_committed = false;  // the schema is read as it is now
     generation().hide_committed();
     if (sql.empty()) return Prepared{};
     sqlite3_stmt* statement = nullptr;
     const char* tail = nullptr;
-    const int result =
-        sqlite3_prepare_v2(db_, sql.data(), static_cast<int>(sql.size()), &statement, &tail);
-    if (result != SQLITE_OK) return error(result);
+    client_->stop.store(false);
+    int result = SQLITE_OK;
+    {
+        const BoundedMemory bounded(&client_->stop);
+        client_->stepping = true;
+        result =
+            sqlite3_prepare_v2(db_, sql.data(), static_cast<int>(sql.size()), &statement, &tail);
+        client_->stepping = false;
+    }
+    const bool stopped = std::exchange(client_->stopped, false) || client_->stop.load();
+    if (result != SQLITE_OK) {
+        if (evicted_.exchange(false)) {
+            roll_back();
+            return snapshot_too_old();
+        }
+        return (stopped || ended_) && !overloaded_ && current() ? interrupted() : error(result);
+    }
     Prepared prepared;
     prepared.tail = static_cast<std::size_t>(tail - sql.data());
     if (statement != nullptr) {
-        const bool explains = sqlite3_stmt_isexplain(statement) != 0;
-        prepared.statement = std::make_unique<SqliteStatement>(
-            *this, statement, explains ? Effect() : std::move(compiled_));
+        if (sqlite3_stmt_isexplain(statement) != 0) compiled_ = {};
+        prepared.statement =
+            std::make_unique<SqliteStatement>(*this, statement, std::move(compiled_));
     }
     return prepared;
 }
@@ -399,6 +426,7 @@ int SqliteConnection::set_page_cache() {
 }
 
 void SqliteConnection::check_captured() {
+    TemporarySpace::end_commit();
     if (!std::exchange(client_->captured, false)) return;
     // The command is on its way to the log, and cannot be called back.
     if (generation().published()) return;
@@ -480,14 +508,15 @@ Result<bool> SqliteConnection::run(sqlite3_stmt* statement) {
     if (!current()) return leadership_lost();
     client_->taken_by_other.store(false, std::memory_order_relaxed);
     denial_ = {};
+    ended_ = false;
     int result = SQLITE_INTERRUPT;
     if (!evicted_.load(std::memory_order_acquire)) {
         // An interruption may have come when the statement before had already ended.
         if (sqlite3_stmt_busy(statement) == 0) client_->stop.store(false);
+        const BoundedMemory bounded;
         client_->stepping = true;
         result = sqlite3_step(statement);
         client_->stepping = false;
-        TemporarySpace::end_commit();
     }
     const bool captured = client_->captured;
     check_captured();
@@ -505,8 +534,8 @@ Result<bool> SqliteConnection::run(sqlite3_stmt* statement) {
         roll_back();
         return snapshot_too_old();
     }
-    if (stopped && current()) return interrupted();
-    return error(result);
+    const bool ended = (stopped || ended_) && !overloaded_;
+    return ended && current() ? interrupted() : error(result);
 }
 
 // SQLite would commit an unfinished INSERT ... RETURNING when it is reset. A transaction counts
@@ -530,8 +559,8 @@ Error SqliteConnection::error(int result) {
     if (std::exchange(overloaded_, false)) return overloaded();
     if ((result & 0xff) == SQLITE_NOMEM) {
         found.message =
-            "out of memory: the values of all statements, or the program of this one, are too "
-            "large to be held together";
+            "out of memory: all statements and the values at work together reach the limit "
+            "(--memory-max)";
     }
     if (TemporarySpace::take_exhausted() && (result & 0xff) == SQLITE_FULL) {
         found.message = "temporary files are too large: sort or materialise less, or add an index";
@@ -578,6 +607,41 @@ void SqliteConnection::evict() {
     }
 }
 
+// What is not known to leave the replicated database alone is taken to write it.
+void Compiled::note(int code, const char* database) {
+    switch (code) {
+        case SQLITE_SELECT:
+        case SQLITE_READ:
+        case SQLITE_FUNCTION:
+        case SQLITE_RECURSIVE:
+            return;
+        case SQLITE_CREATE_TEMP_INDEX:
+        case SQLITE_CREATE_TEMP_TABLE:
+        case SQLITE_CREATE_TEMP_TRIGGER:
+        case SQLITE_CREATE_TEMP_VIEW:
+        case SQLITE_DROP_TEMP_INDEX:
+        case SQLITE_DROP_TEMP_TABLE:
+        case SQLITE_DROP_TEMP_TRIGGER:
+        case SQLITE_DROP_TEMP_VIEW:
+            break;
+        case SQLITE_INSERT:
+        case SQLITE_UPDATE:
+        case SQLITE_DELETE:
+        case SQLITE_CREATE_INDEX:
+        case SQLITE_CREATE_TABLE:
+        case SQLITE_DROP_INDEX:
+        case SQLITE_DROP_TABLE:
+        case SQLITE_REINDEX:
+            if (database == nullptr || sqlite3_stricmp(database, "main") == 0) {
+                writes_replicated = true;
+            }
+            break;
+        default:
+            writes_replicated = true;
+    }
+    only_temporary = !writes_replicated;
+}
+
 // As SQLite's authorizer is told it.
 Effect effect_of(int code, const char* first, const char* second) {
     using Kind = Effect::Kind;
@@ -593,17 +657,23 @@ Effect effect_of(int code, const char* first, const char* second) {
 }
 
 int SqliteConnection::authorize(void* self, int code, const char* first, const char* second,
-                                const char*, const char*) {
+                                const char* database, const char*) {
     auto& connection = *static_cast<SqliteConnection*>(self);
     if (connection.trusted_) return SQLITE_OK;
+    // SQLite says here what it compiles, which is more often than it asks whether to go on.
+    if (++connection.compiled_parts_ % kPartsPerQuestion == 0 && progress(self) != 0) {
+        connection.ended_ = true;
+        return SQLITE_DENY;
+    }
     const std::string_view refusal = refusal_of({code, first, second});
     if (!refusal.empty()) {
         connection.denial_ = refusal;
         return SQLITE_DENY;
     }
     if (code == SQLITE_PRAGMA && is_ignored_pragma(first, second)) return SQLITE_IGNORE;
+    connection.compiled_.note(code, database);
     if (code == SQLITE_PRAGMA || code == SQLITE_SAVEPOINT) {
-        connection.compiled_ = effect_of(code, first, second);
+        connection.compiled_.effect = effect_of(code, first, second);
     }
     return SQLITE_OK;
 }

@@ -87,7 +87,8 @@ public:
     virtual DeclaredType declared_type(int column) const = 0;
 
     virtual bool read_only() const = 0;         // sqlite3_stmt_readonly
-    virtual bool takes_write_lock() const = 0;  // writes, or BEGIN IMMEDIATE / EXCLUSIVE
+    virtual bool writes() const = 0;            // or BEGIN IMMEDIATE / EXCLUSIVE
+    virtual bool takes_write_lock() const = 0;  // writes not only temporary tables
     // Outside a transaction this undoes a writing statement that is between two rows: it is
     // committed only when step() has returned false.
     virtual void reset() = 0;
@@ -118,6 +119,9 @@ public:
         std::size_t tail = 0;                  // byte offset of what follows
     };
     virtual Result<Prepared> prepare(std::string_view sql) = 0;
+    // On the loop, around a prepare() that Executor::step() runs.
+    virtual void begin_work() = 0;
+    virtual void end_work() = 0;
 
     virtual bool in_transaction() const = 0;           // BEGIN without COMMIT
     virtual bool holds_write_transaction() const = 0;  // uncommitted frames or the write lock

@@ -17,6 +17,10 @@ std::atomic<std::int64_t> used{0};
 std::atomic<std::int64_t> limit{0};
 thread_local std::int64_t unreported = 0;
 
+enum class Bound { kLargePieces, kAllPieces, kNone };
+thread_local Bound bound = Bound::kLargePieces;
+thread_local const std::atomic<bool>* stopped = nullptr;
+
 std::int64_t size_of(void* piece) {
     return static_cast<std::int64_t>(::malloc_usable_size(piece));
 }
@@ -29,8 +33,11 @@ void count(std::int64_t bytes) {
 }
 
 bool refused(std::int64_t more) {
-    return more >= kLargeBytes && used.load(std::memory_order_relaxed) + unreported + more >
-                                      limit.load(std::memory_order_relaxed);
+    if (more <= 0 || bound == Bound::kNone) return false;
+    if (bound == Bound::kLargePieces && more < kLargeBytes) return false;
+    if (stopped != nullptr && stopped->load(std::memory_order_relaxed)) return true;
+    return used.load(std::memory_order_relaxed) + unreported + more >
+           limit.load(std::memory_order_relaxed);
 }
 
 void* take(int size) {
@@ -73,6 +80,20 @@ MemoryShare::MemoryShare(std::size_t bytes) : bytes_(bytes) {
 
 MemoryShare::~MemoryShare() {
     limit -= static_cast<std::int64_t>(bytes_);
+}
+
+BoundedMemory::BoundedMemory(const std::atomic<bool>* stop) {
+    bound = Bound::kAllPieces;
+    stopped = stop;
+}
+
+BoundedMemory::~BoundedMemory() {
+    bound = Bound::kLargePieces;
+    stopped = nullptr;
+}
+
+void BoundedMemory::lift() {
+    bound = Bound::kNone;
 }
 
 std::size_t sqlite_memory_bytes() {

@@ -1,12 +1,13 @@
 // How much memory SQLite may use, in the whole process: page caches, statements, and the values
 // that they compute on.
 //
-// SQLite asks us for all of its memory, so it is counted. Above the limit large pieces are refused,
-// and the statement that wanted one fails with SQLITE_NOMEM; small ones are always given, because
-// they are bounded by other limits, and because nothing may fail between a transaction's capture
-// and SQLite's showing it.
+// SQLite asks us for all of its memory, so it is counted. Above the limit it is refused, and the
+// statement that wanted it fails with SQLITE_NOMEM: large pieces everywhere, small ones while a
+// statement is compiled or runs. What ends a statement, or undoes it, gets all that it needs, and
+// so does a transaction from its capture on: SQLite still has to show it.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 
 struct sqlite3_mem_methods;
@@ -23,6 +24,19 @@ public:
 
 private:
     const std::size_t bytes_;
+};
+
+// While one lives its thread is refused small pieces too; and any, once `stop` is true, if there is
+// one. That is how what SQLite does not interrupt comes to an end.
+class BoundedMemory {
+public:
+    explicit BoundedMemory(const std::atomic<bool>* stop = nullptr);
+    BoundedMemory(const BoundedMemory&) = delete;
+    BoundedMemory& operator=(const BoundedMemory&) = delete;
+    ~BoundedMemory();
+
+    // A transaction of this thread stands: nothing is refused until the next one lives.
+    static void lift();
 };
 
 // What SQLite holds; off by as much as 64 KiB per thread.

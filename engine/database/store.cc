@@ -239,8 +239,9 @@ std::vector<std::string> DiskStore::names() const {
 
 // Powers of two, so that not every connection that comes or goes changes all of them.
 std::size_t DiskStore::page_cache_share() const {
-    const std::size_t share =
-        std::bit_floor(options_.page_caches_bytes / std::max<std::size_t>(connections_, 1));
+    // Statements and values must find room beside them.
+    const std::size_t all = std::min(options_.page_caches_bytes, options_.memory_bytes_max / 2);
+    const std::size_t share = std::bit_floor(all / std::max<std::size_t>(connections_, 1));
     const std::size_t least = std::min(limits::kPageCacheBytesMin, options_.page_cache_bytes);
     return std::clamp(share, least, options_.page_cache_bytes);
 }

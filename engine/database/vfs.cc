@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "engine/base/check.h"
+#include "engine/database/memory.h"
 #include "engine/database/sqlite.h"
 #include "engine/database/temporary.h"
 
@@ -165,7 +166,10 @@ int write_wal(sqlite3_file* file, const void* from, int size, sqlite3_int64 offs
     Client& client = *as_file(file).client;
     const int result =
         generation_of(file).write_wal(client, static_cast<std::uint64_t>(offset), bytes);
-    if (client.captured) TemporarySpace::begin_commit();
+    if (client.captured) {
+        TemporarySpace::begin_commit();
+        BoundedMemory::lift();
+    }
     return result;
 }
 

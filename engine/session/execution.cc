@@ -91,6 +91,8 @@ void Execution::move(Output& output) {
     switch (phase_) {
         case Phase::kPrepare:
             return prepare();
+        case Phase::kPrepared:
+            return prepared();
         case Phase::kBind:
             return bind();
         case Phase::kLock:
@@ -144,7 +146,14 @@ void Execution::prepare() {
         }
     }
     if (is_void()) return fail(not_leader());
-    auto prepared = handle_->prepare(sql_);
+    phase_ = Phase::kPrepared;
+    run([this] { compiled_ = handle_->prepare(sql_); });
+}
+
+void Execution::prepared() {
+    Result<Prepared> prepared = *std::exchange(compiled_, std::nullopt);
+    if (is_void()) return fail(not_leader());
+    if (stop_) return fail(stopped());
     if (!prepared.ok()) {
         // A missing table is something that was read.
         must_confirm_ = true;
@@ -182,7 +191,7 @@ void Execution::keep(Prepared prepared) {
 
 void Execution::bind() {
     finished_ = false;
-    writes_ = statement().takes_write_lock();
+    writes_ = statement().writes();
     streams_ = is_query() && !writes_ && statement().column_count() > 0;
     if (Status bound = bind_values(); !bound.ok()) return fail(std::move(bound).error());
     phase_ = Phase::kLock;
@@ -210,7 +219,7 @@ Status Execution::bind_values() {
 void Execution::lock() {
     reply_ = {};
     phase_ = Phase::kPermit;
-    if (!writes_ || handle_->has_lock()) return;
+    if (!statement().takes_write_lock() || handle_->has_lock()) return;
     const Duration timeout = handle_->connection().busy_timeout().value_or(options_.busy_timeout);
     waiting_ = true;
     acquiring_ = true;
@@ -246,7 +255,8 @@ void Execution::permit() {
     if (stop_) return fail(stopped());
     if (!reply_.ok()) return fail(std::move(reply_).error());
     // Under the lock a statement without columns may be the COMMIT.
-    if (writes_ || (handle_->has_lock() && statement().column_count() == 0)) {
+    const bool may_commit = handle_->has_lock() && statement().column_count() == 0;
+    if (statement().takes_write_lock() || may_commit) {
         if (Status writable = replica_.check_writable(); !writable.ok()) {
             return fail(std::move(writable).error());
         }
@@ -259,13 +269,19 @@ void Execution::permit() {
 void Execution::step() {
     phase_ = Phase::kStepped;
     if (streams_ && !sent_rows_) handle_->connection().prefer_committed();
+    run([this] { work(); });
+}
+
+template <class Work>
+void Execution::run(Work work) {
     waiting_ = stepping_ = true;
     ++steps_;
-    executor_.step([this] { work(); },
-                   [this] {
-                       stepping_ = false;
-                       resumed({});
-                   });
+    handle_->connection().begin_work();
+    executor_.step(std::move(work), [this] {
+        stepping_ = false;
+        if (phase_ == Phase::kPrepared) handle_->connection().end_work();
+        resumed({});
+    });
 }
 
 // Perhaps beside the loop: see the header for what it may touch.
@@ -380,6 +396,7 @@ void Execution::propose() {
 // The statement's end. The lock goes after what it captured was proposed.
 void Execution::retire() {
     if (handle_ == nullptr) return;
+    compiled_.reset();
     if (prepared_ != nullptr) {
         statement().reset();
         if (statement().parameter_count() > 0) statement().clear_bindings();

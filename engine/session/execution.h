@@ -10,8 +10,9 @@
 //                                  ▲        (a batch of rows is full)       │
 //                                  └───────────── room ◀────────────────────┘
 //
+//   prepare  Compiles the statement, in a step like the one that runs it.
 //   lock     Only statements that write wait for it.
-//   step     The one move that runs SQLite. It may leave the loop, and touches only the handle's
+//   step     Runs SQLite. It may leave the loop, and touches only the handle's
 //            connection and this object's statement, result set and batch.
 //   stepped  What was captured is proposed, in order, before the write lock is given back.
 //   commit   What was proposed is committed by the quorum.
@@ -89,6 +90,7 @@ private:
     enum class Phase {
         kIdle,
         kPrepare,
+        kPrepared,
         kBind,
         kLock,
         kPermit,
@@ -103,6 +105,7 @@ private:
     void start(Handle& handle, Kind kind, const wire::Parameters& parameters);
     void move(Output& output);
     void prepare();
+    void prepared();
     void keep(Prepared prepared);
     void bind();
     Status bind_values();
@@ -111,6 +114,8 @@ private:
     void leave_lock_queue();
     void permit();
     void step();
+    template <class Work>
+    void run(Work work);
     void work();
     void discard_rows();
     void fill_batch();
@@ -152,7 +157,8 @@ private:
     // The statement at hand: one of the handle's, or own_.
     Prepared* prepared_ = nullptr;
     Prepared own_;
-    bool writes_ = false;    // it takes the write lock
+    std::optional<Result<Prepared>> compiled_;  // between prepare() and prepared()
+    bool writes_ = false;
     bool streams_ = false;   // its rows are sent as they come
     bool finished_ = false;  // it has run to its end
     ResultSet rows_;

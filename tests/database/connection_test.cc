@@ -497,10 +497,37 @@ TEST_F(ConnectionTest, KnowsWhoNeedsTheWriteLock) {
         {"PRAGMA user_version", false},
         {"CREATE TABLE y(x)", true},
         {"VACUUM", true},
+        {"CREATE TEMP TABLE a(x)", false},
+        {"CREATE TABLE temp.a AS SELECT * FROM t", false},
+        {"CREATE INDEX temp.z ON own(x)", false},
+        {"CREATE TEMP VIEW a AS SELECT * FROM t", false},
+        {"CREATE TEMP TRIGGER a AFTER INSERT ON own BEGIN SELECT 1; END", false},
+        {"INSERT INTO own SELECT x FROM t RETURNING x", false},
+        {"UPDATE own SET x = 1 WHERE x IN (SELECT id FROM t)", false},
+        {"DELETE FROM own", false},
+        {"DROP TABLE own", false},
+        {"CREATE TABLE other.a(x)", false},
+        {"INSERT INTO other.own VALUES(1)", false},
+        {"CREATE VIRTUAL TABLE temp.f USING fts5(a)", true},  // it is not known
+        {"INSERT INTO passing VALUES(1)", true},
+        {"INSERT INTO t(x) SELECT x FROM own", true},
+        {"DELETE FROM t WHERE id IN (SELECT x FROM own)", true},
+        {"CREATE TABLE main.a AS SELECT * FROM own", true},
+        {"SAVEPOINT a", false},
+        {"PRAGMA main.user_version=1", true},
+        {"REINDEX", true},
+        {"REINDEX other.own", false},
+        {"ANALYZE", true},
+        {"ALTER TABLE t ADD b", true},
     };
+    ASSERT_OK(writer_->run("CREATE INDEX indexed ON t(x)"));
+    ASSERT_OK(execute(connection(),
+                      "CREATE TEMP TABLE own(x); ATTACH '' AS other; CREATE TABLE other.own(x);"
+                      "CREATE TEMP TABLE passing(x); CREATE TEMP TRIGGER passes AFTER INSERT ON "
+                      "passing BEGIN INSERT INTO t(x) VALUES(NEW.x); END"));
     for (const auto& [sql, writes] : cases) {
         auto prepared = connection().prepare(sql);
-        ASSERT_OK(prepared);
+        ASSERT_TRUE(prepared.ok()) << sql << ": " << prepared.error().message;
         EXPECT_EQ(prepared->statement->takes_write_lock(), writes) << sql;
     }
 }

@@ -90,10 +90,48 @@ TEST_F(MemoryTest, ValuesThatAreTooLargeTogetherAreAnError) {
     const Status status = execute(connection(), sql);
     ASSERT_FALSE(status.ok());
     EXPECT_EQ(status.error().code, 7);
-    EXPECT_THAT(status.error().message, testing::HasSubstr("too large to be held together"));
+    EXPECT_THAT(status.error().message, testing::HasSubstr("reach the limit"));
     EXPECT_LT(more(), 2 * kMiB);
     EXPECT_OK(execute(connection(), "SELECT randomblob(10000000)"));
     EXPECT_EQ(writer_->must_query("PRAGMA integrity_check"), "ok\n");
+}
+
+// Each is many small pieces.
+TEST_F(MemoryTest, StatementsAndSchemasAreCounted) {
+    std::vector<std::unique_ptr<Statement>> statements;
+    Status status;
+    for (int i = 0; status.ok() && i < 10'000; ++i) {
+        std::string sql = "SELECT " + std::to_string(i);
+        for (int j = 0; j < 700; ++j) sql += ",x";
+        auto prepared = connection().prepare(sql + " FROM t");
+        if (prepared.ok()) {
+            statements.push_back(std::move(prepared->statement));
+        } else {
+            status = prepared.error();
+        }
+    }
+    ASSERT_FALSE(status.ok());
+    EXPECT_EQ(status.error().code, 7);
+    EXPECT_THAT(status.error().message, testing::HasSubstr("reach the limit"));
+    EXPECT_LT(more(), 65 * kMiB);
+    statements.clear();
+    EXPECT_OK(execute(connection(), kReadAll));
+
+    std::string columns = "a0";
+    for (int i = 1; i < 1500; ++i) columns += ", a" + std::to_string(i) + " TEXT NOT NULL";
+    for (int i = 0; i < 40; ++i) {
+        EXPECT_OK(writer_->run("CREATE TABLE wide" + std::to_string(i) + "(" + columns + ")"));
+    }
+    std::vector<std::unique_ptr<Connection>> connections;
+    for (status = {}; status.ok() && connections.size() < 1'000;) {
+        connections.push_back(node_.connect());
+        status = execute(*connections.back(), "SELECT 1 FROM wide0");
+    }
+    ASSERT_FALSE(status.ok());
+    EXPECT_EQ(status.error().code, 7);
+    EXPECT_LT(more(), 65 * kMiB);
+    connections.clear();
+    EXPECT_OK(execute(*node_.connect(), "SELECT 1 FROM wide0"));
 }
 
 TEST_F(MemoryTest, AWriteThatNeedsTooMuchMemoryIsUndone) {

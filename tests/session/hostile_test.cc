@@ -195,6 +195,10 @@ TEST_F(Hostile, AStatementThatNobodyCanRelieveIsAnError) {
     EXPECT_THAT(client.query("WITH RECURSIVE g(a) AS (SELECT 1 UNION ALL SELECT a+1 FROM g) "
                              "SELECT count(*) FROM g"),
                 StartsWith("FAILURE 5 too many statements run for long"));
+    std::string columns = "name";
+    for (int i = 0; i < 500; ++i) columns += ",name";
+    EXPECT_THAT(client.prepare("SELECT " + columns + " FROM sqlite_schema"),
+                StartsWith("FAILURE 5 too many statements run for long"));
     cluster.executor.overloaded = false;
     EXPECT_EQ(client.query("SELECT 1"), "ROWS 1 (1)");
 }

@@ -19,6 +19,14 @@ constexpr const char* kEndlessWrite =
 constexpr const char* kEndlessRows =
     "WITH RECURSIVE g(a) AS (SELECT 1 UNION ALL SELECT a+1 FROM g) SELECT a FROM g";
 
+// Takes long to compile, and runs in no time.
+std::string long_text() {
+    const std::string part = "SELECT a.x FROM t a, t b, t c, t d";
+    std::string sql = part;
+    for (int i = 0; i < 200; ++i) sql += " UNION ALL " + part;
+    return sql;
+}
+
 // Tasks that are posted before a statement starts run while it is beside the loop.
 class Interruption : public testing::Test {
 protected:
@@ -63,6 +71,40 @@ TEST_F(Interruption, StopsAnExec) {
         EXPECT_THAT(a.answers(), ElementsAre("EMPTY")) << sql;
         EXPECT_EQ(a.exec("INSERT INTO t VALUES(1)").substr(0, 6), "RESULT");
     }
+    expect_lock_free();
+}
+
+TEST_F(Interruption, OthersAreServedWhileAStatementIsCompiled) {
+    const std::string sql = long_text();
+    during(a, wire::PrepareRequest{.sql = sql}, [&] {
+        EXPECT_TRUE(a.session().output().empty());
+        EXPECT_EQ(b.query("SELECT 1"), "ROWS 1 (1)");
+        EXPECT_EQ(b.exec("INSERT INTO t VALUES(1)").substr(0, 6), "RESULT");
+    });
+    EXPECT_THAT(a.next_answer(), StartsWith("STMT 0"));
+}
+
+TEST_F(Interruption, StopsACompilation) {
+    const std::string sql = long_text();
+    const wire::Request requests[] = {wire::PrepareRequest{.sql = sql},
+                                      wire::QuerySqlRequest{.sql = sql},
+                                      wire::ExecSqlRequest{.sql = sql}};
+    for (const wire::Request& request : requests) {
+        during(a, request, [&] { a.send(wire::InterruptRequest{}); });
+        EXPECT_THAT(a.answers(), ElementsAre("EMPTY"));
+    }
+    EXPECT_THAT(a.prepare("SELECT 1"), StartsWith("STMT 0"));
+    EXPECT_THAT(a.prepare(sql), StartsWith("STMT 1"));
+}
+
+TEST_F(Interruption, DisconnectingStopsACompilation) {
+    const std::string sql = long_text();
+    OpenClient gone(cluster);
+    gone.exec("BEGIN IMMEDIATE");
+    std::weak_ptr<session::Session> session = gone.session().weak_from_this();
+    during(gone, wire::PrepareRequest{.sql = sql}, [&] { gone.session().close(); });
+    gone.disconnect();
+    EXPECT_TRUE(session.expired());
     expect_lock_free();
 }
 
@@ -329,6 +371,14 @@ TEST_F(LeadershipLoss, DropsDatabaseStatementsAndTransaction) {
     EXPECT_EQ(a.query("SELECT count(*) FROM t"), "ROWS count(*) (0)");
     EXPECT_EQ(a.ask(wire::QueryRequest{}), "FAILURE 12 no statement with the given id");
     expect_lock_free();
+}
+
+TEST_F(LeadershipLoss, WhileAStatementIsCompiledHasDoneNothing) {
+    cluster.executor.yields = true;
+    const std::string sql = long_text();
+    cluster.executor.post([&] { cluster.depose(); });
+    a.send(wire::ExecSqlRequest{.sql = sql});
+    EXPECT_EQ(a.next_answer(), kNotLeader);
 }
 
 TEST_F(LeadershipLoss, OfAWriteThatWasProposedIsInDoubt) {

@@ -84,6 +84,17 @@ TEST_F(Transactions, ReadersKeepTheirSnapshot) {
     EXPECT_EQ(b.query("SELECT x FROM t"), "ROWS x (1) (2) (4)");
 }
 
+TEST_F(Transactions, TemporaryTablesDoNotWaitForTheLock) {
+    a.exec("BEGIN IMMEDIATE");
+    a.exec("INSERT INTO t VALUES(1)");
+    EXPECT_EQ(b.exec("CREATE TEMP TABLE own(y)"), "RESULT 0 0");
+    EXPECT_EQ(b.exec("INSERT INTO own SELECT 7"), "RESULT 1 1");
+    EXPECT_EQ(b.query("UPDATE own SET y = y + (SELECT count(*) FROM t) RETURNING y"), "ROWS y (7)");
+    EXPECT_EQ(b.exec("BEGIN; DELETE FROM own; COMMIT"), "RESULT 1 1");
+    EXPECT_EQ(b.exec("DROP TABLE own"), "RESULT 1 1");
+    EXPECT_EQ(a.exec("COMMIT"), "RESULT 1 1");
+}
+
 TEST_F(Transactions, DisconnectingRollsBackAndFreesTheLock) {
     a.exec("BEGIN IMMEDIATE");
     a.exec("INSERT INTO t VALUES(1)");
