@@ -40,8 +40,9 @@ constexpr int kBulkTimeoutMs = 10'000;
 constexpr std::size_t kFramesPerCall = 128;
 constexpr std::size_t kTurnBytesMax = 4u << 20;  // received before others get their turn
 constexpr Duration kPaceCheckedEvery = std::chrono::seconds(1);
-constexpr Duration kConsensusPatienceMin = std::chrono::milliseconds(100);
-constexpr Duration kBulkPatience = std::chrono::seconds(3);
+constexpr Duration kPatienceMin = std::chrono::milliseconds(100);
+constexpr Duration kPatienceMax = std::chrono::seconds(3);
+constexpr Duration kProcessSilenceMax = std::chrono::seconds(10);  // then another takes its place
 constexpr int kLargeBacklogBytes = 256 << 10;  // sent and not acknowledged, or not even sent
 
 void set_option(int descriptor, int level, int option, int value) {
@@ -129,8 +130,8 @@ struct Peers::State {
     }
     Link* find(NodeId node, Channel channel);
     Duration patience(Channel channel) const {
-        if (channel == Channel::kBulk) return kBulkPatience;
-        return std::max(own.election_timeout / 2, kConsensusPatienceMin);
+        if (channel == Channel::kBulk) return kPatienceMax;
+        return std::clamp(own.election_timeout / 2, kPatienceMin, kPatienceMax);
     }
     // Closes connections until there is room for one more stranger.
     void make_room_for_stranger();
@@ -835,7 +836,8 @@ bool Peers::Incoming::has_unread() {
 
 bool Peers::Incoming::is_alive() {
     if (is_over()) return false;
-    return has_unread() || peers_->clock.now() - heard_at_ < peers_->own.election_timeout;
+    const Duration silence = peers_->clock.now() - heard_at_;
+    return has_unread() || silence < std::min(peers_->own.election_timeout, kProcessSilenceMax);
 }
 
 bool Peers::Incoming::refuse(std::string_view reason, std::string_view details) {

@@ -5,6 +5,10 @@
 // a round of the loop leaves at once, those that follow in the same round leave together in one
 // system call at its end.
 //
+// A connection that nothing answers is replaced by a new one (link_rules.h). Incoming ones are
+// refused when they are of another cluster, of a second process of a node that is heard, or break
+// the protocol; what they hold in memory is bounded, and members come before strangers.
+//
 // A peer whose consensus connection broke and whose port refuses a new one at once has no process
 // any more: `gone` says so, once. Everything else is silence, which consensus judges by its own
 // clock.
