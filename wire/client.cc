@@ -458,11 +458,13 @@ void MessageReader::commit(std::size_t count) {
 }
 
 // Makes the buffer twice as large as what is unread, so that the cost of moving bytes stays in
-// proportion to the bytes that came. Bytes lent to the caller stay where they are: the unread ones
-// move away.
+// proportion to the bytes that came, but not larger than a message can be. Bytes lent to the caller
+// stay where they are: the unread ones move away.
 void MessageReader::make_room() {
     const std::size_t unread = unread_bytes();
-    const std::size_t wanted = std::max(kBufferBytesMin, 2 * unread);
+    const std::size_t longest =
+        std::max<std::uint64_t>(unread, kHeaderBytes + body_bytes_max_) + kBufferBytesKept;
+    const std::size_t wanted = std::max(kBufferBytesMin, std::min(2 * unread, longest));
     if (lent_) {
         if (other_.size() < wanted) other_.resize(wanted);
         std::memcpy(other_.data(), buffer_.data() + begin_, unread);

@@ -15,11 +15,12 @@ inline constexpr std::size_t kConnectionsMax = 10'000;        // per node, clien
 inline constexpr std::size_t kBuffersBytesMax = 512u << 20;   // requests and answers, all clients
 inline constexpr std::size_t kLargeBuffersBytes = 64u << 10;  // who holds more may have to give way
 inline constexpr std::size_t kStatementsPerSessionMax = 4'096;
-inline constexpr std::size_t kSessionOutputBytesMax = 256u << 10;   // rows wait above this
-inline constexpr std::size_t kResultBatchBytes = 64u << 10;         // one ROWS message
-inline constexpr std::size_t kSqlBytesMax = 1'000'000;              // SQLite's own default
-inline constexpr std::size_t kPreparedSqlBytesMax = 16u << 20;      // of one session's statements
-inline constexpr std::size_t kRowBytesMax = 128u << 20;             // one ROWS message
+inline constexpr std::size_t kSessionOutputBytesMax = 256u << 10;  // rows wait above this
+inline constexpr std::size_t kResultBatchBytes = 64u << 10;        // one ROWS message
+inline constexpr std::size_t kRowsPerNamesBytesMax = 1u << 20;     // as much, if its names are long
+inline constexpr std::size_t kSqlBytesMax = 1'000'000;             // SQLite's own default
+inline constexpr std::size_t kPreparedSqlBytesMax = 16u << 20;     // of one session's statements
+inline constexpr std::size_t kRowBytesMax = 128u << 20;            // one ROWS message
 inline constexpr std::size_t kUncommittedRowsBytesMax = 16u << 20;  // RETURNING, before the commit
 inline constexpr std::size_t kSessionReadAheadBytes = 64u
                                                       << 10;  // requests that wait for their turn
@@ -42,6 +43,14 @@ inline constexpr std::size_t kDamagedPagesMax = 256;  // asked for at one time
 
 // The log on disk.
 inline constexpr std::size_t kLogEntryBytesMax = 128u << 20;  // one entry's payload
+
+// Descriptors: of the limit on open files, what clients leave to the others. A small limit is
+// shared.
+inline constexpr std::size_t kDescriptorsMin = 64;  // with fewer a node does not start
+inline constexpr std::size_t kLogDescriptors = 24;  // segments, records, events, folders
+inline constexpr std::size_t kPeerDescriptorsMax = 64;
+inline constexpr std::size_t kBaseFilesOpenMax = 512;  // of databases; the others are closed
+inline constexpr std::size_t kTemporaryFilesMax = 256;
 
 // However little is left for all page caches together, a connection gets this.
 inline constexpr std::size_t kPageCacheBytesMin = 64u << 10;

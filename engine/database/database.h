@@ -63,6 +63,8 @@ struct Options {
     std::size_t page_caches_bytes = 256u << 20;          // of all of them together
     std::size_t memory_bytes_max = limits::kMemoryBytesMax;
     std::size_t temporary_bytes_max = limits::kTemporaryBytesMax;
+    std::size_t temporary_files_max = limits::kTemporaryFilesMax;
+    std::size_t base_files_open_max = limits::kBaseFilesOpenMax;
     // Of SQLite's machine, between two offers of a statement to give the loop away: some tens of
     // microseconds.
     int operations_per_yield = 1000;

@@ -11,6 +11,7 @@
 #include <asio/ip/tcp.hpp>
 #include <deque>
 #include <list>
+#include <new>
 #include <set>
 #include <string>
 #include <vector>
@@ -35,12 +36,17 @@ constexpr Duration kGatherMax = std::chrono::microseconds(200);  // answers wait
 constexpr std::size_t kStrangersMax = 256;  // accepted above the limit, first word awaited
 constexpr Duration kDescriptorPause = std::chrono::milliseconds(100);
 constexpr Duration kSweepInterval = std::chrono::seconds(1);
+constexpr unsigned kSweepsPerLook = 5;  // for clients that are gone
+constexpr Duration kWarningPause = std::chrono::minutes(1);
 
-// Ends the connection to a client whose host vanished, or that has not read for minutes.
-constexpr int kKeepIdleSeconds = 30;
-constexpr int kKeepIntervalSeconds = 10;
+// A client whose host vanished is noticed within half a minute: where nothing is on its way, by
+// probes; else because nothing is acknowledged. (TCP_USER_TIMEOUT would do the latter, but also end
+// the connection of a living client that reads slowly.)
+constexpr int kKeepIdleSeconds = 15;
+constexpr int kKeepIntervalSeconds = 5;
 constexpr int kKeepProbes = 3;
-constexpr int kUserTimeoutMs = 300'000;
+constexpr Duration kSilenceMax = std::chrono::seconds(30);
+constexpr Duration kReadPatience = std::chrono::minutes(5);  // for one that lives and does not read
 
 void set_option(int descriptor, int level, int option, int value) {
     // A refused option costs speed or patience, never correctness.
@@ -82,13 +88,16 @@ struct Front::State {
     std::deque<std::shared_ptr<Connection>> answering;  // what they have to send is gathered
     TimePoint answering_since{};                        // the first of them
     FrontCounters counters;
-    bool warned_of_descriptors = false;
+    TimePoint warned_of_descriptors{};
+    unsigned sweeps = 0;
     std::size_t buffer_bytes = 0;  // of all clients
-    bool warned_of_buffers = false;
+    TimePoint warned_of_buffers{};
 
     Result<tcp::endpoint> resolve(const HostPort& parts);
     void accept(const std::shared_ptr<State>& self);
     void welcome(const std::shared_ptr<State>& self, tcp::socket socket);
+    bool may_warn(TimePoint& last);
+    void warn_of_descriptors();
     void sweep(const std::shared_ptr<State>& self);
     void make_room();
     void send_answers();
@@ -109,6 +118,7 @@ public:
     void finish();
     void answer();
     void look_for_the_end();
+    bool is_gone(TimePoint now);
     void close();
 
     std::list<std::shared_ptr<Connection>>::iterator place;  // among the strangers
@@ -226,14 +236,20 @@ void Front::Connection::take(ByteView bytes) {
         session_->receive(bytes);
         return;
     }
-    held_.insert(held_.end(), bytes.begin(), bytes.end());
+    try {
+        held_.insert(held_.end(), bytes.begin(), bytes.end());
+    } catch (const std::bad_alloc&) {
+        return close();
+    }
     if (phase_ == Phase::kStranger) learn_who();
 }
 
 void Front::Connection::learn_who() {
     if (held_.size() < sizeof(std::uint64_t)) return;
     if (load_little<std::uint64_t>(held_.data()) == wire::kPeerMagic) return hand_over_to_peers();
-    if (front_->clients.size() >= front_->options.connections_max) {
+    const bool scarce = socket_.native_handle() >= front_->options.descriptors.clients_below;
+    if (scarce) front_->warn_of_descriptors();
+    if (scarce || front_->clients.size() >= front_->options.connections_max) {
         ++front_->counters.refused;
         return close();
     }
@@ -361,6 +377,19 @@ void Front::Connection::look_for_the_end() {
     update_waits();
 }
 
+// Its host has vanished, or it has not read for long.
+bool Front::Connection::is_gone(TimePoint now) {
+    if (now - active_ < kSilenceMax) return false;
+    if (blocked_ && now - active_ >= kReadPatience) return true;
+    tcp_info info{};
+    socklen_t size = sizeof info;
+    if (::getsockopt(socket_.native_handle(), IPPROTO_TCP, TCP_INFO, &info, &size) != 0) {
+        return false;
+    }
+    const bool asked = info.tcpi_unacked > 0 || info.tcpi_probes > 1;
+    return asked && std::chrono::milliseconds(info.tcpi_last_ack_recv) >= kSilenceMax;
+}
+
 // Keeps the right waits pending: for input while there is room for it, else only for the end of the
 // connection, so that a running statement never outlives its client unnoticed.
 void Front::Connection::update_waits() {
@@ -474,10 +503,7 @@ void Front::State::accept(const std::shared_ptr<State>& self) {
             error == asio::error::no_buffer_space || error.value() == ENFILE) {
             self->loop.post([self] {
                 ++self->counters.out_of_descriptors;
-                if (!std::exchange(self->warned_of_descriptors, true)) {
-                    self->log.warning("no descriptor is free for a new connection",
-                                      {{"remedy", "raise the limit on open files"}});
-                }
+                self->warn_of_descriptors();
                 self->loop.after(kDescriptorPause, [self] {
                     if (self->acceptor.is_open()) self->accept(self);
                 });
@@ -497,8 +523,11 @@ void Front::State::welcome(const std::shared_ptr<State>& self, tcp::socket socke
     set_option(descriptor, IPPROTO_TCP, TCP_KEEPIDLE, kKeepIdleSeconds);
     set_option(descriptor, IPPROTO_TCP, TCP_KEEPINTVL, kKeepIntervalSeconds);
     set_option(descriptor, IPPROTO_TCP, TCP_KEEPCNT, kKeepProbes);
-    set_option(descriptor, IPPROTO_TCP, TCP_USER_TIMEOUT, kUserTimeoutMs);
-    if (clients.size() + strangers.size() >= options.connections_max + kStrangersMax) {
+    const bool crowded =
+        clients.size() + strangers.size() >= options.connections_max + kStrangersMax;
+    const bool scarce = descriptor >= options.descriptors.peers_below;
+    if (scarce) warn_of_descriptors();
+    if (crowded || scarce) {
         ++counters.refused;
         const auto oldest = strangers.empty() ? nullptr : strangers.front();
         if (!oldest) return;
@@ -506,9 +535,26 @@ void Front::State::welcome(const std::shared_ptr<State>& self, tcp::socket socke
             if (oldest->is_stranger()) oldest->close();
         });
     }
+    if (scarce) return;  // who makes room still has its descriptor
     auto connection = std::make_shared<Connection>(self, std::move(socket));
     connection->place = strangers.insert(strangers.end(), connection);
     connection->start();
+}
+
+// At most once a minute.
+bool Front::State::may_warn(TimePoint& last) {
+    const TimePoint now = clock.now();
+    if (last != TimePoint{} && now - last < kWarningPause) return false;
+    last = now;
+    return true;
+}
+
+void Front::State::warn_of_descriptors() {
+    if (!may_warn(warned_of_descriptors)) return;
+    log.warning("clients are refused, because open files are limited",
+                {{"limit", static_cast<std::uint64_t>(options.descriptors.limit)},
+                 {"clients", clients.size()},
+                 {"remedy", "raise the limit on open files: ulimit -n, or LimitNOFILE"}});
 }
 
 void Front::State::sweep(const std::shared_ptr<State>& self) {
@@ -518,7 +564,13 @@ void Front::State::sweep(const std::shared_ptr<State>& self) {
         const std::shared_ptr<Connection> oldest = strangers.front();
         oldest->close();
     }
-    for (const auto& client : clients) client->look_for_the_end();
+    const bool look = ++sweeps % kSweepsPerLook == 0;
+    std::vector<std::shared_ptr<Connection>> gone;
+    for (const auto& client : clients) {
+        client->look_for_the_end();
+        if (look && client->is_gone(now)) gone.push_back(client);
+    }
+    for (const auto& client : gone) client->close();
     loop.after(kSweepInterval, [weak = std::weak_ptr(self)] {
         const auto still_there = weak.lock();
         if (still_there && still_there->acceptor.is_open()) still_there->sweep(still_there);
@@ -535,7 +587,7 @@ void Front::State::make_room() {
         }
         if (!idlest) return;
         ++counters.gave_way;
-        if (!std::exchange(warned_of_buffers, true)) {
+        if (may_warn(warned_of_buffers)) {
             log.warning("clients hold too much, and those that rest lose their connections",
                         {{"remedy", "raise --buffers-max, or let clients read what they ask for"}});
         }

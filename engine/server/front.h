@@ -12,6 +12,9 @@
 // accepted, because a peer or an administrator may be behind them; those that turn out to be
 // ordinary clients are closed.
 //
+// Descriptors: clients are refused first, so that peers, the log and the databases always have
+// some.
+//
 // Requests and answers that all clients together have in memory are limited to `buffers_bytes_max`:
 // when there are more, clients that hold much lose their connections, first the one that has
 // neither sent nor read anything for the longest time.
@@ -21,6 +24,7 @@
 #pragma once
 
 #include <functional>
+#include <limits>
 #include <memory>
 #include <string>
 
@@ -32,7 +36,16 @@
 
 namespace quorlite::server {
 
+// Who may have a descriptor, for there is a limit on open files. The system gives the lowest that
+// is free, so a high number says that few are left, whoever in the process has the others.
+struct Descriptors {
+    std::size_t limit = 0;
+    int clients_below = std::numeric_limits<int>::max();  // what is left then is for peers,
+    int peers_below = std::numeric_limits<int>::max();    // the log, databases, temporary files
+};
+
 struct FrontOptions {
+    Descriptors descriptors;
     std::size_t connections_max = 0;  // 0: limits::kConnectionsMax
     std::size_t buffers_bytes_max = limits::kBuffersBytesMax;
     Duration handshake_timeout = std::chrono::seconds(10);
@@ -41,10 +54,10 @@ struct FrontOptions {
 
 struct FrontCounters {
     std::uint64_t accepted = 0;
-    std::uint64_t refused = 0;    // above the limit
-    std::uint64_t timed_out = 0;  // no first word
-    std::uint64_t gave_way = 0;   // closed because all together held too much
-    std::uint64_t out_of_descriptors = 0;
+    std::uint64_t refused = 0;             // above the limit
+    std::uint64_t timed_out = 0;           // no first word
+    std::uint64_t gave_way = 0;            // closed because all together held too much
+    std::uint64_t out_of_descriptors = 0;  // that were refused by the system
 };
 
 class Front {

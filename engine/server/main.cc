@@ -131,6 +131,8 @@ void add_tuning(CLI::App& app, NodeOptions& options) {
              "Silence of the leader that starts an election");
     add_time(app, "--heartbeat", options.heartbeat, "Pause between two signs of the leader's life");
     add_time(app, "--busy-timeout", options.busy_timeout, "How long a writer waits for another");
+    add_time(app, "--idle-transaction", options.idle_transaction,
+             "How long a transaction may hold the write lock while its client rests");
     add_time(app, "--write-timeout", options.write_timeout, "How long a write waits for a quorum");
     add_time(app, "--join-timeout", options.join_timeout, "How long to try to join");
     add_time<std::chrono::microseconds>(app, "--awake-wait", options.awake_wait, 0us,

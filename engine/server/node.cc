@@ -150,6 +150,25 @@ std::optional<NodeError> check(const NodeOptions& options) {
     return std::nullopt;
 }
 
+// How the descriptors that the process may have are shared.
+struct DescriptorShares {
+    server::Descriptors front;
+    std::size_t base_files = 0;
+    std::size_t temporary_files = 0;
+};
+
+DescriptorShares share_descriptors(std::size_t limit) {
+    DescriptorShares shares;
+    shares.base_files = std::min(limit / 8, limits::kBaseFilesOpenMax);
+    shares.temporary_files = std::min(limit / 16, limits::kTemporaryFilesMax);
+    const std::size_t peers = std::min(limit / 8, limits::kPeerDescriptorsMax);
+    const std::size_t others = shares.base_files + shares.temporary_files + limits::kLogDescriptors;
+    shares.front.limit = limit;
+    shares.front.peers_below = static_cast<int>(limit - others);
+    shares.front.clients_below = static_cast<int>(limit - others - peers);
+    return shares;
+}
+
 }  // namespace
 
 struct Node::Impl {
@@ -165,6 +184,7 @@ struct Node::Impl {
     server::SystemClock clock;
     server::SystemRandom random;
     server::Loop loop;
+    DescriptorShares descriptors;
     std::unique_ptr<Disk> disk;
     server::Peers peers;
     std::unique_ptr<replica::Replica> replica;
@@ -183,6 +203,7 @@ struct Node::Impl {
     std::optional<NodeError> failure;
 
     std::optional<NodeError> open();
+    std::optional<NodeError> count_descriptors();
     std::optional<NodeError> open_disk();
     Result<replica::Options> replica_options();
     NodeError directory_error(const Error& error) const;
@@ -213,6 +234,7 @@ struct Node::Impl {
 // ---- Starting; on the loop ----
 
 std::optional<NodeError> Node::Impl::open() {
+    if (auto error = count_descriptors()) return error;
     if (auto error = open_disk()) return error;
     if (auto error = open_replica()) return error;
     if (auto error = serve()) return error;
@@ -244,6 +266,18 @@ std::optional<NodeError> Node::Impl::join_if_needed() {
     }
     if (!seeds->empty()) forget_seeds();
     if (!options.join.empty()) verify_membership(options.join);
+    return std::nullopt;
+}
+
+std::optional<NodeError> Node::Impl::count_descriptors() {
+    const std::size_t limit = server::descriptor_limit();
+    if (limit < limits::kDescriptorsMin) {
+        return NodeError{Kind::kOther, "the limit on open files is " + std::to_string(limit) +
+                                           ": raise it to " +
+                                           std::to_string(limits::kDescriptorsMin) +
+                                           " or more (ulimit -n, LimitNOFILE)"};
+    }
+    descriptors = share_descriptors(limit);
     return std::nullopt;
 }
 
@@ -307,6 +341,8 @@ Result<replica::Options> Node::Impl::replica_options() {
     wanted.database.page_caches_bytes = options.page_caches_bytes;
     wanted.database.memory_bytes_max = options.memory_bytes_max;
     wanted.database.temporary_bytes_max = options.temporary_bytes_max;
+    wanted.database.base_files_open_max = descriptors.base_files;
+    wanted.database.temporary_files_max = descriptors.temporary_files;
     wanted.database.legacy_null_types = options.legacy_null_types;
     const auto records = disk::Records::open(*disk);
     if (!records) return records.error();
@@ -364,7 +400,9 @@ std::optional<NodeError> Node::Impl::bind(const std::string& address) {
     server::FrontOptions wanted;
     wanted.connections_max = options.connections_max;
     wanted.buffers_bytes_max = options.buffers_bytes_max;
+    wanted.descriptors = descriptors.front;
     wanted.session.busy_timeout = options.busy_timeout;
+    wanted.session.idle_transaction = options.idle_transaction;
     wanted.session.failure_domain = options.failure_domain;
     wanted.session.legacy_null_types = options.legacy_null_types;
     front = std::make_unique<server::Front>(

@@ -1,8 +1,10 @@
 #include "engine/server/system.h"
 
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <time.h>
 
+#include <algorithm>
 #include <bit>
 
 #include "engine/base/check.h"
@@ -43,6 +45,13 @@ std::uint64_t SystemRandom::next() {
     state_[2] ^= shifted;
     state_[3] = std::rotl(state_[3], 45);
     return drawn;
+}
+
+std::size_t descriptor_limit() {
+    constexpr std::size_t kMax = 1u << 20;
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return kMax;
+    return static_cast<std::size_t>(std::min<rlim_t>(limit.rlim_cur, kMax));
 }
 
 }  // namespace quorlite::server

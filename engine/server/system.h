@@ -1,7 +1,9 @@
-// The Clock and Random seams of a real process.
+// What a real process has of its system: the Clock and Random seams, and how many files it may have
+// open.
 #pragma once
 
 #include <array>
+#include <cstddef>
 
 #include "engine/base/clock.h"
 
@@ -22,5 +24,8 @@ public:
 private:
     std::array<std::uint64_t, 4> state_;
 };
+
+// The soft limit on open files.
+std::size_t descriptor_limit();
 
 }  // namespace quorlite::server

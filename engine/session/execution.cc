@@ -1,6 +1,7 @@
 #include "engine/session/execution.h"
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
 #include "engine/base/check.h"
@@ -261,6 +262,7 @@ void Execution::permit() {
             return fail(std::move(writable).error());
         }
     }
+    if (prepared_->idle_max) handle_->set_idle_max(*prepared_->idle_max);
     phase_ = Phase::kStep;
 }
 
@@ -288,10 +290,13 @@ void Execution::run(Work work) {
 void Execution::work() {
     if (stop_) {
         error_ = stopped();
-    } else if (is_query()) {
-        fill_batch();
-    } else {
-        discard_rows();
+        return;
+    }
+    try {
+        is_query() ? fill_batch() : discard_rows();
+    } catch (const std::bad_alloc&) {
+        rows_.abandon_batch();
+        undo_statement({code::kNoMemory, "out of memory: ask for smaller rows, or for fewer"});
     }
 }
 

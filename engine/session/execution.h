@@ -79,6 +79,9 @@ public:
     // The client is gone: stop soon and answer nothing. The handle is let go at once, unless SQLite
     // is at work, or has been and nobody has looked at what it committed.
     void abandon();
+    // Rows wait for a client that takes none: it gets this error instead. Precondition:
+    // streaming().
+    void give_up(Error error) { fail(std::move(error)); }
     // The handle may have become void: stop soon if so.
     void leadership_changed();
 

@@ -1,54 +1,25 @@
 #include "engine/session/handle.h"
 
 #include <algorithm>
+#include <chrono>
 
 #include "engine/base/check.h"
 #include "engine/base/limits.h"
 
 namespace quorlite::session {
-namespace {
-
-bool starts_with_pragma(std::string_view sql) {
-    constexpr std::string_view kWord = "pragma";
-    sql = skip_blanks(sql);
-    if (sql.size() < kWord.size()) return false;
-    return std::equal(kWord.begin(), kWord.end(), sql.begin(),
-                      [](char lower, char any) { return lower == (any | 0x20); });
-}
-
-}  // namespace
-
-std::string_view skip_blanks(std::string_view sql) {
-    for (;;) {
-        const std::size_t start = sql.find_first_not_of("; \t\n\f\r");
-        if (start == std::string_view::npos) return {};
-        sql.remove_prefix(start);
-        std::string_view end;
-        if (sql.starts_with("--")) {
-            end = "\n";
-        } else if (sql.starts_with("/*")) {
-            end = "*/";
-        } else {
-            return sql;
-        }
-        const std::size_t found = sql.find(end, 2);
-        if (found == std::string_view::npos) return {};  // SQLite ends a comment at the end of text
-        sql.remove_prefix(found + end.size());
-    }
-}
-
-Result<std::unique_ptr<Handle>> Handle::open(replica::Replica& replica, std::string_view name) {
+Result<std::unique_ptr<Handle>> Handle::open(replica::Replica& replica, std::string_view name,
+                                             Duration idle_max) {
     auto database = replica.store().open_database(name);
     if (!database.ok()) return std::move(database).error();
     auto connection = (*database)->connect();
     if (!connection.ok()) return std::move(connection).error();
     return std::unique_ptr<Handle>(
-        new Handle(**database, std::move(*connection), replica.leadership_epoch()));
+        new Handle(**database, std::move(*connection), replica.leadership_epoch(), idle_max));
 }
 
 Handle::Handle(database::Database& database, std::unique_ptr<database::Connection> connection,
-               std::uint64_t epoch)
-    : database_(database), connection_(std::move(connection)), epoch_(epoch) {}
+               std::uint64_t epoch, Duration idle_max)
+    : database_(database), connection_(std::move(connection)), epoch_(epoch), idle_max_(idle_max) {}
 
 Handle::~Handle() {
     statements_.clear();
@@ -63,11 +34,25 @@ Result<Prepared> Handle::prepare(std::string_view sql) {
     // SQLite copies a text that does not end in a zero byte, which for a long text of many
     // statements would add up to its square.
     QUORLITE_CHECK(*(sql.data() + sql.size()) == '\0');
+    const auto own = idle_pragma(sql);
+    if (!own.ok()) return own.error();
+    if (own->has_value()) return prepare_idle_pragma(**own);
     auto prepared = connection_->prepare({sql.data(), sql.size() + 1});
     if (!prepared.ok()) return std::move(prepared).error();
     const std::size_t length = std::min(prepared->tail, sql.size());
     const bool pragma = prepared->statement && starts_with_pragma(sql);
-    return Prepared{std::move(prepared->statement), length, pragma};
+    return Prepared{std::move(prepared->statement), length, pragma, boundary_of(sql), {}};
+}
+
+// It shows its value, as those of SQLite do.
+Result<Prepared> Handle::prepare_idle_pragma(const IdlePragma& pragma) {
+    const auto ms =
+        std::chrono::duration_cast<std::chrono::milliseconds>(pragma.value.value_or(idle_max_));
+    const std::string sql = "SELECT " + std::to_string(ms.count()) + " AS idle_transaction";
+    auto prepared = connection_->prepare({sql.data(), sql.size() + 1});
+    if (!prepared.ok()) return std::move(prepared).error();
+    return Prepared{std::move(prepared->statement), pragma.sql_bytes, true, Boundary::kNone,
+                    pragma.value};
 }
 
 Prepared* Handle::remember(std::string_view sql, Prepared prepared) {
@@ -129,6 +114,35 @@ void Handle::unlock() {
     if (!has_lock()) return;
     const auto ticket = std::exchange(ticket_, database::WriterQueue::Ticket::kNone);
     database_.writers().release(ticket);
+}
+
+void Handle::expire() {
+    connection_->roll_back();
+    unlock();
+    expired_ = true;
+}
+
+Status Handle::admit(Boundary next) {
+    if (!expired_) return {};
+    expired_ = next == Boundary::kNone;
+    if (next == Boundary::kBegin) return {};
+    if (next == Boundary::kRollback) return begin();  // there is something to be rolled back
+    return rested();
+}
+
+Error Handle::rested() const {
+    const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(idle_max_);
+    return {code::kRolledBack, "the transaction was rolled back: nothing was asked for in " +
+                                   std::to_string(ms.count()) +
+                                   " ms (--idle-transaction): ROLLBACK, then begin again"};
+}
+
+Status Handle::begin() {
+    using namespace std::string_view_literals;
+    const auto prepared = connection_->prepare("BEGIN\0"sv);
+    if (!prepared.ok()) return prepared.error();
+    const Result<bool> row = prepared->statement->step();
+    return row.ok() ? Status() : Status(row.error());
 }
 
 void Handle::unlock_if_idle() {

@@ -6,28 +6,30 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "engine/database/database.h"
 #include "engine/replica/replica.h"
+#include "engine/session/words.h"
 
 namespace quorlite::session {
-
-// What is left of `sql` after white space, comments and empty statements.
-std::string_view skip_blanks(std::string_view sql);
 
 struct Prepared {
     std::unique_ptr<database::Statement> statement;  // null: the text has no statement
     std::size_t sql_bytes = 0;                       // of its text; also where the rest begins
     // A PRAGMA that sets something also shows it, so for EXEC its rows are no error.
     bool pragma = false;
+    Boundary boundary = Boundary::kNone;
+    std::optional<Duration> idle_max;  // that it sets, when it runs
 };
 
 class Handle {
 public:
-    static Result<std::unique_ptr<Handle>> open(replica::Replica& replica, std::string_view name);
+    static Result<std::unique_ptr<Handle>> open(replica::Replica& replica, std::string_view name,
+                                                Duration idle_max);
     ~Handle();
     Handle(const Handle&) = delete;
     Handle& operator=(const Handle&) = delete;
@@ -62,6 +64,17 @@ public:
     // Gives the lock back unless a transaction still needs it.
     void unlock_if_idle();
 
+    // --- a transaction that holds the lock while its client rests ---
+    Duration idle_max() const { return idle_max_; }
+    void set_idle_max(Duration value) { idle_max_ = value; }
+    // It rested too long: it is rolled back, and others write.
+    void expire();
+    Error rested() const;  // what its client is told
+    // Whether a statement may run, by what it says of transactions. Not after expire(), until the
+    // client ends the transaction, or begins another: what it takes for a part of one must not be
+    // carried out by itself. ROLLBACK succeeds, everything else is told what has happened.
+    Status admit(Boundary next);
+
 private:
     static constexpr std::size_t kRememberedMax = 16;
     static constexpr std::size_t kRememberedSqlBytesMax = 1024;
@@ -73,12 +86,16 @@ private:
     };
 
     Handle(database::Database& database, std::unique_ptr<database::Connection> connection,
-           std::uint64_t epoch);
+           std::uint64_t epoch, Duration idle_max);
+    Result<Prepared> prepare_idle_pragma(const IdlePragma& pragma);
+    Status begin();
 
     database::Database& database_;
     std::unique_ptr<database::Connection> connection_;
     std::uint64_t epoch_;
     database::WriterQueue::Ticket ticket_ = database::WriterQueue::Ticket::kNone;
+    Duration idle_max_;
+    bool expired_ = false;
     std::vector<Remembered> remembered_;
     std::uint64_t uses_ = 0;
     // Invariant: every number below lowest_free_ is in use.

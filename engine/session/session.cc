@@ -1,5 +1,6 @@
 #include "engine/session/session.h"
 
+#include <new>
 #include <utility>
 
 #include "engine/base/address.h"
@@ -28,8 +29,8 @@ wire::ElectionState election_state(raft::RoleName role) {
 // when a statement runs beside the loop and the owner calls in meanwhile.
 class Conversation final : public Session {
 public:
-    Conversation(replica::Replica& replica, Executor& executor, Options options, std::string peer,
-                 std::function<void()> changed);
+    Conversation(replica::Replica& replica, Executor& executor, Clock& clock, Options options,
+                 std::string peer, std::function<void()> changed);
     ~Conversation() override;
 
     void receive(ByteView bytes) override;
@@ -71,11 +72,15 @@ private:
     void end();
     void watch_half_closed();
     void watch_dump();
+    void watch_transaction();
+    void wait_for_rest(Duration time);
+    void transaction_rests();
 
     void answer(const wire::Response& response) { output_.answer(response); }
     void fail(const Error& error) { answer(failure(error.code, error.message)); }
     bool check_leader();
     bool check_database(std::uint64_t id);
+    bool check_transaction(Boundary next);
     Prepared* check_statement(std::uint64_t db, std::uint64_t id);
     template <class Change>
     void change_membership(Change change);
@@ -105,6 +110,7 @@ private:
 
     replica::Replica& replica_;
     Executor& executor_;
+    Clock& clock_;
     const Options options_;
     const std::string peer_;
     const std::function<void()> changed_;
@@ -132,13 +138,17 @@ private:
     std::shared_ptr<Session> self_;  // while something that was started will call back
     TimerId half_closed_timer_ = TimerId::kNone;
     TimerId dump_timer_ = TimerId::kNone;
+    TimerId transaction_timer_ = TimerId::kNone;
+    TimePoint transaction_due_{};
+    TimePoint lock_used_{};  // when something was last done by whoever holds the write lock
     std::uint64_t steps_seen_ = 0;
 };
 
-Conversation::Conversation(replica::Replica& replica, Executor& executor, Options options,
-                           std::string peer, std::function<void()> changed)
+Conversation::Conversation(replica::Replica& replica, Executor& executor, Clock& clock,
+                           Options options, std::string peer, std::function<void()> changed)
     : replica_(replica),
       executor_(executor),
+      clock_(clock),
       options_(options),
       peer_(std::move(peer)),
       changed_(std::move(changed)),
@@ -147,6 +157,7 @@ Conversation::Conversation(replica::Replica& replica, Executor& executor, Option
 Conversation::~Conversation() {
     executor_.cancel(half_closed_timer_);
     executor_.cancel(dump_timer_);
+    executor_.cancel(transaction_timer_);
 }
 
 // --- the owner's calls ---
@@ -154,7 +165,11 @@ Conversation::~Conversation() {
 void Conversation::receive(ByteView bytes) {
     if (closed_ || finished_ || input_ended_) return;
     ++owner_calls_;
-    reader_.feed(bytes);
+    try {
+        reader_.feed(bytes);
+    } catch (const std::bad_alloc&) {
+        end();  // what has come cannot be told from what is missing
+    }
     if (activity_ == Activity::kExecution) look_for_interrupt();
     pump();
     --owner_calls_;
@@ -222,6 +237,7 @@ void Conversation::pump() {
         output_.shrink_idle();
     }
     if (finished_ && !execution_.holds_handle()) handle_.reset();
+    if (handle_ && handle_->has_lock()) watch_transaction();
     self_ = waiting() ? self : nullptr;
     if (owner_calls_ == 0 && !closed_ && changed_) changed_();
 }
@@ -394,6 +410,35 @@ void Conversation::watch_dump() {
     });
 }
 
+// Each move begins the time anew; the timer finds out when it ends, so that nothing is set and
+// cancelled with each transaction.
+void Conversation::watch_transaction() {
+    lock_used_ = clock_.now();
+    const TimePoint due = lock_used_ + handle_->idle_max();
+    if (transaction_timer_ != TimerId::kNone && transaction_due_ <= due) return;
+    executor_.cancel(transaction_timer_);
+    wait_for_rest(handle_->idle_max());
+}
+
+void Conversation::wait_for_rest(Duration time) {
+    transaction_due_ = clock_.now() + time;
+    transaction_timer_ = executor_.after(time, [this] { transaction_rests(); });
+}
+
+void Conversation::transaction_rests() {
+    transaction_timer_ = TimerId::kNone;
+    if (closed_ || !handle_ || !handle_->has_lock()) return;
+    const bool rows_wait = activity_ == Activity::kExecution && execution_.streaming();
+    const bool rests = rows_wait || activity_ == Activity::kNone || activity_ == Activity::kDump;
+    const Duration left = lock_used_ + handle_->idle_max() - clock_.now();
+    if (!rests || left > Duration::zero()) {
+        return wait_for_rest(rests ? left : handle_->idle_max());
+    }
+    if (rows_wait) execution_.give_up(handle_->rested());
+    handle_->expire();
+    pump();
+}
+
 bool Conversation::check_leader() {
     const Status leading = replica_.check_leader();
     if (!leading.ok()) fail(leading.error());
@@ -404,6 +449,12 @@ bool Conversation::check_database(std::uint64_t id) {
     const bool there = handle_ && id == 0;
     if (!there) answer(failure(code::kNotFound, "no database opened"));
     return there;
+}
+
+bool Conversation::check_transaction(Boundary next) {
+    const Status admitted = handle_->admit(next);
+    if (!admitted.ok()) fail(admitted.error());
+    return admitted.ok();
 }
 
 Prepared* Conversation::check_statement(std::uint64_t db, std::uint64_t id) {
@@ -440,7 +491,7 @@ void Conversation::on(const wire::OpenRequest& request) {
         return answer(failure(code::kBusy, "a database for this connection is already open"));
     }
     if (request.name.size() > wire::kDatabaseNameBytesMax) return end();
-    auto opened = Handle::open(replica_, request.name);
+    auto opened = Handle::open(replica_, request.name, options_.idle_transaction);
     if (!opened.ok()) return fail(opened.error());
     handle_ = std::move(*opened);
     answer(wire::DbResponse{});
@@ -455,7 +506,7 @@ void Conversation::on(const wire::PrepareRequest& request) {
 void Conversation::on(const wire::ExecRequest& request) {
     if (!check_leader()) return;
     Prepared* const prepared = check_statement(request.db, request.statement);
-    if (prepared == nullptr) return;
+    if (prepared == nullptr || !check_transaction(prepared->boundary)) return;
     execution_.start(*handle_, Execution::Kind::kExec, *prepared, request.parameters);
     execution_started();
 }
@@ -463,7 +514,7 @@ void Conversation::on(const wire::ExecRequest& request) {
 void Conversation::on(const wire::QueryRequest& request) {
     if (!check_leader()) return;
     Prepared* const prepared = check_statement(request.db, request.statement);
-    if (prepared == nullptr) return;
+    if (prepared == nullptr || !check_transaction(prepared->boundary)) return;
     execution_.start(*handle_, Execution::Kind::kQuery, *prepared, request.parameters);
     execution_started();
 }
@@ -476,12 +527,14 @@ void Conversation::on(const wire::FinalizeRequest& request) {
 
 void Conversation::on(const wire::ExecSqlRequest& request) {
     if (!check_leader() || !check_database(request.db)) return;
+    if (!check_transaction(boundary_of(request.sql))) return;
     execution_.start(*handle_, Execution::Kind::kExec, request.sql, request.parameters);
     execution_started();
 }
 
 void Conversation::on(const wire::QuerySqlRequest& request) {
     if (!check_leader() || !check_database(request.db)) return;
+    if (!check_transaction(boundary_of(request.sql))) return;
     execution_.start(*handle_, Execution::Kind::kQuery, request.sql, request.parameters);
     execution_started();
 }
@@ -609,10 +662,10 @@ void Conversation::on(const wire::StatusRequest& request) {
 
 }  // namespace
 
-std::shared_ptr<Session> Session::open(replica::Replica& replica, Executor& executor, Clock&,
+std::shared_ptr<Session> Session::open(replica::Replica& replica, Executor& executor, Clock& clock,
                                        Options options, std::string peer,
                                        std::function<void()> changed) {
-    return std::make_shared<Conversation>(replica, executor, options, std::move(peer),
+    return std::make_shared<Conversation>(replica, executor, clock, options, std::move(peer),
                                           std::move(changed));
 }
 

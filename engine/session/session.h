@@ -25,6 +25,9 @@ struct Options {
     std::uint64_t heartbeat_timeout_ms = 15000;  // what WELCOME says; never enforced
     std::uint64_t failure_domain = 0;
     bool legacy_null_types = false;
+    // A transaction that holds the write lock while its client rests is rolled back after this
+    // long.
+    Duration idle_transaction = std::chrono::minutes(1);
     // A half-closed client may be waiting for its answer, or be gone: a statement that still runs
     // after this long is stopped.
     Duration half_closed_patience = std::chrono::seconds(1);

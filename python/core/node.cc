@@ -30,8 +30,11 @@ NodeLogLevel log_level(const std::string& name) {
 // Seconds by the names of NodeOptions.
 void set_times(NodeOptions& options, const py::dict& times) {
     const std::pair<const char*, milliseconds*> known[] = {
-        {"election_timeout", &options.election_timeout}, {"heartbeat", &options.heartbeat},
-        {"busy_timeout", &options.busy_timeout},         {"write_timeout", &options.write_timeout},
+        {"election_timeout", &options.election_timeout},
+        {"heartbeat", &options.heartbeat},
+        {"busy_timeout", &options.busy_timeout},
+        {"idle_transaction", &options.idle_transaction},
+        {"write_timeout", &options.write_timeout},
         {"join_timeout", &options.join_timeout},
     };
     for (const auto& [name, time] : known) {

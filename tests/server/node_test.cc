@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -407,6 +408,64 @@ TEST_F(NodeTest, ClientsThatHoldMuchAndDoNothingGiveWay) {
     EXPECT_TRUE(std::any_of(others.begin(), others.end(),
                             [](SqlClient& other) { return !other.is_closed(20ms); }));
     EXPECT_TRUE(idle.execute("INSERT INTO t VALUES (1)"));
+}
+
+// The limit on open files of this process, for a while.
+class DescriptorLimit {
+public:
+    explicit DescriptorLimit(rlim_t limit) {
+        ::getrlimit(RLIMIT_NOFILE, &before_);
+        const rlimit wanted{.rlim_cur = limit, .rlim_max = before_.rlim_max};
+        EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &wanted), 0);
+    }
+    ~DescriptorLimit() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+    DescriptorLimit(const DescriptorLimit&) = delete;
+    DescriptorLimit& operator=(const DescriptorLimit&) = delete;
+
+private:
+    rlimit before_{};
+};
+
+// Their own ends are descriptors of this process, too: about half of what there is.
+TEST_F(NodeTest, ClientsLeaveDescriptorsToTheNode) {
+    const DescriptorLimit limit(400);
+    NodeOptions wanted = options("node");
+    wanted.address = free_address();
+    wanted.flush_bytes = 64u << 10;
+    wanted.log_level = NodeLogLevel::kOff;
+    ASSERT_NO_FATAL_FAILURE(start_one(wanted));
+    SqlClient client(wanted.address);
+    ASSERT_TRUE(client.open("db"));
+    std::list<SqlClient> others;
+    std::size_t served = 0;
+    for (; served < 400 && others.emplace_back(wanted.address).open("db"); ++served) {
+    }
+    EXPECT_GT(served, 20u);
+    EXPECT_LT(served, 200u);
+    EXPECT_GE(nodes.back().status().connections_refused, 1u);
+    SqlClient fresh(wanted.address);
+    EXPECT_FALSE(fresh.open("db"));
+    ASSERT_TRUE(client.execute("CREATE TABLE t(x)"));
+    for (int i = 0; i < 20; ++i) {
+        ASSERT_TRUE(client.execute("INSERT INTO t VALUES(randomblob(100000))"));
+    }
+    others.clear();
+    EXPECT_EQ(client.number("SELECT count(*) FROM t"), 20);
+    bool open = false;  // the node closes its ends a moment later
+    for (int attempt = 0; attempt < 1000 && !open; ++attempt) {
+        std::this_thread::sleep_for(5ms);
+        open = SqlClient(wanted.address).open("db");
+    }
+    EXPECT_TRUE(open);
+}
+
+TEST_F(NodeTest, TooFewDescriptorsAreAnErrorWithARemedy) {
+    const DescriptorLimit limit(50);
+    NodeOptions wanted = options("node");
+    wanted.address = free_address();
+    const auto started = Node::start(wanted);
+    ASSERT_FALSE(started);
+    EXPECT_NE(started.error().message.find("open files is 50: raise it"), std::string::npos);
 }
 
 TEST_F(NodeTest, AnErrorSaysWhatToDo) {

@@ -84,5 +84,21 @@ TEST(SkipBlanks, LeavesWhatSqliteWouldPrepare) {
     EXPECT_EQ(skip_blanks("garbage"), "garbage");
 }
 
+TEST(BoundaryOf, KnowsWhereTransactionsBeginAndEnd) {
+    for (const char* sql : {"BEGIN", " begin immediate;", "/**/BEGIN EXCLUSIVE; SELECT 1"}) {
+        EXPECT_EQ(boundary_of(sql), Boundary::kBegin) << sql;
+    }
+    for (const char* sql : {"COMMIT", "-- so\nend transaction", "Commit;"}) {
+        EXPECT_EQ(boundary_of(sql), Boundary::kCommit) << sql;
+    }
+    for (const char* sql : {"ROLLBACK", "rollback;", "ROLLBACK TRANSACTION", "ROLLBACK -- to x"}) {
+        EXPECT_EQ(boundary_of(sql), Boundary::kRollback) << sql;
+    }
+    for (const char* sql : {"", "SELECT 1", "BEGINS", "ROLLBACK TO x", "COMMITTED", "SAVEPOINT s",
+                            "ROLLBACK TRANSACTION TO SAVEPOINT x", "RELEASE s", "'COMMIT'"}) {
+        EXPECT_EQ(boundary_of(sql), Boundary::kNone) << sql;
+    }
+}
+
 }  // namespace
 }  // namespace quorlite::session

@@ -582,5 +582,29 @@ TEST_F(Requests, TheOwnerIsToldOfAnswersThatComeLater) {
     EXPECT_FALSE(client.session().output().empty());
 }
 
+// Long names come with each batch of rows, but not with each row.
+TEST_F(Requests, RowsAreAsMuchAsTheNamesThatComeWithThem) {
+    std::string columns;
+    for (int i = 0; i < 1000; ++i) {
+        columns +=
+            (i > 0 ? ",x AS \"" : "x AS \"") + std::to_string(i) + std::string(100, 'n') + '"';
+    }
+    client.send(wire::QuerySqlRequest{
+        .sql =
+            "WITH RECURSIVE r(x) AS (VALUES(1) UNION ALL SELECT x+1 FROM r WHERE x < 100) SELECT " +
+            columns + " FROM r"});
+    std::size_t bytes = 0;
+    for (;;) {
+        const std::size_t some = client.session().output().size();
+        if (some == 0) break;
+        bytes += some;
+        client.session().consumed(some);
+        cluster.executor.run();
+    }
+    const std::size_t rows = 100u * 1000u * 8u;
+    EXPECT_GT(bytes, rows);
+    EXPECT_LT(bytes, 3 * rows);
+}
+
 }  // namespace
 }  // namespace quorlite::test

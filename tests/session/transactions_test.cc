@@ -218,5 +218,154 @@ TEST_F(Transactions, TemporaryTablesAreOfOneConnection) {
     EXPECT_EQ(b.exec("INSERT INTO t VALUES(1)"), "RESULT 1 1");
 }
 
+// --- a transaction that keeps others from writing while its client rests ---
+
+class IdleTransactions : public Transactions {
+protected:
+    static constexpr const char* kTold =
+        "FAILURE 516 the transaction was rolled back: nothing was asked for in 60000 ms "
+        "(--idle-transaction): ROLLBACK, then begin again";
+
+    void SetUp() override {
+        Transactions::SetUp();
+        ASSERT_EQ(a.exec("BEGIN IMMEDIATE; INSERT INTO t VALUES(1)"), "RESULT 1 1");
+    }
+
+    // Alice's transaction is gone, and Bob writes.
+    void expect_expired() {
+        EXPECT_EQ(b.exec("DELETE FROM t"), "RESULT 0 0");
+        EXPECT_EQ(a.query("SELECT 1"), kTold);
+    }
+};
+
+TEST_F(IdleTransactions, AreRolledBackAfterAMinute) {
+    cluster.executor.advance(50s);
+    EXPECT_THAT(b.exec("INSERT INTO t VALUES(2)"), StartsWith("FAILURE 5 "));
+    cluster.executor.advance(10s);
+    expect_expired();
+}
+
+TEST_F(IdleTransactions, LastAsLongAsTheyAreUsed) {
+    for (int i = 0; i < 10; ++i) {
+        cluster.executor.advance(50s);
+        ASSERT_THAT(a.exec("INSERT INTO t VALUES(2)"), StartsWith("RESULT"));
+    }
+    EXPECT_THAT(a.exec("COMMIT"), StartsWith("RESULT"));
+    EXPECT_EQ(b.query("SELECT count(*) FROM t"), "ROWS count(*) (11)");
+}
+
+// What the client takes for a part of its transaction must not be carried out by itself.
+TEST_F(IdleTransactions, TakeNothingMoreUntilTheirClientKnows) {
+    cluster.executor.advance(61s);
+    for (const char* sql : {"INSERT INTO t VALUES(2)", "SELECT 1", "SAVEPOINT s", "RELEASE s",
+                            "ROLLBACK TO s", "INSERT INTO t VALUES(2); COMMIT"}) {
+        EXPECT_EQ(a.exec(sql), kTold) << sql;
+        EXPECT_EQ(a.query(sql), kTold) << sql;
+    }
+    EXPECT_EQ(a.prepare("INSERT INTO t VALUES(3)"), "STMT 0 params 0");
+    EXPECT_EQ(a.ask(wire::ExecRequest{}), kTold);
+    EXPECT_EQ(b.query("SELECT count(*) FROM t"), "ROWS count(*) (0)");
+    EXPECT_EQ(a.exec("commit transaction"), kTold);
+    EXPECT_EQ(a.ask(wire::ExecRequest{}), "RESULT 1 1");
+    EXPECT_EQ(b.query("SELECT count(*) FROM t"), "ROWS count(*) (1)");
+}
+
+TEST_F(IdleTransactions, AreEndedByARollbackThatSucceeds) {
+    cluster.executor.advance(61s);
+    EXPECT_THAT(a.exec("/* at last */ Rollback"), StartsWith("RESULT"));
+    EXPECT_THAT(a.exec("ROLLBACK"), StartsWith("FAILURE 1 "));  // there is no other
+    EXPECT_EQ(a.exec("INSERT INTO t VALUES(2)"), "RESULT 1 1");
+    EXPECT_EQ(b.query("SELECT count(*) FROM t"), "ROWS count(*) (1)");
+}
+
+TEST_F(IdleTransactions, AreEndedByAPreparedCommitOrRollback) {
+    ASSERT_EQ(a.prepare("COMMIT"), "STMT 0 params 0");
+    ASSERT_EQ(a.prepare("ROLLBACK TRANSACTION"), "STMT 1 params 0");
+    cluster.executor.advance(61s);
+    EXPECT_EQ(a.ask(wire::ExecRequest{.statement = 0}), kTold);
+    EXPECT_EQ(a.exec("BEGIN IMMEDIATE"), "RESULT 1 1");
+    cluster.executor.advance(61s);
+    EXPECT_EQ(a.exec("SELECT 1"), kTold);
+    EXPECT_THAT(a.ask(wire::ExecRequest{.statement = 1}), StartsWith("RESULT"));
+    EXPECT_EQ(a.query("SELECT 1"), "ROWS 1 (1)");
+}
+
+TEST_F(IdleTransactions, AreEndedByAnotherBegin) {
+    cluster.executor.advance(61s);
+    EXPECT_EQ(a.exec("BEGIN"), "RESULT 1 1");
+    EXPECT_EQ(a.exec("INSERT INTO t VALUES(2)"), "RESULT 1 1");
+    EXPECT_THAT(a.exec("COMMIT"), StartsWith("RESULT"));
+    EXPECT_EQ(b.query("SELECT x FROM t"), "ROWS x (2)");
+}
+
+TEST_F(IdleTransactions, AreThoseOfAClientThatDoesNotReadItsRowsToo) {
+    a.send(wire::QuerySqlRequest{
+        .sql = "WITH RECURSIVE g(a) AS (SELECT 1 UNION ALL SELECT a+1 FROM g) SELECT a FROM g"});
+    cluster.executor.advance(59s);
+    a.read(1000);  // it lives
+    cluster.executor.advance(50s);
+    EXPECT_THAT(b.exec("INSERT INTO t VALUES(2)"), StartsWith("FAILURE 5 "));
+    cluster.executor.advance(6s);
+    EXPECT_EQ(b.exec("INSERT INTO t VALUES(2)"), "RESULT 1 1");
+    const auto answers = join_batches(a.answers());
+    ASSERT_EQ(answers.size(), 2u);
+    EXPECT_EQ(answers.back(), kTold);
+}
+
+TEST_F(IdleTransactions, AreNotThoseThatWaitForTheirOwnStatement) {
+    cluster.executor.yields = true;
+    bool acted = false;
+    cluster.executor.post([&] {
+        acted = true;
+        cluster.executor.advance(100s);
+    });
+    a.send(wire::ExecSqlRequest{
+        .sql = "WITH RECURSIVE g(a) AS (SELECT 1 UNION ALL SELECT a+1 FROM g LIMIT 30000) INSERT "
+               "INTO t SELECT a FROM g"});
+    cluster.executor.run();
+    ASSERT_TRUE(acted);
+    EXPECT_THAT(a.next_answer(), StartsWith("RESULT"));
+    EXPECT_THAT(a.exec("COMMIT"), StartsWith("RESULT"));
+}
+
+TEST_F(IdleTransactions, ThatHoldNoLockMayRest) {
+    a.exec("COMMIT");
+    ASSERT_EQ(a.exec("BEGIN"), "RESULT 1 1");
+    ASSERT_EQ(a.query("SELECT count(*) FROM t"), "ROWS count(*) (1)");
+    ASSERT_EQ(b.exec("INSERT INTO t VALUES(2)"), "RESULT 2 1");
+    cluster.executor.advance(10min);
+    EXPECT_EQ(a.query("SELECT count(*) FROM t"), "ROWS count(*) (1)");
+    EXPECT_EQ(a.exec("COMMIT"), "RESULT 1 1");
+}
+
+TEST_F(IdleTransactions, HaveALimitOfTheirConnection) {
+    EXPECT_EQ(a.query("PRAGMA idle_transaction"), "ROWS idle_transaction (60000)");
+    EXPECT_EQ(a.query("pragma main.idle_transaction(2000);"), "ROWS idle_transaction (2000)");
+    EXPECT_EQ(a.exec("PRAGMA idle_transaction = 1500; PRAGMA idle_transaction"), "RESULT 1 1");
+    EXPECT_EQ(a.query("PRAGMA idle_transaction"), "ROWS idle_transaction (1500)");
+    EXPECT_EQ(b.query("PRAGMA idle_transaction"), "ROWS idle_transaction (60000)");
+    cluster.executor.advance(2s);
+    EXPECT_EQ(b.exec("INSERT INTO t VALUES(2)"), "RESULT 1 1");
+    for (const char* value : {"0", "-1", "x", "86400001", "99999999999999999999", "1.5", "(1"}) {
+        EXPECT_THAT(b.exec(std::string("PRAGMA idle_transaction = ") + value),
+                    StartsWith("FAILURE 1 PRAGMA idle_transaction takes milliseconds"))
+            << value;
+    }
+    EXPECT_THAT(b.query("EXPLAIN PRAGMA idle_transaction = 1"), StartsWith("ROWS"));
+    b.prepare("PRAGMA idle_transaction = 1");
+    EXPECT_EQ(b.query("PRAGMA idle_transaction"), "ROWS idle_transaction (60000)");
+}
+
+TEST(IdleTransaction, HasALimitOfTheNode) {
+    Cluster cluster;
+    session::Options options;
+    options.idle_transaction = 3s;
+    OpenClient a(cluster, options, "alice");
+    OpenClient b(cluster, options, "bob");
+    ASSERT_EQ(a.exec("CREATE TABLE t(x); BEGIN IMMEDIATE"), "RESULT 0 0");
+    cluster.executor.advance(4s);
+    EXPECT_EQ(b.exec("INSERT INTO t VALUES(2)"), "RESULT 1 1");
+}
+
 }  // namespace
 }  // namespace quorlite::test

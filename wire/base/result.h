@@ -27,6 +27,7 @@ inline constexpr int kNotFound = 12;
 inline constexpr int kFull = 13;
 inline constexpr int kProtocol = 15;
 inline constexpr int kTooBig = 18;
+inline constexpr int kRolledBack = 516;  // SQLite's SQLITE_ABORT_ROLLBACK
 inline constexpr int kNoDatabase = 1002;
 inline constexpr int kParse = 1005;
 inline constexpr int kNotLeader = 10250;

@@ -80,7 +80,9 @@ struct NodeOptions {
 
     std::chrono::milliseconds election_timeout{600};
     std::chrono::milliseconds heartbeat{60};
-    std::chrono::milliseconds busy_timeout{5'000};    // how long a writer waits for another
+    std::chrono::milliseconds busy_timeout{5'000};  // how long a writer waits for another
+    // How long a transaction may keep others from writing while its client asks for nothing.
+    std::chrono::milliseconds idle_transaction{60'000};
     std::chrono::milliseconds write_timeout{10'000};  // how long a write waits for a quorum
     std::chrono::milliseconds join_timeout{60'000};
     // A wait that will be short, for a client, a peer or the disk, is spent on the processor up to

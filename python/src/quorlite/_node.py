@@ -15,6 +15,7 @@ _TIMES = {
     "election_timeout",
     "heartbeat",
     "busy_timeout",
+    "idle_transaction",
     "write_timeout",
     "join_timeout",
     "awake_wait",
@@ -65,7 +66,7 @@ class Node:
     :param wait: How many seconds to wait until the node is a member and knows a leader; 0 to
         return at once.
     :param options: Times in seconds (`election_timeout`, `heartbeat`, `busy_timeout`,
-        `write_timeout`, `join_timeout`, `awake_wait`) and limits (`connections_max`,
+        `idle_transaction`, `write_timeout`, `join_timeout`, `awake_wait`) and limits (`connections_max`,
         `page_cache_bytes`, `page_caches_bytes`, `memory_bytes_max`, `temporary_bytes_max`,
         `transaction_bytes_max`).
     """
