@@ -43,7 +43,8 @@ constexpr Duration kPaceCheckedEvery = std::chrono::seconds(1);
 constexpr Duration kPatienceMin = std::chrono::milliseconds(100);
 constexpr Duration kPatienceMax = std::chrono::seconds(3);
 constexpr Duration kProcessSilenceMax = std::chrono::seconds(10);  // then another takes its place
-constexpr int kLargeBacklogBytes = 256 << 10;  // sent and not acknowledged, or not even sent
+constexpr std::size_t kLargeBacklogBytes = 256u
+                                           << 10;  // sent and not acknowledged, or not even sent
 
 void set_option(int descriptor, int level, int option, int value) {
     // A refused option costs speed or patience, never correctness.
@@ -133,7 +134,7 @@ struct Peers::State {
         if (channel == Channel::kBulk) return kPatienceMax;
         return std::clamp(own.election_timeout / 2, kPatienceMin, kPatienceMax);
     }
-    // Closes connections until there is room for one more stranger.
+    // Closes a connection if there is no room for one more stranger.
     void make_room_for_stranger();
     // Closes connections until unfinished frames take less than their limit.
     void limit_unfinished_frames();
@@ -160,6 +161,7 @@ public:
     std::vector<tcp::endpoint> endpoints;
 
 private:
+    void resolved(std::error_code error, const tcp::resolver::results_type& found);
     void connect();
     void finish(std::error_code error);
 
@@ -188,16 +190,17 @@ void Peers::Dial::start(const std::string& address, std::function<void(std::erro
         return connect();
     }
     resolver_.emplace(loop_.context());
-    resolver_->async_resolve(parts->host, parts->port,
-                             [self = shared_from_this()](asio::error_code failure,
-                                                         const tcp::resolver::results_type& found) {
-                                 self->loop_.post([self, failure, found] {
-                                     if (!failure)
-                                         self->endpoints.assign(found.begin(), found.end());
-                                     return self->endpoints.empty() ? self->finish(failure)
-                                                                    : self->connect();
-                                 });
-                             });
+    resolver_->async_resolve(
+        parts->host, parts->port,
+        [self = shared_from_this()](asio::error_code failure, const auto& found) {
+            self->loop_.post([self, failure, found] { self->resolved(failure, found); });
+        });
+}
+
+void Peers::Dial::resolved(std::error_code error, const tcp::resolver::results_type& found) {
+    if (!error) endpoints.assign(found.begin(), found.end());
+    if (endpoints.empty()) return finish(error);
+    connect();
 }
 
 void Peers::Dial::connect() {
@@ -766,9 +769,7 @@ void Peers::Incoming::check_pace() {
 bool Peers::Incoming::deliver() {
     for (;;) {
         const Result<std::optional<ByteView>> frame = reader_.next();
-        if (!frame) {
-            return refuse(frame.error().message);
-        }
+        if (!frame) return refuse(frame.error().message);
         if (!*frame) return true;
         took_frame_ = true;
         if (!hello_) {

@@ -455,6 +455,7 @@ TEST(PeersTest, AFrameWhoseLengthIsNotThatOfItsMessageIsRefused) {
 
 TEST(PeersTest, AFrameThatDoesNotComeToItsEndIsRefused) {
     Side side(1);
+    side.clock().stand();
     const Stranger stranger(side.port(), hello_of(2));
     stranger.send(unfinished_frame(1u << 20, 4096));
     std::this_thread::sleep_for(1100ms);  // it has been looked at
@@ -508,8 +509,6 @@ TEST(PeersTest, ConnectionsThatTheNetworkForgotAreReplaced) {
         return !answered.empty() && answered.back() == text;
     };
     ASSERT_TRUE(eventually([&] { return talk("before"); }));
-    EXPECT_EQ(to_one.connections(), 1);
-    EXPECT_EQ(to_two.connections(), 1);
     to_one.forget_all();
     to_two.forget_all();
     EXPECT_TRUE(eventually([&] { return talk("after"); }));
@@ -595,6 +594,7 @@ TEST(PeersTest, AFullQueueIsSilenceToo) {
 
 TEST(PeersTest, ASecondProcessOfANodeIsRefusedWhileTheFirstIsHeard) {
     Side side(1);
+    side.clock().stand();
     wire::Hello hello = hello_of(2);
     hello.incarnation = 7;
     const Stranger first(side.port(), hello);
@@ -633,6 +633,7 @@ TEST(PeersTest, ANodeThatWasStartedAgainIsTakenAtOnce) {
 // Version 0.1 does not say it.
 TEST(PeersTest, ProcessesThatDoNotSayWhichTheyAreAreTakenForOne) {
     Side side(1);
+    side.clock().stand();
     wire::Hello hello = hello_of(2);
     std::deque<Stranger> processes;
     for (int i = 0; i < 3; ++i) {
