@@ -52,6 +52,10 @@ inline constexpr std::size_t kPeerDescriptorsMax = 64;
 inline constexpr std::size_t kBaseFilesOpenMax = 512;  // of databases; the others are closed
 inline constexpr std::size_t kTemporaryFilesMax = 256;
 
+// Pages as they were, for images that are still read: a quarter of the memory for SQLite, at least
+// this.
+inline constexpr std::size_t kHeldPagesBytesMin = 32u << 20;
+
 // However little is left for all page caches together, a connection gets this.
 inline constexpr std::size_t kPageCacheBytesMin = 64u << 10;
 

@@ -57,12 +57,13 @@ Status cut_file(const FlushItem& item, PageNumber kept) {
 // For those who still read the old state.
 void keep_old_pages(const FlushItem& item, const std::vector<PageNumber>& overwritten,
                     PageNumber kept) {
-    for (const auto& image : item.images) {
-        for (const PageNumber number : overwritten) image->keep(number);
-        for (PageNumber number = kept + 1; number <= item.before.page_count; ++number) {
-            image->keep(number);
-        }
-    }
+    const auto keep = [&item](PageNumber number) {
+        std::shared_ptr<const KeptPage> copy;
+        for (const auto& image : item.images) image->keep(number, copy);
+    };
+    if (item.images.empty()) return;
+    for (const PageNumber number : overwritten) keep(number);
+    for (PageNumber number = kept + 1; number <= item.before.page_count; ++number) keep(number);
 }
 
 Status write_pages(const FlushItem& item) {

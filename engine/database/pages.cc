@@ -126,23 +126,45 @@ Status HeldPages::read(PageNumber page, PageBytes into) const {
     const auto kept = kept_.find(page);
     if (kept != kept_.end()) {
         lookup = Lookup::kFound;
-        found = kept->second;
+        found = kept->second->page();
     }
     return fill_page(lookup, found, pages_.base, page, into);
 }
 
-void HeldPages::keep(PageNumber page) {
+bool PageBudget::take(std::size_t pages) {
+    const std::size_t before = taken_.fetch_add(pages, std::memory_order_relaxed);
+    if (before == 0 || before + pages <= pages_max_) return true;
+    give_back(pages);
+    return false;
+}
+
+std::shared_ptr<HeldPages> HeldPages::hold(PageSet pages, std::shared_ptr<PageBudget> budget) {
+    const std::size_t layers =
+        pages.active.pages.size() + (pages.flushing ? pages.flushing->pages.size() : 0);
+    if (!budget->take(layers)) return nullptr;
+    return std::make_shared<HeldPages>(std::move(pages), std::move(budget), layers);
+}
+
+void HeldPages::keep(PageNumber page, std::shared_ptr<const KeptPage>& copy) {
     PageRef ignored;
     if (page > pages_.base.page_count || pages_.find(page, ignored) != Lookup::kBelow) return;
     const std::lock_guard lock(mutex_);
     if (gave_up_ || kept_.contains(page)) return;
-    PageRef image = PageRef::make();
-    if (kept_.size() < kept_pages_max_ && pages_.base.read(page, image.mutable_bytes())) {
-        kept_.emplace(page, std::move(image));
-        return;
+    if (!copy) copy = copy_of(page);
+    if (copy) {
+        kept_.emplace(page, copy);
+    } else {
+        gave_up_ = true;
+        kept_.clear();
     }
-    gave_up_ = true;
-    kept_.clear();
+}
+
+std::shared_ptr<const KeptPage> HeldPages::copy_of(PageNumber page) const {
+    if (!budget_->take(1)) return nullptr;
+    PageRef image = PageRef::make();
+    const bool read = pages_.base.read(page, image.mutable_bytes()).ok();
+    auto copy = std::make_shared<const KeptPage>(std::move(image), budget_);
+    return read ? copy : nullptr;
 }
 
 Status PageStore::read(PageNumber page, PageBytes into) const {

@@ -101,23 +101,64 @@ struct PageSet {
     Lookup find(PageNumber page, PageRef& found) const;  // without the base file
 };
 
+// How many pages may be in memory for no other reason than that somebody still reads an old state.
+class PageBudget {
+public:
+    explicit PageBudget(std::size_t pages_max) : pages_max_(pages_max) {}
+
+    // All or nothing. Who comes first gets it, however much it is.
+    bool take(std::size_t pages);
+    void give_back(std::size_t pages) { taken_.fetch_sub(pages, std::memory_order_relaxed); }
+    std::size_t taken() const { return taken_.load(std::memory_order_relaxed); }
+
+private:
+    const std::size_t pages_max_;
+    std::atomic<std::size_t> taken_{0};
+};
+
+// A page as it was, for all who need it so.
+class KeptPage {
+public:
+    KeptPage(PageRef page, std::shared_ptr<PageBudget> budget)
+        : page_(std::move(page)), budget_(std::move(budget)) {}
+    KeptPage(const KeptPage&) = delete;
+    KeptPage& operator=(const KeptPage&) = delete;
+    ~KeptPage() { budget_->give_back(1); }
+
+    const PageRef& page() const { return page_; }
+
+private:
+    const PageRef page_;
+    const std::shared_ptr<PageBudget> budget_;
+};
+
 // A PageSet that stays readable while flushes go on: before a flush overwrites a page of the base
 // file that this set still needs, it asks to keep() it. Any thread. A set that would have to keep
-// more than its limit gives up, and can no longer be read.
+// more than the budget has gives up, and can no longer be read.
 class HeldPages {
 public:
-    HeldPages(PageSet pages, std::size_t kept_pages_max)
-        : pages_(std::move(pages)), kept_pages_max_(kept_pages_max) {}
+    // Null if the budget does not have what the layers may come to: they are copied when they are
+    // written to.
+    static std::shared_ptr<HeldPages> hold(PageSet pages, std::shared_ptr<PageBudget> budget);
+    HeldPages(PageSet pages, std::shared_ptr<PageBudget> budget, std::size_t taken)
+        : pages_(std::move(pages)), budget_(std::move(budget)), taken_(taken) {}
+    HeldPages(const HeldPages&) = delete;
+    HeldPages& operator=(const HeldPages&) = delete;
+    ~HeldPages() { budget_->give_back(taken_); }
 
     PageNumber page_count() const { return pages_.page_count; }
     Status read(PageNumber page, PageBytes into) const;
-    void keep(PageNumber page);
+    // `copy` is the page, if another set has kept it already, or becomes it.
+    void keep(PageNumber page, std::shared_ptr<const KeptPage>& copy);
 
 private:
+    std::shared_ptr<const KeptPage> copy_of(PageNumber page) const;
+
     const PageSet pages_;
-    const std::size_t kept_pages_max_;
+    const std::shared_ptr<PageBudget> budget_;
+    const std::size_t taken_;
     mutable std::mutex mutex_;
-    std::unordered_map<PageNumber, PageRef> kept_;
+    std::unordered_map<PageNumber, std::shared_ptr<const KeptPage>> kept_;
     bool gave_up_ = false;
 };
 

@@ -15,9 +15,6 @@ constexpr std::size_t kPartsBytesMax = 1u << 30;
 // A WAL without uncommitted frames is moved from this size on, for nobody waits for that.
 constexpr std::size_t kIdleFrames = 256;
 
-// Old pages that an image keeps in memory while others are written over them: 64 MiB.
-constexpr std::size_t kHeldPagesKeptMax = 16'384;
-
 Index earlier(Index bound, Index first) {
     return first ? std::min(bound, first.previous()) : bound;
 }
@@ -69,6 +66,7 @@ Result<std::unique_ptr<Connection>> ReplicatedDatabase::connect() {
                               [this](PinningConnection& closed) {
                                   std::erase(connections_, &closed);
                                   host_.count_connection(-1);
+                                  if (connections_.empty()) host_.note_closed(name_);
                               }};
     auto connection = open_connection(std::move(context), generation_);
     if (!connection) return std::move(connection).error();
@@ -87,11 +85,13 @@ void ReplicatedDatabase::committed(Index index) {
     if (!generation_) return;
     generation_->committed(index);
     committed_once_ = true;
+    held_now_.reset();
     maybe_move();
 }
 
 void ReplicatedDatabase::renew(Index applied) {
     if (!generation_) return;
+    held_now_.reset();
     const std::shared_ptr<Generation> old = std::exchange(generation_, nullptr);
     old->committed(applied);
     Generation::Part part = old->partly_committed(applied);
@@ -133,6 +133,7 @@ void ReplicatedDatabase::forget_unfinished(Index committed) {
 Status ReplicatedDatabase::apply(Index index, const CommandHeader& header, ByteView command) {
     if (index <= base_at_) return {};
     if (generation_) renew(index.previous());
+    held_now_.reset();
     if (!header.last && !mutant(Mutant::kPartsApplyAtOnce)) {
         return keep_part(index, header, command);
     }
@@ -215,8 +216,12 @@ void ReplicatedDatabase::continue_writers() {
     maybe_move();
 }
 
-void ReplicatedDatabase::release_idle_memory() {
-    if (generation_ && !writers_.taken()) generation_->release_moved();
+void ReplicatedDatabase::release_idle_memory(Index applied) {
+    if (!generation_ || writers_.taken()) return;
+    generation_->release_moved();
+    const bool rests = connections_.empty() && !writers_.waiting() &&
+                       !generation_->has_uncommitted() && generation_->frames_to_move() == 0;
+    if (rests) renew(applied);
 }
 
 void ReplicatedDatabase::limit_page_caches(std::size_t bytes) {
@@ -293,6 +298,7 @@ void ReplicatedDatabase::restart(Base base, std::uint64_t number, Index at, Inde
     move_wanted_ = false;
     committed_once_ = base_.file != nullptr;
     held_.clear();  // their base files are no longer written
+    held_now_.reset();
     host_.note_pages(*this);
 }
 
@@ -340,12 +346,21 @@ bool ReplicatedDatabase::mend(PageNumber page, const PageCopy& copy, Index appli
     PageRef image = PageRef::make();
     std::copy(bytes.begin(), bytes.end(), image.mutable_bytes().begin());
     pages_->put(page, std::move(image));
+    held_now_.reset();
     newer_until_ = std::max(newer_until_, copy.as_of);
     host_.note_pages(*this);
     return true;
 }
 
 // --- looking at it ---
+
+bool ReplicatedDatabase::unused() const {
+    if (committed_once_ || number_ != 0 || first_active_ || first_flushing_ || parts_.first) {
+        return false;
+    }
+    if (!connections_.empty() || writers_.taken() || writers_.waiting()) return false;
+    return !generation_ || (!generation_->has_uncommitted() && generation_->frames_to_move() == 0);
+}
 
 PageSet ReplicatedDatabase::pages_now() const {
     PageSet set = pages_->share();
@@ -354,9 +369,11 @@ PageSet ReplicatedDatabase::pages_now() const {
 }
 
 std::shared_ptr<HeldPages> ReplicatedDatabase::hold_pages() {
+    if (auto same = held_now_.lock()) return same;
     std::erase_if(held_, [](const auto& held) { return held.expired(); });
-    auto pages = std::make_shared<HeldPages>(pages_now(), kHeldPagesKeptMax);
-    held_.push_back(pages);
+    auto pages = HeldPages::hold(pages_now(), host_.held_pages());
+    if (pages) held_.push_back(pages);
+    held_now_ = pages;
     return pages;
 }
 

@@ -38,8 +38,10 @@ public:
     virtual void note_pages(ReplicatedDatabase& database) = 0;  // the active layer has changed
     // The active layers are much larger than they should be: writers wait for the flush.
     virtual bool must_wait() const = 0;
-    virtual std::size_t page_cache_bytes() const = 0;  // of each connection, now
-    virtual void count_connection(int change) = 0;     // one more, or one less
+    virtual std::size_t page_cache_bytes() const = 0;                   // of each connection, now
+    virtual void count_connection(int change) = 0;                      // one more, or one less
+    virtual void note_closed(const std::string& database) = 0;          // its last connection
+    virtual const std::shared_ptr<PageBudget>& held_pages() const = 0;  // of all images
     // Something to call, on any thread, for each page that cannot be read.
     virtual std::function<void(PageNumber)> damage_report(const std::string& database) = 0;
 
@@ -89,7 +91,7 @@ public:
     void flush_finished(const FlushItem& item);
     // Moves the WAL as soon as it can be done, however small it is.
     void move_soon();
-    void release_idle_memory();
+    void release_idle_memory(Index applied);
     void limit_page_caches(std::size_t bytes);
     void continue_writers();
     void refuse_writers(std::optional<Error> error) { writers_.refuse(std::move(error)); }
@@ -105,8 +107,10 @@ public:
     bool mend(PageNumber page, const PageCopy& copy, Index applied, bool newer);
 
     PageSet pages_now() const;  // the committed prefix
-    // The same, to be read whatever is flushed meanwhile.
+    // The same, to be read whatever is flushed meanwhile. Null: too much is held already.
     std::shared_ptr<HeldPages> hold_pages();
+    // Nothing was ever written, and nobody is there: it may be forgotten.
+    bool unused() const;
     const Base& base() const { return base_; }
     std::uint64_t number() const { return number_; }
     void set_number(std::uint64_t number) { number_ = number; }
@@ -154,6 +158,7 @@ private:
     Index newer_until_;
     Parts parts_;
     std::vector<std::weak_ptr<HeldPages>> held_;
+    std::weak_ptr<HeldPages> held_now_;  // of what is there now: its content has not changed since
 };
 
 std::uint64_t hash_page(std::uint64_t seed, ConstPageBytes page);

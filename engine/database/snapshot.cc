@@ -125,8 +125,18 @@ Status Staging::write(std::size_t file, std::uint64_t offset, ByteView bytes) {
     }
     Status written = incoming.file->write(offset, bytes);
     if (!written) return written;
-    incoming.received.store(received + bytes.size());
+    const std::uint64_t now_received = received + bytes.size();
+    // A file that is not synced stays open, and there may be many.
+    if (now_received == file_bytes(file)) sync(incoming);
+    incoming.received.store(now_received);
     return {};
+}
+
+// Whoever takes the transfer up again would sync once more, and be told that all is well.
+void Staging::sync(Incoming& incoming) {
+    if (mutant(Mutant::kSnapshotUnsynced)) return;
+    const Status synced = incoming.file->sync();
+    if (!synced) fatal("cannot sync a received snapshot: " + synced.error().message);
 }
 
 Status Staging::sync() {
@@ -134,10 +144,6 @@ Status Staging::sync() {
         if (received(i) != file_bytes(i)) {
             return Error{code::kProtocol, "the snapshot is not complete"};
         }
-        if (mutant(Mutant::kSnapshotUnsynced)) continue;
-        const Status synced = files_[i].file->sync();
-        // Whoever takes the transfer up again would sync once more, and be told that all is well.
-        if (!synced) fatal("cannot sync a received snapshot: " + synced.error().message);
     }
     const Status synced = disk_.sync_directory(std::string(kDatabasesDirectory));
     if (!synced) fatal("cannot sync a received snapshot: " + synced.error().message);

@@ -45,6 +45,7 @@ private:
         std::atomic<std::uint64_t> received{0};
     };
     Status open(std::size_t file);
+    static void sync(Incoming& incoming);
 
     Disk& disk_;
     const std::shared_ptr<ManifestFile> live_;

@@ -8,6 +8,7 @@
 #include "engine/base/limits.h"
 #include "engine/database/base_file.h"
 #include "engine/database/command.h"
+#include "engine/database/file_pool.h"
 #include "engine/database/flush.h"
 #include "engine/database/manifest.h"
 #include "engine/database/memory.h"
@@ -53,11 +54,12 @@ public:
     DiskStore(Disk& disk, Executor& executor, Clock& clock, Random& random, Options options,
               std::shared_ptr<ManifestFile> manifest)
         : disk_(disk),
+          files_(std::make_shared<FilePool>(disk, options.base_files_open_max)),
           executor_(executor),
           clock_(clock),
           options_(options),
           share_(options.memory_bytes_max),
-          vfs_(clock, random, options.temporary_bytes_max),
+          vfs_(clock, random, options.temporary_bytes_max, options.temporary_files_max),
           manifest_(std::move(manifest)) {}
     ~DiskStore() override { executor_.cancel(timer_); }
     Status load();
@@ -103,6 +105,8 @@ private:
     bool must_wait() const override;
     std::size_t page_cache_bytes() const override { return page_cache_bytes_; }
     void count_connection(int change) override;
+    void note_closed(const std::string& database) override;
+    const std::shared_ptr<PageBudget>& held_pages() const override { return held_pages_; }
     std::function<void(PageNumber)> damage_report(const std::string& database) override;
 
     ReplicatedDatabase* find_database(std::string_view name);
@@ -122,9 +126,12 @@ private:
     void set_disk_full(bool full);
 
     Disk& disk_;
+    const std::shared_ptr<FilePool> files_;  // where the base files are
     Executor& executor_;
     Clock& clock_;
     const Options options_;
+    const std::shared_ptr<PageBudget> held_pages_ = std::make_shared<PageBudget>(
+        std::max(options_.memory_bytes_max / 4, limits::kHeldPagesBytesMin) / kPageSize);
     const MemoryShare share_;
     Vfs vfs_;
     const std::shared_ptr<ManifestFile> manifest_;
@@ -188,7 +195,8 @@ Status DiskStore::open_base(const ManifestEntry& entry) {
     Base base;
     if (entry.page_count > 0) {
         const std::string path = base_file_name(entry.number);
-        auto file = open_base_file(disk_, entry.number, !entry.flushing_to);
+        auto file = open_base_file(*files_, entry.number, !entry.flushing_to);
+        if (!file && file.error().code == code::kIo) return file.error();  // it may be there
         if (!file) return unusable(entry, std::move(file).error().message);
         base = Base{std::move(*file), entry.page_count};
         const auto size = base.file->size();
@@ -227,6 +235,21 @@ Result<Database*> DiskStore::open_database(std::string_view name) {
     const std::string_view reason = unusable_name(name);
     if (!reason.empty()) return Error{code::kError, std::string(reason)};
     return &make_database(name);
+}
+
+// Later: whoever has closed it may still have to give its write lock back.
+void DiskStore::note_closed(const std::string& name) {
+    const ReplicatedDatabase* const database = find_database(name);
+    if (database == nullptr) return;
+    arm_timer(options_.flush_interval);
+    if (!database->unused()) return;
+    executor_.post([this, name, alive = std::weak_ptr(alive_)] {
+        if (alive.expired()) return;
+        const auto found = databases_.find(name);
+        if (found == databases_.end() || !found->second->unused()) return;
+        if (unfinished_ == found->second.get()) unfinished_ = nullptr;
+        databases_.erase(found);
+    });
 }
 
 std::vector<std::string> DiskStore::names() const {
@@ -347,7 +370,7 @@ void DiskStore::flush_interval_over() {
     bool dirty = false;
     for (const auto& [name, database] : databases_) {
         database->move_soon();
-        database->release_idle_memory();
+        database->release_idle_memory(applied_);
         dirty = dirty || database->dirty();
     }
     start_flush();
@@ -375,11 +398,11 @@ void DiskStore::launch_flush() {
     if (flush_running_ || stopped_ || flush_->target > log_durable_) return;
     flush_running_ = true;
     horizon_->store(std::max(horizon_->load(), flush_->target.value()));
-    executor_.background(
-        [disk = &disk_, manifest = manifest_, job = flush_] { run_flush(*disk, *manifest, *job); },
-        [this, job = flush_, alive = std::weak_ptr(alive_)] {
-            if (!alive.expired()) flush_done(job);
-        });
+    executor_.background([files = files_, manifest = manifest_,
+                          job = flush_] { run_flush(*files, *manifest, *job); },
+                         [this, job = flush_, alive = std::weak_ptr(alive_)] {
+                             if (!alive.expired()) flush_done(job);
+                         });
 }
 
 void DiskStore::flush_done(const std::shared_ptr<FlushJob>& job) {
@@ -447,7 +470,11 @@ Result<std::unique_ptr<Image>> DiskStore::image(std::string_view name) {
                      "this node has not yet caught up with the log: try again, or ask "
                      "the leader"};
     }
-    return make_image(database->hold_pages());
+    auto pages = database->hold_pages();
+    if (pages) return make_image(std::move(pages));
+    return Error{code::kBusy,
+                 "too many old pages are held for DUMPs that are being read: try "
+                 "again, or raise --memory-max"};
 }
 
 std::unique_ptr<SnapshotSource> DiskStore::snapshot_source() {
@@ -473,7 +500,7 @@ Result<std::unique_ptr<SnapshotInstaller>> DiskStore::start_install(SharedBytes 
                 return Error{code::kCorrupt, "the manifest names an empty file"};
         }
         if (staging_) remove_later(base_files(staging_->manifest()));
-        staging_ = std::make_shared<Staging>(disk_, manifest_, std::move(description),
+        staging_ = std::make_shared<Staging>(*files_, manifest_, std::move(description),
                                              std::move(*manifest), next_number_);
         next_number_ += staging_->manifest().entries.size();
     }
@@ -518,7 +545,7 @@ Status DiskStore::finish_install(SnapshotInstaller& installer) {
 void DiskStore::remove_later(std::vector<std::string> files) {
     if (files.empty()) return;
     executor_.background(
-        [disk = &disk_, files = std::move(files)] {
+        [disk = files_, files = std::move(files)] {
             // What cannot be removed now is removed when the store is opened again.
             for (const std::string& file : files) static_cast<void>(disk->remove(file).ok());
         },

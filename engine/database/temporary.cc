@@ -30,6 +30,7 @@ const sqlite3_io_methods& methods_of(sqlite3_file* file) {
 int close_file(sqlite3_file* file) {
     TemporaryFile& temporary = as_temporary(file);
     temporary.space->release(temporary.counted);
+    temporary.space->closed();
     file->pMethods = nullptr;
     return real(file)->pMethods->xClose(real(file));
 }
@@ -109,8 +110,10 @@ const sqlite3_io_methods kMethods = {
 
 }  // namespace
 
-TemporarySpace::TemporarySpace(std::size_t bytes_max)
-    : system_(sqlite3_vfs_find(nullptr)), bytes_max_(static_cast<sqlite3_int64>(bytes_max)) {
+TemporarySpace::TemporarySpace(std::size_t bytes_max, std::size_t files_max)
+    : system_(sqlite3_vfs_find(nullptr)),
+      bytes_max_(static_cast<sqlite3_int64>(bytes_max)),
+      files_max_(files_max) {
     QUORLITE_CHECK(system_ != nullptr);
 }
 
@@ -120,8 +123,16 @@ int TemporarySpace::file_bytes() const {
 
 int TemporarySpace::open(sqlite3_file* file, int flags, int* flags_out) {
     file->pMethods = nullptr;
+    if (files_.fetch_add(1, std::memory_order_relaxed) >= files_max_) {
+        closed();
+        exhausted = true;
+        return SQLITE_FULL;
+    }
     const int opened = system_->xOpen(system_, nullptr, real(file), flags, flags_out);
-    if (opened != SQLITE_OK) return opened;
+    if (opened != SQLITE_OK) {
+        closed();
+        return opened;
+    }
     TemporaryFile& temporary = as_temporary(file);
     temporary.space = this;
     temporary.counted = 0;

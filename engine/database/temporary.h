@@ -12,7 +12,7 @@ namespace quorlite::database {
 
 class TemporarySpace {
 public:
-    explicit TemporarySpace(std::size_t bytes_max);
+    TemporarySpace(std::size_t bytes_max, std::size_t files_max);
     TemporarySpace(const TemporarySpace&) = delete;
     TemporarySpace& operator=(const TemporarySpace&) = delete;
 
@@ -31,11 +31,14 @@ public:
     // For its files.
     bool reserve(sqlite3_int64 bytes);
     void release(sqlite3_int64 bytes) { used_.fetch_sub(bytes, std::memory_order_relaxed); }
+    void closed() { files_.fetch_sub(1, std::memory_order_relaxed); }
 
 private:
     sqlite3_vfs* const system_;
     const sqlite3_int64 bytes_max_;
     std::atomic<sqlite3_int64> used_{0};
+    const std::size_t files_max_;
+    std::atomic<std::size_t> files_{0};  // that are open
 };
 
 }  // namespace quorlite::database

@@ -16,7 +16,7 @@
 namespace quorlite::database {
 
 struct Vfs::State {
-    explicit State(std::size_t temporary_bytes_max) : temporary(temporary_bytes_max) {}
+    State(std::size_t bytes_max, std::size_t files_max) : temporary(bytes_max, files_max) {}
 
     sqlite3_vfs vfs{};
     TemporarySpace temporary;  // for files without a name
@@ -307,9 +307,10 @@ Vfs::State* state_of(sqlite3_vfs* vfs) {
 
 }  // namespace
 
-Vfs::Vfs(const Clock& clock, Random& random, std::size_t temporary_bytes_max) {
+Vfs::Vfs(const Clock& clock, Random& random, std::size_t temporary_bytes_max,
+         std::size_t temporary_files_max) {
     configure_sqlite();
-    state_ = std::make_unique<State>(temporary_bytes_max);
+    state_ = std::make_unique<State>(temporary_bytes_max, temporary_files_max);
     static std::atomic<std::uint64_t> last{0};
     state_->name = "quorlite-" + std::to_string(++last);
     state_->clock = &clock;

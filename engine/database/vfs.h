@@ -21,7 +21,8 @@ namespace quorlite::database {
 
 class Vfs {
 public:
-    Vfs(const Clock& clock, Random& random, std::size_t temporary_bytes_max);
+    Vfs(const Clock& clock, Random& random, std::size_t temporary_bytes_max,
+        std::size_t temporary_files_max);
     Vfs(const Vfs&) = delete;
     Vfs& operator=(const Vfs&) = delete;
     ~Vfs();  // precondition: all connections are closed

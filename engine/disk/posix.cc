@@ -75,7 +75,11 @@ Error system_error(const std::string& what, int number) {
     int meaning = code::kIo;
     if (number == ENOSPC || number == EDQUOT) meaning = code::kFull;
     if (number == ENOENT) meaning = code::kNotFound;
-    return {.code = meaning, .message = "cannot " + what + ": " + std::strerror(number)};
+    std::string message = "cannot " + what + ": " + std::strerror(number);
+    if (number == EMFILE || number == ENFILE) {
+        message += ": raise the limit on open files (ulimit -n, LimitNOFILE)";
+    }
+    return {.code = meaning, .message = std::move(message)};
 }
 
 Status write_all(int descriptor, std::uint64_t offset, ByteView bytes, const std::string& name) {

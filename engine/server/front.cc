@@ -18,6 +18,7 @@
 
 #include "engine/base/address.h"
 #include "engine/base/limits.h"
+#include "engine/base/memory_reserve.h"
 #include "wire/peer.h"
 
 namespace quorlite::server {
@@ -99,7 +100,8 @@ struct Front::State {
     bool may_warn(TimePoint& last);
     void warn_of_descriptors();
     void sweep(const std::shared_ptr<State>& self);
-    void make_room();
+    void make_room(std::size_t bytes_max);
+    void relieve();
     void send_answers();
 };
 
@@ -190,6 +192,7 @@ void Front::Connection::turn() {
     if (phase_ == Phase::kClient) pump();
     if (phase_ == Phase::kClient) count_buffers();
     update_waits();
+    if (memory_is_short()) front_->relieve();
     // Last, for it may take long: see there.
     if (!front_->answering.empty() && front_->clock.now() - front_->answering_since >= kGatherMax) {
         front_->send_answers();
@@ -200,7 +203,8 @@ void Front::Connection::count_buffers() {
     const std::size_t before =
         std::exchange(buffer_bytes_, held_.capacity() + session_->buffer_bytes());
     front_->buffer_bytes += buffer_bytes_ - before;
-    if (front_->buffer_bytes > front_->options.buffers_bytes_max) front_->make_room();
+    if (front_->buffer_bytes > front_->options.buffers_bytes_max)
+        front_->make_room(front_->options.buffers_bytes_max);
 }
 
 // Passes on what Asio has read, and what else has arrived if that filled all the room it had.
@@ -577,8 +581,15 @@ void Front::State::sweep(const std::shared_ptr<State>& self) {
     });
 }
 
-void Front::State::make_room() {
-    while (buffer_bytes > options.buffers_bytes_max) {
+// Memory cannot be had any more: whoever holds much of it gives way.
+void Front::State::relieve() {
+    make_room(0);
+    renew_memory_reserve();
+}
+
+// The clients that hold much give way, until all together hold no more than this.
+void Front::State::make_room(std::size_t bytes_max) {
+    while (buffer_bytes > bytes_max) {
         std::shared_ptr<Connection> idlest;
         for (const auto& client : clients) {
             if (client->is_large() && (!idlest || client->active() < idlest->active())) {

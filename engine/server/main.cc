@@ -17,6 +17,7 @@
 #include <optional>
 
 #include "engine/base/line.h"
+#include "engine/base/memory_reserve.h"
 #include "quorlite/node.h"
 
 namespace {
@@ -29,6 +30,7 @@ using quorlite::NodeOptions;
 using namespace std::chrono_literals;
 
 constexpr int kUsage = 64;
+constexpr std::size_t kMemoryReserveBytes = 16u << 20;
 
 int exit_status(NodeError::Kind kind) {
     switch (kind) {
@@ -267,5 +269,6 @@ int main(int argc, char** argv) {
         return kUsage;
     }
     raise_descriptor_limit();
+    quorlite::keep_memory_reserve(kMemoryReserveBytes);
     return serve(std::move(options));
 }

@@ -142,16 +142,139 @@ TEST(Image, GivesUpWhenItWouldHoldTooMuch) {
     PageSet pages;
     pages.base = Base{std::move(*file), 10};
     pages.page_count = 10;
-    HeldPages held(pages, 3);
+    const auto budget = std::make_shared<PageBudget>(3);
+    const auto held = HeldPages::hold(pages, budget);
+    ASSERT_NE(held, nullptr);
+    const auto keep = [&](PageNumber number) {
+        std::shared_ptr<const KeptPage> copy;
+        held->keep(number, copy);
+    };
     std::array<std::uint8_t, kPageSize> page;
-    for (const PageNumber number : {1u, 2u, 2u, 3u, 11u}) held.keep(number);
+    for (const PageNumber number : {1u, 2u, 2u, 3u, 11u}) keep(number);
+    EXPECT_EQ(budget->taken(), 3u);
     ASSERT_OK(pages.base.file->write(0, Bytes(3 * kPageSize, 8)));
     for (const PageNumber number : {1u, 3u, 10u}) {
-        ASSERT_OK(held.read(number, page));
+        ASSERT_OK(held->read(number, page));
         EXPECT_EQ(page[0], 7);
     }
-    held.keep(4);
-    EXPECT_FALSE(held.read(10, page).ok());
+    keep(4);
+    EXPECT_FALSE(held->read(10, page).ok());
+    EXPECT_EQ(budget->taken(), 0u);
+}
+
+// Many clients read an image slowly while everything changes.
+TEST(Image, ManyHoldTheirPagesTogether) {
+    Options options = flushing_options();
+    options.memory_bytes_max = 64u << 20;
+    Node node(1, options);
+    ASSERT_OK(node.open());
+    Log log;
+    Writer writer(node, log);
+    ASSERT_OK(writer.run("CREATE TABLE t(id INTEGER PRIMARY KEY, x)"));
+    ASSERT_OK(
+        writer.run("WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c LIMIT 5000)"
+                   "INSERT INTO t SELECT n, zeroblob(3000) FROM c"));
+    writer.commit();
+    node.flush();
+    // Twelve with pages of their own would hold 240 MB, and give up.
+    std::vector<std::unique_ptr<Image>> images;
+    for (int i = 0; i < 12; ++i) images.push_back(*node.store->image("test"));
+    const std::string expected = image_bytes(*node.store);
+    ASSERT_OK(writer.run("UPDATE t SET x = randomblob(3000)"));
+    writer.commit();
+    node.flush();
+    for (const auto& image : images) {
+        std::string bytes(image->size(), '\0');
+        ASSERT_OK(image->read(0, {reinterpret_cast<std::uint8_t*>(bytes.data()), bytes.size()}));
+        EXPECT_TRUE(bytes == expected);
+    }
+}
+
+TEST(Image, OfEachMomentIsItsOwn) {
+    Node node(1, flushing_options());
+    ASSERT_OK(node.open());
+    Log log;
+    Writer writer(node, log);
+    ASSERT_OK(writer.run("CREATE TABLE t(x)"));
+    writer.commit();
+    std::vector<std::unique_ptr<Image>> images;
+    std::vector<std::string> expected;
+    for (int i = 0; i < 5; ++i) {
+        ASSERT_OK(writer.run("INSERT INTO t VALUES(randomblob(10000))"));
+        writer.commit();
+        if (i % 2 == 0) node.flush();
+        images.push_back(*node.store->image("test"));
+        expected.push_back(image_bytes(*node.store));
+    }
+    for (std::size_t i = 0; i < images.size(); ++i) {
+        std::string bytes(images[i]->size(), '\0');
+        ASSERT_OK(
+            images[i]->read(0, {reinterpret_cast<std::uint8_t*>(bytes.data()), bytes.size()}));
+        EXPECT_TRUE(bytes == expected[i]) << i;
+    }
+}
+
+// Databases that were only opened, and those that rest.
+TEST(StoreMemory, NamesThatWereOnlyOpenedAreForgotten) {
+    Node node(1);
+    ASSERT_OK(node.open());
+    Log log;
+    Writer writer(node, log);
+    ASSERT_OK(writer.run("CREATE TABLE t(x)"));
+    writer.commit();
+    for (int i = 0; i < 100; ++i) {
+        const std::string name = "only opened " + std::to_string(i);
+        auto connection = node.connect(name);
+        ASSERT_OK(query(*connection, "SELECT 1"));
+        EXPECT_NE(node.store->find(name), nullptr);
+        connection.reset();
+        node.executor.run();
+        EXPECT_EQ(node.store->find(name), nullptr);
+    }
+    EXPECT_NE(node.store->find("test"), nullptr);
+}
+
+TEST(StoreMemory, ANameIsKeptWhileSomebodyIsThereOrHasWritten) {
+    Node node(1);
+    ASSERT_OK(node.open());
+    Log log;
+    auto first = node.connect("other");
+    auto second = node.connect("other");
+    first.reset();
+    node.executor.run();
+    ASSERT_NE(node.store->find("other"), nullptr);
+    second.reset();
+    auto third = node.connect("other");  // before it is forgotten
+    node.executor.run();
+    ASSERT_NE(node.store->find("other"), nullptr);
+    third.reset();
+    {
+        Writer writer(node, log, "other");
+        ASSERT_OK(writer.run("CREATE TABLE t(x)"));  // in the log, and not committed
+        writer.connection();
+    }
+    node.executor.run();
+    ASSERT_NE(node.store->find("other"), nullptr);
+    node.store->committed(Index(log.size()));
+    node.executor.run();
+    EXPECT_EQ(*query(*node.connect("other"), "SELECT count(*) FROM t"), "0\n");
+}
+
+TEST(StoreMemory, ADatabaseThatRestsIsTheSameWhenItIsUsedAgain) {
+    Node node(1, flushing_options());
+    ASSERT_OK(node.open());
+    Log log;
+    for (int i = 0; i < 5; ++i) {
+        {
+            Writer writer(node, log);
+            ASSERT_OK(writer.run(i == 0 ? "CREATE TABLE t(x)" : "INSERT INTO t VALUES(1)"));
+            writer.commit();
+        }
+        node.executor.advance(std::chrono::minutes(2));
+        node.store->log_durable(Index(log.size()));
+        node.executor.advance(std::chrono::minutes(2));
+        EXPECT_EQ(*query(*node.connect(), "SELECT count(*) FROM t"), std::to_string(i) + "\n");
+    }
 }
 
 class Snapshot : public testing::TestWithParam<int> {};

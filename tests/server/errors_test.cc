@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,6 +21,7 @@
 #include <vector>
 
 #include "tests/support/ports.h"
+#include "tests/support/sanitizer.h"
 
 namespace quorlite {
 namespace {
@@ -31,7 +34,7 @@ using Arguments = std::vector<std::string>;
 // A quorlited process, ended with the object.
 class Process {
 public:
-    explicit Process(const Arguments& arguments) {
+    explicit Process(const Arguments& arguments, rlim_t addresses_max = RLIM_INFINITY) {
         int ends[2];
         if (::pipe(ends) != 0) std::abort();
         pid_ = ::fork();
@@ -39,6 +42,8 @@ public:
             ::dup2(ends[1], STDERR_FILENO);
             ::dup2(ends[1], STDOUT_FILENO);
             ::close(ends[0]);
+            const rlimit addresses{.rlim_cur = addresses_max, .rlim_max = addresses_max};
+            if (addresses_max != RLIM_INFINITY) ::setrlimit(RLIMIT_AS, &addresses);
             std::vector<char*> line{const_cast<char*>(QUORLITED)};
             for (const std::string& argument : arguments) {
                 line.push_back(const_cast<char*>(argument.c_str()));
@@ -428,6 +433,30 @@ TEST_F(ErrorsTest, ALogThatNobodyReadsDoesNotKeepANode) {
     ASSERT_NO_FATAL_FAILURE(process.fill_output());
     process.signal(SIGTERM);
     EXPECT_EQ(process.wait(), 0);
+}
+
+// Half requests, above all the memory that the process may have.
+TEST_F(ErrorsTest, ClientsThatTakeAllMemoryDoNotEndANode) {
+    if (test::kSanitized) GTEST_SKIP() << "a sanitizer needs all addresses";
+    const std::string address = free_address();
+    Process process({"--dir", path("node"), "--address", address, "--bootstrap"}, 1u << 30);
+    ASSERT_NE(process.read_until("quorlited: ready").find("ready"), std::string::npos);
+    std::vector<int> clients;
+    const std::string piece(1u << 20, '\0');
+    for (int i = 0; i < 30; ++i) {
+        const int client = test::connect_to(address);
+        ASSERT_GE(client, 0);
+        clients.push_back(client);
+        // The version word, and the header of a request of 62 MiB.
+        std::string begin("\1\0\0\0\0\0\0\0\0\0\x7c\0\x8\0\0\0", 16);
+        bool open = ::send(client, begin.data(), begin.size(), MSG_NOSIGNAL) == 16;
+        for (int sent = 0; open && sent < 60; ++sent) {
+            open = ::send(client, piece.data(), piece.size(), MSG_NOSIGNAL) > 0;
+        }
+    }
+    for (const int client : clients) ::close(client);
+    process.signal(SIGTERM);
+    EXPECT_EQ(process.wait(), 0) << process.read_until("\1");
 }
 
 TEST_F(HandoverTest, GivesUp) {

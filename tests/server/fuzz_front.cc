@@ -4,7 +4,6 @@
 //
 // The input is a list of moves: one byte says which client and what, the next how much. The node
 // lives through all inputs: what one leaves behind is part of the next.
-#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -44,17 +43,12 @@ constexpr std::array kTexts = {
 class Connection {
 public:
     explicit Connection(const std::string& address) {
-        sockaddr_in name{};
-        name.sin_family = AF_INET;
-        name.sin_port =
-            htons(static_cast<std::uint16_t>(std::stoul(address.substr(address.rfind(':') + 1))));
-        ::inet_pton(AF_INET, "127.0.0.1", &name.sin_addr);
-        socket_ = ::socket(AF_INET, SOCK_STREAM, 0);
+        socket_ = test::connect_to(address);
+        if (socket_ < 0) std::abort();
         const int yes = 1;
         ::setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
         const timeval patience{.tv_sec = 20, .tv_usec = 0};
         ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-        if (::connect(socket_, reinterpret_cast<sockaddr*>(&name), sizeof name) != 0) std::abort();
         Bytes greeting(8);
         greeting[0] = 1;
         send(greeting);

@@ -459,6 +459,26 @@ TEST_F(NodeTest, ClientsLeaveDescriptorsToTheNode) {
     EXPECT_TRUE(open);
 }
 
+TEST_F(NodeTest, ManyDatabasesNeedFewDescriptors) {
+    const DescriptorLimit limit(200);
+    NodeOptions wanted = options("node");
+    wanted.address = free_address();
+    wanted.flush_bytes = 64u << 10;
+    for (int life = 0; life < 2; ++life) {
+        ASSERT_NO_FATAL_FAILURE(start_one(wanted));
+        for (int i = 0; i < 150; ++i) {
+            SqlClient client(wanted.address);
+            ASSERT_TRUE(client.open("db" + std::to_string(i)));
+            if (life == 0) {
+                ASSERT_TRUE(client.execute("CREATE TABLE t(x); INSERT INTO t VALUES (1)"));
+            } else {
+                ASSERT_EQ(client.number("SELECT count(*) FROM t"), 1);
+            }
+        }
+        nodes.clear();
+    }
+}
+
 TEST_F(NodeTest, TooFewDescriptorsAreAnErrorWithARemedy) {
     const DescriptorLimit limit(50);
     NodeOptions wanted = options("node");

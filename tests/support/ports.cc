@@ -36,4 +36,18 @@ std::string free_address() {
     }
 }
 
+int connect_to(const std::string& address) {
+    sockaddr_in name{};
+    name.sin_family = AF_INET;
+    name.sin_port =
+        htons(static_cast<std::uint16_t>(std::stoul(address.substr(address.rfind(':') + 1))));
+    name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    const int connected = ::socket(AF_INET, SOCK_STREAM, 0);
+    if (::connect(connected, reinterpret_cast<sockaddr*>(&name), sizeof name) == 0) {
+        return connected;
+    }
+    ::close(connected);
+    return -1;
+}
+
 }  // namespace quorlite::test

@@ -11,4 +11,7 @@ namespace quorlite::test {
 
 std::string free_address();  // HOST:PORT; another one with each call
 
+// A socket that is connected to such an address; -1 if it cannot be.
+int connect_to(const std::string& address);
+
 }  // namespace quorlite::test
