@@ -15,7 +15,7 @@ from world import PATIENCE, inside, run
 
 BROKEN_DISK, REMOVED = 70, 74  # statuses with which a node ends by itself
 VANISHING = "10.83.0.109"  # the address of clients that vanish
-VANISHED_PATIENCE = 90  # a client that vanished in a transaction keeps its lock as long as an idle one may
+VANISHED_PATIENCE = 40  # a client that vanished in a transaction keeps its lock as long as an idle one may
 
 
 def victim(world, rng):

@@ -110,6 +110,7 @@ class Link:
 
     def close(self):
         self.heal()
+        self.listener.shutdown(socket.SHUT_RDWR)  # or accept() would keep it
         self.listener.close()
         for pipe in list(self.pipes):
             pipe.close()

@@ -19,7 +19,8 @@ from links import Link
 
 PORT = 9001
 IMAGE_MEGABYTES = 200
-OPTIONS = ["--flush-size", "256KiB", "--log-tail", "256KiB"]  # who was away for a while gets a snapshot
+# Who was away for a while gets a snapshot; a client that vanished is soon given up.
+OPTIONS = ["--flush-size", "256KiB", "--log-tail", "256KiB", "--idle-transaction", "5s"]
 PATIENCE = 60
 
 
