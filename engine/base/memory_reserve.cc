@@ -10,11 +10,10 @@ namespace {
 std::atomic<std::size_t> reserve_bytes{0};
 std::atomic<void*> reserve{nullptr};
 
-// Runs each time that memory cannot be had, before it is tried again.
+// Runs when memory cannot be had, before it is tried again; without a handler that is an error.
 void use_reserve() {
-    void* const memory = reserve.exchange(nullptr);
-    if (memory == nullptr) throw std::bad_alloc();
-    std::free(memory);
+    std::set_new_handler(nullptr);
+    std::free(reserve.exchange(nullptr));
 }
 
 }  // namespace
@@ -22,7 +21,6 @@ void use_reserve() {
 void keep_memory_reserve(std::size_t bytes) {
     reserve_bytes = bytes;
     renew_memory_reserve();
-    std::set_new_handler(use_reserve);
 }
 
 bool memory_is_short() {
@@ -33,6 +31,7 @@ void renew_memory_reserve() {
     void* const memory = std::malloc(reserve_bytes);
     void* nothing = nullptr;
     if (!reserve.compare_exchange_strong(nothing, memory)) std::free(memory);
+    if (reserve != nullptr) std::set_new_handler(use_reserve);
 }
 
 }  // namespace quorlite
