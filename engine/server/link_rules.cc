@@ -9,6 +9,8 @@ constexpr Duration kPauseMax = std::chrono::seconds(10);  // between replacement
 // Frames further apart than so many times of patience belong to different conversations. Candidates
 // ask again every one or two election timeouts.
 constexpr int kConversationPatiences = 8;
+// What is sent so soon after something was heard is taken for the answer to it, which has none.
+constexpr int kAnswersPerPatience = 4;
 
 constexpr Duration kFrameStallMax = std::chrono::seconds(5);
 constexpr std::size_t kFrameBytesPerSecondMin = 16u << 10;
@@ -24,6 +26,7 @@ void LinkSilence::connected(TimePoint now) {
 }
 
 bool LinkSilence::sent(TimePoint now) {
+    if (heard_ && now - *heard_ < patience_ / kAnswersPerPatience) return false;
     const bool goes_on = unanswered_since_ && now - sent_ < patience_ * kConversationPatiences;
     if (!goes_on) unanswered_since_ = now;
     sent_ = now;
@@ -31,6 +34,7 @@ bool LinkSilence::sent(TimePoint now) {
 }
 
 void LinkSilence::heard(TimePoint now) {
+    heard_ = now;
     unanswered_since_.reset();
     pause_ = patience_;
     next_ = std::min(next_, now + patience_);

@@ -34,8 +34,9 @@ private:
 
     const Duration patience_;
     const Duration pause_max_;
-    Duration pause_;                             // until the next replacement but one
-    TimePoint next_{};                           // no replacement before
+    Duration pause_;    // until the next replacement but one
+    TimePoint next_{};  // no replacement before
+    std::optional<TimePoint> heard_;
     std::optional<TimePoint> unanswered_since_;  // the first frame of this silence
     TimePoint sent_{};                           // the newest frame
 };

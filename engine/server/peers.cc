@@ -489,7 +489,7 @@ void Peers::Link::peer_came() {
     backoff_ = kBackoffMin;
     if (phase_ == Phase::kWaiting) connect();
     if (phase_ == Phase::kConnected && silence_.peer_called(peers_->clock.now())) {
-        replace("the peer has replaced its own");
+        replace("the peer has opened a new one");
     }
 }
 

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <random>
 #include <vector>
 
 namespace quorlite::server {
@@ -45,7 +47,7 @@ TEST(LinkSilenceTest, AnAnswerBringsPatienceBack) {
     LinkSilence silence(kPatience);
     replacements(silence, 0s, 60s);
     silence.heard(at(60s));
-    EXPECT_EQ(replacements(silence, 60s, 61s), (std::vector<Duration>{60'300ms, 60'600ms}));
+    EXPECT_EQ(replacements(silence, 60s, 61s), (std::vector<Duration>{60'400ms, 60'700ms}));
 }
 
 TEST(LinkSilenceTest, ANewConnectionIsGivenItsTime) {
@@ -66,6 +68,16 @@ TEST(LinkSilenceTest, APauseIsNoSilence) {
     EXPECT_TRUE(silence.sent(at(7201s)));
 }
 
+// Two candidates: each answers the other's question, and asks its own some time later.
+TEST(LinkSilenceTest, AnAnswerHasNone) {
+    LinkSilence silence(kPatience);
+    for (Duration time = 0s; time < 60s; time += 1s) {
+        silence.heard(at(time));
+        EXPECT_FALSE(silence.sent(at(time + 5ms)));
+        EXPECT_FALSE(silence.sent(at(time + 500ms)));
+    }
+}
+
 TEST(LinkSilenceTest, ALargeFrameOnItsWayIsNoSilence) {
     LinkSilence silence(kPatience);
     for (Duration time = 0ms; time < 5s; time += 100ms) {
@@ -84,6 +96,95 @@ TEST(LinkSilenceTest, APeerThatCallsAnewIsBelieved) {
     silence.heard(at(1s + 2ms));
     EXPECT_FALSE(silence.peer_called(at(1s + 299ms)));
     EXPECT_TRUE(silence.peer_called(at(1s + 302ms)));
+}
+
+// Two nodes and a network between them that forgets connections. Each asks, at times of its own,
+// and answers what it is asked.
+class Pair {
+public:
+    explicit Pair(std::uint64_t seed) : random_(seed) {}
+
+    std::array<Duration, 2> asks_every_min{};
+    std::array<Duration, 2> asks_every_max{};
+
+    void run_until(Duration end) {
+        for (; time_ < end; time_ += 1ms) {
+            for (std::size_t node : {0, 1}) {
+                if (time_ >= asks_at_[node] && asks_every_max[node] > Duration()) ask(node);
+            }
+        }
+    }
+    void forget(std::size_t node) { ends_[node].forgotten = true; }
+    Duration time() const { return time_; }
+    int replaced() const { return replaced_; }
+    // The newest answer to a question of this node.
+    Duration answered(std::size_t node) const { return ends_[node].answered; }
+
+private:
+    struct End {
+        LinkSilence silence{kPatience};
+        bool forgotten = false;
+        Duration answered{};
+    };
+
+    void ask(std::size_t node) {
+        const auto range = asks_every_max[node] - asks_every_min[node] + Duration(1);
+        asks_at_[node] =
+            time_ + asks_every_min[node] + Duration(random_() % std::uint64_t(range.count()));
+        if (!send(node) || !send(1 - node)) return;
+        ends_[node].answered = time_;
+    }
+    // Over the connection that this node has made; false: it did not arrive.
+    bool send(std::size_t node) {
+        End& end = ends_[node];
+        End& other = ends_[1 - node];
+        if (end.silence.sent(at(time_))) replace(node);
+        if (end.forgotten) return false;
+        other.silence.heard(at(time_));
+        return true;
+    }
+    void replace(std::size_t node) {
+        ++replaced_;
+        ends_[node].forgotten = false;
+        ends_[node].silence.connected(at(time_));
+        if (ends_[1 - node].silence.peer_called(at(time_))) replace(1 - node);
+    }
+
+    std::mt19937_64 random_;
+    std::array<End, 2> ends_;
+    std::array<Duration, 2> asks_at_{};
+    Duration time_{};
+    int replaced_ = 0;
+};
+
+// A leader and its follower; two candidates; two followers, of whom one begins to ask at last.
+TEST(LinkSilenceTest, WhateverTheNetworkForgetsIsReplacedSoonAndNothingElse) {
+    for (std::uint64_t seed = 0; seed < 300; ++seed) {
+        std::mt19937_64 random(seed);
+        Pair pair(seed);
+        const bool leads = random() % 2;
+        pair.asks_every_min[0] = leads ? 60ms : 2 * kPatience;
+        pair.asks_every_max[0] = leads ? 60ms : 4 * kPatience;
+        if (!leads && random() % 2) {
+            pair.asks_every_min[1] = 2 * kPatience;
+            pair.asks_every_max[1] = 4 * kPatience;
+        }
+        pair.run_until(60s);
+        ASSERT_EQ(pair.replaced(), 0) << seed;
+        for (int turn = 0; turn < 5; ++turn) {
+            const auto which = 1 + random() % 3;
+            if (which & 1) pair.forget(0);
+            if (which & 2) pair.forget(1);
+            const Duration moment = pair.time();
+            const int before = pair.replaced();
+            pair.run_until(moment + (leads ? 4 : 12) * kPatience);
+            ASSERT_GT(pair.answered(0), moment) << "seed " << seed << ", turn " << turn;
+            ASSERT_LE(pair.replaced() - before, 4) << "seed " << seed << ", turn " << turn;
+            const int healed = pair.replaced();
+            pair.run_until(pair.time() + 60s);
+            ASSERT_EQ(pair.replaced(), healed) << "seed " << seed << ", turn " << turn;
+        }
+    }
 }
 
 TEST(FramePaceTest, NothingUnfinishedIsNeverSlow) {
