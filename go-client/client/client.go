@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	quorlite "github.com/quorlite/quorlite/go-client"
@@ -142,6 +143,10 @@ func (c *Client) Weight(ctx context.Context, weight uint64) error {
 // Add makes a node a member of the cluster, with its role. If giving it the role fails, it is a
 // spare.
 func (c *Client) Add(ctx context.Context, node NodeInfo) error {
+	if !isAddress(node.Address, true) {
+		return &quorlite.Error{Kind: quorlite.Usage, ExtendedCode: quorlite.CodeMisuse,
+			Message: strconv.Quote(node.Address) + " is not HOST:PORT in printable letters"}
+	}
 	_, err := call[wire.Empty](ctx, c, wire.Add{ID: node.ID, Address: node.Address}, true)
 	if err != nil || node.Role == Spare {
 		return err

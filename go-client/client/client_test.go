@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"reflect"
 	"runtime"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -87,29 +89,29 @@ func TestPlan(t *testing.T) {
 func TestDirectory(t *testing.T) {
 	now := time.Unix(1000, 0)
 	d := &directory{}
-	d.merge([]NodeInfo{{1, "a", Voter}, {2, "b", Voter}, {3, "s", Spare}})
-	d.merge([]NodeInfo{{0, "a", Voter}})
-	d.foundLeader("b")
+	d.merge([]NodeInfo{{1, "a:1", Voter}, {2, "b:1", Voter}, {3, "s:1", Spare}})
+	d.merge([]NodeInfo{{0, "a:1", Voter}})
+	d.foundLeader("b:1")
 	promising, failing := d.candidates(now, 0)
-	if !reflect.DeepEqual(promising, []string{"b", "a", "s"}) || failing != nil {
+	if !reflect.DeepEqual(promising, []string{"b:1", "a:1", "s:1"}) || failing != nil {
 		t.Errorf("asks %v, then %v", promising, failing)
 	}
-	d.failed("b", now)
+	d.failed("b:1", now)
 	promising, failing = d.candidates(now, 0)
-	if !reflect.DeepEqual(promising, []string{"a", "s"}) || !reflect.DeepEqual(failing, []string{"b"}) {
+	if !reflect.DeepEqual(promising, []string{"a:1", "s:1"}) || !reflect.DeepEqual(failing, []string{"b:1"}) {
 		t.Errorf("after a failure asks %v, then %v", promising, failing)
 	}
-	if promising, _ = d.candidates(now.Add(penaltyMin), 1); !reflect.DeepEqual(promising, []string{"b", "a", "s"}) {
+	if promising, _ = d.candidates(now.Add(penaltyMin), 1); !reflect.DeepEqual(promising, []string{"b:1", "a:1", "s:1"}) {
 		t.Errorf("after the penalty asks %v", promising)
 	}
 	for i := 0; i < 100; i++ {
-		d.failed("b", now)
+		d.failed("b:1", now)
 	}
 	if promising, _ = d.candidates(now.Add(penaltyMax), 1); len(promising) != 3 {
 		t.Error("a penalty is without limit")
 	}
-	if d.update([]NodeInfo{{1, "a", Spare}}) || !d.update([]NodeInfo{{1, "a", Voter}}) ||
-		d.update([]NodeInfo{{1, "a", Voter}}) {
+	if d.update([]NodeInfo{{1, "a:1", Spare}}) || !d.update([]NodeInfo{{1, "a:1", Voter}}) ||
+		d.update([]NodeInfo{{1, "a:1", Voter}}) {
 		t.Error("a list without voters is believed, or a new one is not, or the same counts as new")
 	}
 	if !d.refreshDue(now, time.Minute) || d.refreshDue(now, time.Minute) {
@@ -143,25 +145,193 @@ func scripted(t *testing.T, answer func(address string) wire.Response) DialFunc 
 
 func TestAHintIsFollowedAndADeadNodeIsNot(t *testing.T) {
 	dial := scripted(t, func(address string) wire.Response {
-		if address == "dead" {
+		if address == "dead:1" {
 			return nil
 		}
-		return wire.Server{ID: 9, Address: "leader"}
+		return wire.Server{ID: 9, Address: "leader:1", Cluster: ours}
 	})
-	cluster := NewCluster(NewListStore("dead", "follower"), Config{Dial: dial})
+	cluster := NewCluster(NewListStore("dead:1", "follower:1"), Config{Dial: dial})
 	conn, err := cluster.Connect(context.Background(), time.Now().Add(10*time.Second))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if conn.Address() != "leader" || !cluster.Leads("leader") || cluster.Leads("follower") {
+	if conn.Address() != "leader:1" || !cluster.Leads("leader:1") || cluster.Leads("follower:1") {
 		t.Errorf("%s leads", conn.Address())
+	}
+}
+
+var ours, other = wire.ClusterID{High: 0x1111, Low: 1}, wire.ClusterID{High: 0x2222, Low: 2}
+
+// world is some nodes that say who leads and which nodes there are.
+type world struct {
+	mu      sync.Mutex
+	leaders map[string]string // by the address of the node that says so
+	lists   map[string][]string
+	ids     map[string]wire.ClusterID
+	dialled []string
+}
+
+func (w *world) dial(_ context.Context, address string) (net.Conn, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.dialled = append(w.dialled, address)
+	if _, there := w.leaders[address]; !there {
+		return nil, errors.New("nobody there")
+	}
+	near, far := net.Pipe()
+	go w.serve(far, address)
+	return near, nil
+}
+
+func (w *world) serve(far net.Conn, address string) {
+	defer far.Close()
+	var greeting [8]byte
+	_, err := io.ReadFull(far, greeting[:])
+	for err == nil {
+		var header [wire.HeaderBytes]byte
+		if _, err = io.ReadFull(far, header[:]); err != nil {
+			return
+		}
+		h := wire.ParseHeader(header)
+		body := make([]byte, h.BodyBytes())
+		if _, err = io.ReadFull(far, body); err != nil {
+			return
+		}
+		request, _ := wire.DecodeRequest(h, body)
+		message, _ := wire.AppendResponse(nil, w.answer(request, address))
+		_, err = far.Write(message)
+	}
+}
+
+func (w *world) answer(request wire.Request, address string) wire.Response {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch request := request.(type) {
+	case wire.Leader:
+		server := wire.Server{ID: 1, Address: w.leaders[address]}
+		if request.WantsClusterID {
+			server.Cluster = w.ids[address]
+		}
+		return server
+	case wire.Cluster:
+		servers := wire.Servers{Format: request.Format}
+		for i, each := range w.lists[address] {
+			servers.Nodes = append(servers.Nodes, wire.Node{ID: uint64(i + 1), Address: each})
+		}
+		return servers
+	}
+	return wire.Failure{Code: 1, Message: "not asked for"}
+}
+
+func (w *world) wasDialled(address string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, each := range w.dialled {
+		if each == address {
+			return true
+		}
+	}
+	return false
+}
+
+func (w *world) cluster(given ...string) *Cluster {
+	return NewCluster(NewListStore(given...), Config{Dial: w.dial})
+}
+
+func connected(c *Cluster, wait time.Duration) error {
+	conn, err := c.Connect(context.Background(), time.Now().Add(wait))
+	if err == nil {
+		conn.Close()
+	}
+	return err
+}
+
+const patience, impatience = 10 * time.Second, 100 * time.Millisecond
+
+func TestNoClientMovesToAnotherCluster(t *testing.T) {
+	w := &world{leaders: map[string]string{"a:1": "a:1", "b:1": "a:1"},
+		ids:   map[string]wire.ClusterID{"a:1": ours, "b:1": ours},
+		lists: map[string][]string{"a:1": {"a:1", "b:1"}}}
+	c := w.cluster("a:1", "b:1")
+	if err := connected(c, patience); err != nil {
+		t.Fatal(err)
+	}
+	w.ids["a:1"] = other // founded anew; the others go on
+	w.leaders["b:1"] = "b:1"
+	if err := connected(c, patience); err != nil || !c.Leads("b:1") {
+		t.Errorf("one stranger stops the others: %v", err)
+	}
+	w.ids["b:1"] = other
+	err := connected(c, patience)
+	var failure *quorlite.Error
+	if !errors.As(err, &failure) || failure.MayRetry || failure.Kind != quorlite.Unavailable ||
+		!strings.Contains(failure.Message, ours.String()) ||
+		!strings.Contains(failure.Message, other.String()) {
+		t.Errorf("all are strangers: %v", err)
+	}
+	if err := connected(w.cluster("a:1"), patience); err != nil {
+		t.Errorf("a new client may use that cluster: %v", err)
+	}
+}
+
+func TestALyingServerLeadsNobodyToAStranger(t *testing.T) {
+	w := &world{leaders: map[string]string{"a:1": "b:1", "b:1": "b:1"},
+		lists: map[string][]string{"a:1": {"a:1", "b:1"}, "b:1": {"b:1"}}}
+	if err := connected(w.cluster("a:1"), impatience); err == nil {
+		t.Error("a stranger is followed")
+	}
+	w.ids = map[string]wire.ClusterID{"a:1": ours, "b:1": other}
+	if err := connected(w.cluster("a:1"), impatience); err == nil {
+		t.Error("a stranger with an id is followed")
+	}
+	w.ids = nil
+	w.lists["b:1"] = []string{"b:1", "a:1"}
+	if err := connected(w.cluster("a:1"), patience); err != nil {
+		t.Errorf("the leader of the same cluster, which tells no id: %v", err)
+	}
+	w.lists = map[string][]string{"a:1": {"b:1"}, "b:1": {"b:1"}}
+	if err := connected(w.cluster("a:1"), patience); err != nil {
+		t.Errorf("one node under two names: %v", err)
+	}
+}
+
+func TestALyingServerLeadsNobodyToAStrangerByItsList(t *testing.T) {
+	w := &world{leaders: map[string]string{"a:1": "a:1", "b:1": "b:1"},
+		lists: map[string][]string{"a:1": {"a:1", "b:1", "@socket", "c\x1b[2J:1"}, "b:1": {"b:1"}}}
+	c := w.cluster("a:1")
+	if err := connected(c, patience); err != nil { // and reads the list
+		t.Fatal(err)
+	}
+	w.leaders["a:1"] = ""
+	if err := connected(c, impatience); err == nil || !w.wasDialled("b:1") {
+		t.Errorf("a stranger that is listed is followed: %v", err)
+	}
+	if w.wasDialled("@socket") || w.wasDialled("c\x1b[2J:1") {
+		t.Error("what is no address is dialled")
+	}
+}
+
+func TestAddresses(t *testing.T) {
+	for _, good := range []string{"a:1", "[::1]:9001", "127.0.0.1:65535"} {
+		if !isAddress(good, false) {
+			t.Errorf("%s is none", good)
+		}
+	}
+	for _, bad := range []string{"", ":1", "a", "a:", "a:0", "a:65536", "a:1x", "a b:1", "a\n:1",
+		"/a:1", "@a", "@", strings.Repeat("a", 300) + ":1"} {
+		if isAddress(bad, false) {
+			t.Errorf("%q is one", bad)
+		}
+	}
+	if !isAddress("@a", true) {
+		t.Error("a Unix socket is none where one was given")
 	}
 }
 
 func TestNoLeader(t *testing.T) {
 	dial := scripted(t, func(string) wire.Response { return wire.Server{} })
-	cluster := NewCluster(NewListStore("a"), Config{Dial: dial})
+	cluster := NewCluster(NewListStore("a:1"), Config{Dial: dial})
 	_, err := cluster.Connect(context.Background(), time.Now().Add(50*time.Millisecond))
 	var failure *quorlite.Error
 	if !errors.As(err, &failure) || failure.Kind != quorlite.Unavailable ||

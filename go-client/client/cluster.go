@@ -108,7 +108,10 @@ func (c *Cluster) Connect(ctx context.Context, deadline time.Time) (*Conn, error
 		c.loadStore(ctx)
 	}
 	for {
-		conn, said := c.search(ctx)
+		conn, said, strangers := c.search(ctx)
+		if strangers != nil {
+			return nil, strangers
+		}
 		if conn != nil {
 			err := c.Refresh(ctx, conn)
 			if err == nil {
@@ -187,7 +190,7 @@ func (c *Cluster) Refresh(ctx context.Context, conn *Conn) error {
 	if !c.directory.update(nodes) {
 		return nil
 	}
-	if err := c.store.Set(ctx, nodes); err != nil {
+	if err := c.store.Set(ctx, c.directory.list()); err != nil {
 		c.config.Log(err.Error())
 	}
 	return nil

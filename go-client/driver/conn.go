@@ -124,7 +124,7 @@ func (c *conn) attempt(ctx context.Context, t *text, once func(deadline time.Tim
 	}
 	backoff := c.cluster().Backoff()
 	busy := rules.Backoff{Min: backoff.Min, Max: busyPauseMax}
-	doubt := false
+	doubt, losses := false, 0
 	for {
 		err := c.once(ctx, deadline, once)
 		if err == nil {
@@ -138,6 +138,11 @@ func (c *conn) attempt(ctx context.Context, t *text, once func(deadline time.Tim
 		if doubt {
 			judgement.Error.Outcome = quorlite.InDoubt
 		}
+		if c.lost(err) {
+			if losses++; losses == lossesMax {
+				judgement = notAgain(judgement)
+			}
+		}
 		c.apply(t, judgement)
 		until, pause := deadline, backoff.Next(rand.Int63())
 		if judgement.Remedy == rules.Pause {
@@ -149,6 +154,23 @@ func (c *conn) attempt(ctx context.Context, t *text, once func(deadline time.Tim
 			return judgement.Error
 		}
 	}
+}
+
+// lossesMax: a statement during which the connection broke so often may be what broke it, and must not
+// go round the cluster.
+const lossesMax = 2
+
+// lost tells whether the connection broke after the statement had left.
+func (c *conn) lost(err error) bool {
+	var broken *client.BrokenError
+	return errors.As(err, &broken) && broken.Sent && !broken.TimedOut && !c.preparing
+}
+
+func notAgain(judgement rules.Judgement) rules.Judgement {
+	judgement.Remedy, judgement.Error.MayRetry = rules.Report, false
+	judgement.Error.Message += fmt.Sprintf(". The connection broke %d times during this statement, "+
+		"which may be the reason: it is not sent again", lossesMax)
+	return judgement
 }
 
 func earlier(a, b time.Time) time.Time {

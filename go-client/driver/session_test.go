@@ -97,6 +97,39 @@ func TestRefreshIsCancelled(t *testing.T) {
 	}
 }
 
+// A statement that ends every node that executes it does not go round the cluster by itself, nor does
+// a transaction that has it.
+func TestAStatementThatBreaksConnectionsIsNotSentAThirdTime(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	server := fake.New(0, 0)
+	db := openTCP(t, server, driver.Config{StatementCache: -1})
+	mustExec(t, db, "UPDATE x")
+	times := 0
+	server.Silence("INSERT row", func() {
+		times++
+		go server.HangUp()
+	})
+	_, err := db.ExecContext(quorlite.Idempotent(ctx), "INSERT row")
+	var failure *quorlite.Error
+	if !errors.As(err, &failure) || failure.MayRetry || failure.Kind != quorlite.Connection {
+		t.Errorf("a statement: %v", err)
+	}
+	if times != 2 {
+		t.Errorf("a statement was sent %d times", times)
+	}
+	times = 0
+	err = driver.RunTx(ctx, db, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, "INSERT row")
+		return err
+	})
+	if err == nil || times != 2 {
+		t.Errorf("a transaction was run %d times: %v", times, err)
+	}
+	server.Silence("", nil)
+	mustExec(t, db, "INSERT row")
+}
+
 // A node that does not answer is not waited for once the context has ended, whatever it was asked.
 func TestSilentNode(t *testing.T) {
 	const muchLater = 20 * time.Second // and less than the timeout of the client

@@ -215,7 +215,7 @@ func RunTxWith(ctx context.Context, db Beginner, options *sql.TxOptions,
 		defer cancel()
 	}
 	backoff := rules.Backoff{Min: runPauseMin, Max: runPauseMax}
-	doubt := false
+	doubt, losses := false, 0
 	for {
 		err := runOnce(ctx, db, options, fn)
 		var failure *quorlite.Error
@@ -223,8 +223,11 @@ func RunTxWith(ctx context.Context, db Beginner, options *sql.TxOptions,
 		if errors.As(err, &failure) {
 			again = rules.MayRerun(failure, quorlite.IsIdempotent(ctx))
 			doubt = doubt || failure.Outcome == quorlite.InDoubt
+			if failure.Kind == quorlite.Connection {
+				losses++ // it may be the transaction that breaks whatever executes it
+			}
 		}
-		if !again || client.Sleep(ctx, backoff.Next(rand.Int63())) != nil {
+		if losses == lossesMax || !again || client.Sleep(ctx, backoff.Next(rand.Int63())) != nil {
 			if failure != nil && doubt {
 				failure.Outcome = quorlite.InDoubt
 			}
