@@ -113,6 +113,7 @@ void Connection::answer_greeting(const wire::Response& response, Time now) {
         return lose("gives the answer to another question", error_kind::protocol, now);
     }
     expected_.pop_front();
+    main_->tells_null = !failed && welcome->cluster.has_value();
     const ClusterId cluster = failed ? ClusterId() : welcome->cluster.value_or(ClusterId());
     const auto refusal = directory_->refusal(address(), cluster);
     if (refusal) return refuse(*refusal);
@@ -224,7 +225,8 @@ void Connection::answer_rows(const wire::RowsResponse& rows, Time now) {
     const OperationPtr& operation = expected.operation;
     if (!operation) return;
     if (!operation->interrupted) {
-        hold(operation, Piece{Bytes(rows.content.begin(), rows.content.end()), {}, 0}, now);
+        Piece piece{Bytes(rows.content.begin(), rows.content.end()), {}, 0, main_->tells_null};
+        hold(operation, std::move(piece), now);
     }
     if (*end == wire::RowsEnd::kPart || operation->finished) return;
     if (operation->interrupted) return take_stopped(operation);

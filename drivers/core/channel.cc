@@ -14,6 +14,13 @@ Result<std::uint64_t> Channel::append(const wire::Request& request) {
     const std::size_t before = out_.size();
     const Status encoded = wire::encode(request, out_);
     if (!encoded) return encoded.error();
+    const std::size_t size = out_.size() - before - wire::kHeaderBytes;
+    if (size > limits::kRequestBytesMax) {
+        out_.resize(before);
+        return Error{code::kTooBig, "a statement and its values have " + std::to_string(size) +
+                                        " bytes, and nodes take no more than " +
+                                        std::to_string(limits::kRequestBytesMax)};
+    }
     asked_ += out_.size() - before;
     return asked_;
 }

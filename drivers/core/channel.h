@@ -17,6 +17,10 @@ public:
 
     const std::string& address() const { return address_; }
 
+    // The node sends NULL as NULL, whatever the column was declared as. dqlite, and Quorlite 0.1 as
+    // far as a client can tell, send an empty time.
+    bool tells_null = false;
+
     // Appends a request; what is returned tells sent() which. Fails if it is too long.
     Result<std::uint64_t> append(const wire::Request& request);
     bool sent(std::uint64_t mark) const { return sent_ >= mark; }

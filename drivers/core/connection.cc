@@ -179,6 +179,7 @@ void Connection::look_at_search(Time now) {
     } else if (search_->exhausted()) {
         const std::string story = search_->story();
         trouble_ = story.empty() ? "no node is known" : story;
+        searched_in_vain_ = true;
         const auto strangers = search_->only_strangers();
         search_.reset();
         if (strangers) refuse(*strangers);

@@ -79,6 +79,10 @@ public:
     bool connected() const { return phase_ == Phase::kReady; }
     // Of the node in use; empty if there is none.
     std::string address() const;
+    // Why there is no leader, if all nodes were asked in vain since the last call.
+    std::optional<std::string> take_trouble() {
+        return std::exchange(searched_in_vain_, false) ? std::optional(trouble_) : std::nullopt;
+    }
     // The list of nodes changed since the last call.
     bool take_nodes_changed() { return std::exchange(nodes_changed_, false); }
 
@@ -197,6 +201,7 @@ private:
     std::vector<Action> actions_;
     std::vector<OperationPtr> changed_;
     bool nodes_changed_ = false;
+    bool searched_in_vain_ = false;
 };
 
 }  // namespace quorlite::core

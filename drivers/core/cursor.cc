@@ -4,6 +4,8 @@ namespace quorlite::core {
 namespace {
 
 struct ToView {
+    bool tells_null = false;
+
     value_view operator()(wire::Null) const { return {}; }
     value_view operator()(std::int64_t number) const { return value_view::of_integer(number); }
     value_view operator()(double number) const { return value_view::of_real(number); }
@@ -15,6 +17,7 @@ struct ToView {
         return value_view::of_integer(time.seconds, value_type::unix_time);
     }
     value_view operator()(wire::Iso8601 time) const {
+        if (time.text.empty() && !tells_null) return {};
         return value_view::of_text(time.text, value_type::iso8601);
     }
     value_view operator()(wire::Boolean flag) const {
@@ -32,10 +35,10 @@ error_info Cursor::garbage(const std::string& what) const {
     return error;
 }
 
-result<void> Cursor::feed(Bytes batch) {
+result<void> Cursor::feed(Piece batch) {
     reader_.reset();
     batch_ = std::move(batch);
-    auto opened = wire::RowsReader::open(batch_);
+    auto opened = wire::RowsReader::open(batch_.bytes);
     if (!opened) return garbage(opened.error().message);
     if (columns_.empty()) columns_.assign(opened->columns().begin(), opened->columns().end());
     if (opened->columns().size() != columns_.size()) return garbage("the columns changed");
@@ -55,7 +58,8 @@ result<bool> Cursor::next() {
         return false;
     }
     row_.resize(values_.size());
-    for (std::size_t i = 0; i < values_.size(); ++i) row_[i] = std::visit(ToView{}, values_[i]);
+    const ToView to_view{batch_.tells_null};
+    for (std::size_t i = 0; i < values_.size(); ++i) row_[i] = std::visit(to_view, values_[i]);
     return true;
 }
 

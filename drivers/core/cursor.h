@@ -17,7 +17,7 @@ namespace quorlite::core {
 class Cursor {
 public:
     // A batch, when the one before has been used up. Fails if it is no result set.
-    result<void> feed(Bytes batch);
+    result<void> feed(Piece batch);
     // True if there is a row; false if another batch is needed, or no row is left.
     result<bool> next();
 
@@ -27,7 +27,7 @@ public:
 private:
     error_info garbage(const std::string& what) const;
 
-    Bytes batch_;
+    Piece batch_;
     std::optional<wire::RowsReader> reader_;
     std::vector<std::string> columns_;
     std::vector<wire::Value> values_;

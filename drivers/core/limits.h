@@ -41,7 +41,13 @@ inline constexpr std::size_t kTextsRemembered = 256;
 inline constexpr std::chrono::microseconds kAwakeMax{50};
 inline constexpr int kAwakeThreadsMax = 1;
 
-// Values in one statement: SQLite's SQLITE_MAX_VARIABLE_NUMBER.
-inline constexpr std::size_t kParametersMax = 32'766;
+// A request's body: nodes of ours read no longer one.
+inline constexpr std::size_t kRequestBytesMax = 64u << 20;
+// Of a statement that is longer than this the long literals are sent as values: nodes compile texts
+// of up to a million bytes.
+inline constexpr std::size_t kLongSqlBytes = 500'000;
+
+// Values in one statement: nodes' SQLITE_MAX_VARIABLE_NUMBER.
+inline constexpr std::size_t kParametersMax = 250'000;
 
 }  // namespace quorlite::core::limits

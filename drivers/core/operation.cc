@@ -1,6 +1,7 @@
 #include "drivers/core/operation.h"
 
 #include <algorithm>
+#include <array>
 
 #include "drivers/core/limits.h"
 
@@ -19,7 +20,6 @@ wire::Value to_wire(const value_view& view) {
         case value_type::blob:
             return as_bytes(view.text());
         case value_type::iso8601:
-            if (view.is_null()) return wire::Null{};
             return wire::Iso8601{view.text()};
         case value_type::boolean:
             return wire::Boolean{view.integer()};
@@ -69,6 +69,20 @@ bool holds_zero_byte(const wire::Value& value) {
 
 }  // namespace
 
+namespace {
+
+// Where values may stand for literals.
+bool takes_values(std::string_view verb) {
+    static constexpr std::array<std::string_view, 6> kVerbs = {"insert", "replace", "update",
+                                                               "delete", "select",  "values"};
+    return std::any_of(kVerbs.begin(), kVerbs.end(), [&](std::string_view each) {
+        return std::equal(verb.begin(), verb.end(), each.begin(), each.end(),
+                          [](char a, char b) { return (a | 0x20) == b; });
+    });
+}
+
+}  // namespace
+
 result<OperationPtr> make_statement(OperationKind kind, std::string_view sql, arguments values) {
     const SqlText text = analyse(sql);
     if (text.effect == Effect::kNone) return misuse("the text holds no statement");
@@ -76,6 +90,16 @@ result<OperationPtr> make_statement(OperationKind kind, std::string_view sql, ar
     if (sql.find('\0') != std::string_view::npos) return misuse("the text holds a zero byte");
     if (values.size() > limits::kParametersMax) {
         return misuse("more than " + std::to_string(limits::kParametersMax) + " arguments");
+    }
+    const bool long_sql = sql.size() > limits::kLongSqlBytes && kind != OperationKind::kPrepare;
+    if (long_sql && values.empty() && text.parameters == 0 && takes_values(text.verb)) {
+        const Lifted lifted = lift_literals(sql);
+        std::vector<argument> literals;
+        for (const Lifted::Literal& each : lifted.literals) {
+            const auto type = each.blob ? value_type::blob : value_type::text;
+            literals.emplace_back(value_view::of_text(each.bytes, type));
+        }
+        if (!literals.empty()) return make_statement(kind, lifted.sql, literals);
     }
     auto operation = std::make_shared<Operation>();
     operation->kind = kind;

@@ -53,6 +53,7 @@ struct Piece {
     Bytes bytes;
     std::string file;
     std::uint64_t file_bytes = 0;
+    bool tells_null = false;  // see Channel
 };
 
 struct Operation {

@@ -27,7 +27,7 @@ result<void> row_source::begin() {
         over_ = true;
         return {};
     }
-    result<void> fed = cursor_.feed(std::move((*piece)->bytes));
+    result<void> fed = cursor_.feed(*std::move(*piece));
     return fed ? result<void>() : judged(std::move(fed).error());
 }
 
@@ -40,7 +40,7 @@ result<bool> row_source::next() {
         result<std::optional<core::Piece>> piece = next_piece();
         if (!piece) return std::move(piece).error();
         if (!*piece) return false;
-        result<void> fed = cursor_.feed(std::move((*piece)->bytes));
+        result<void> fed = cursor_.feed(*std::move(*piece));
         if (!fed) return judged(std::move(fed).error());
         over_ = false;
     }

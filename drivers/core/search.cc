@@ -123,6 +123,7 @@ void LeaderSearch::take_leader(Probe& asked, const wire::ServerResponse& server,
     const std::string own = asked.channel.address();
     const std::string leader(server.address);
     asked.cluster = server.cluster.value_or(ClusterId());
+    asked.channel.tells_null = server.cluster.has_value();
     if (auto why = directory_.refusal(own, asked.cluster)) {
         return refuse(asked.id, *std::move(why), now);
     }

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "drivers/core/connection.h"
+#include "drivers/core/limits.h"
 
 namespace quorlite::core {
 
@@ -118,6 +119,7 @@ bool Connection::prepared(const Operation& operation) {
     const bool wanted = operation.preparing == Preparing::kAlways || returning ||
                         statements_.repeated(operation.sql);
     if (!wanted || statements_.find(operation.sql)) return true;
+    if (operation.sql.size() > limits::kLongSqlBytes) return true;
     expect(wire::PrepareRequest{1, 0, operation.sql}, nullptr, operation.sql);
     return false;
 }

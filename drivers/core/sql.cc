@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <optional>
+
+#include "drivers/core/limits.h"
 
 namespace quorlite::core {
 namespace {
@@ -130,13 +133,6 @@ private:
     std::size_t at_ = 0;
 };
 
-// A word that writes, wherever it stands in a statement that begins with WITH.
-bool writes(std::string_view word) {
-    static constexpr std::array<std::string_view, 4> kWords = {"insert", "update", "delete",
-                                                               "replace"};
-    return std::any_of(kWords.begin(), kWords.end(), [&](auto each) { return is(word, each); });
-}
-
 Effect effect_of(std::string_view word) {
     if (is(word, "select") || is(word, "values") || is(word, "with")) return Effect::kRead;
     if (is(word, "explain")) return Effect::kRead;
@@ -164,16 +160,20 @@ public:
     void word(std::string_view text) {
         ++words_;
         if (words_ == 1 && out_.effect == Effect::kNone) first(text);
-        if (words_ > 1 && with_ && writes(text)) out_.effect = Effect::kWrite;
+        if (with_ && depth_ == 0 && closed_ && !is(text, "as")) end_of_with(text);
         if (pragma_ && acts(text)) out_.effect = Effect::kWrite;
         if (is(text, "returning")) returning_ = true;
-        follow_trigger(text);
+        trigger_.word(text);
         follow_savepoint(text);
+        closed_ = false;
     }
     void name(std::string_view text) {
         if (names_savepoint()) out_.savepoint = text;
+        closed_ = false;
+        trigger_.other();
     }
     void parameter(std::string_view text) {
+        trigger_.other();
         if (text[0] == '?') return number(text.substr(1));
         for (const auto& [known, index] : out_.names) {
             if (known == text) return;
@@ -183,27 +183,28 @@ public:
     void other(std::string_view text) {
         if (out_.effect == Effect::kNone) out_.effect = Effect::kWrite;
         if (pragma_ && text == "=") out_.effect = Effect::kWrite;
+        trigger_.other();
+        if (text == "(") ++depth_;
+        closed_ = text == ")";
+        if (closed_) --depth_;
     }
     void finish() { out_.yields_rows = out_.effect == Effect::kRead || pragma_ || returning_; }
     // Whether a semicolon here ends the statement.
-    bool ends() const { return !in_trigger_ || trigger_ended_; }
+    bool semicolon() { return trigger_.semicolon(); }
 
 private:
     void first(std::string_view text) {
         out_.effect = effect_of(text);
+        out_.verb = text;
         with_ = is(text, "with");
-        create_ = is(text, "create");
         pragma_ = is(text, "pragma");
     }
 
-    // CREATE [TEMP] TRIGGER ... BEGIN statement; ... END;
-    void follow_trigger(std::string_view text) {
-        if (create_ && words_ <= 3 && is(text, "trigger")) trigger_ = true;
-        if (trigger_ && is(text, "begin")) in_trigger_ = true;
-        if (is(text, "case")) ++cases_;
-        const bool end = is(text, "end");
-        trigger_ended_ = end && cases_ == 0;
-        if (end && cases_ > 0) --cases_;
+    // Behind the parenthesis that ends the last table of WITH: the statement itself.
+    void end_of_with(std::string_view text) {
+        with_ = false;
+        out_.verb = text;
+        if (!is(text, "select") && !is(text, "values")) out_.effect = Effect::kWrite;
     }
 
     // ROLLBACK [TRANSACTION] TO [SAVEPOINT] name, RELEASE [SAVEPOINT] name, SAVEPOINT name.
@@ -221,24 +222,209 @@ private:
     }
 
     void number(std::string_view digits) {
+        // A larger number is left to the server to refuse.
+        constexpr std::uint32_t kTooLarge = limits::kParametersMax + 1;
         std::uint32_t index = out_.parameters + 1;
-        if (!digits.empty()) std::from_chars(digits.data(), digits.data() + digits.size(), index);
+        if (!digits.empty()) {
+            const auto end = digits.data() + digits.size();
+            const bool read = std::from_chars(digits.data(), end, index).ec == std::errc();
+            if (!read || index > kTooLarge) index = kTooLarge;
+        }
         out_.parameters = std::max(out_.parameters, index);
     }
 
     SqlText& out_;
     int words_ = 0;
-    int cases_ = 0;
+    int depth_ = 0;        // of parentheses
+    bool closed_ = false;  // the last token was one that closes
     bool with_ = false;
-    bool create_ = false;
     bool pragma_ = false;
     bool returning_ = false;
-    bool trigger_ = false;
-    bool in_trigger_ = false;
-    bool trigger_ended_ = false;
+    TriggerEnd trigger_;
 };
 
 }  // namespace
+
+// ---- TriggerEnd ----
+
+void TriggerEnd::word(std::string_view text) {
+    switch (state_) {
+        case State::kStart:
+            if (is(text, "explain")) return;
+            state_ = is(text, "create") ? State::kCreate : State::kOrdinary;
+            return;
+        case State::kCreate:
+            if (is(text, "temp") || is(text, "temporary")) return;
+            state_ = is(text, "trigger") ? State::kTrigger : State::kOrdinary;
+            return;
+        case State::kSemicolon:
+            state_ = is(text, "end") ? State::kEnd : State::kTrigger;
+            return;
+        case State::kOrdinary:
+        case State::kTrigger:
+        case State::kEnd:
+            other();
+    }
+}
+
+void TriggerEnd::other() {
+    if (state_ == State::kStart || state_ == State::kCreate) state_ = State::kOrdinary;
+    if (state_ == State::kSemicolon || state_ == State::kEnd) state_ = State::kTrigger;
+}
+
+bool TriggerEnd::semicolon() {
+    if (state_ != State::kTrigger && state_ != State::kSemicolon) return true;
+    state_ = State::kSemicolon;
+    return false;
+}
+
+// ---- StatementEnd ----
+
+void StatementEnd::begin_token() {
+    begun_ = true;
+    trigger_.other();
+}
+
+// Behind the end of the string or comment; false if it is not there yet.
+bool StatementEnd::leave(std::string_view text, std::size_t& at) {
+    while (true) {
+        const bool comment = within_ == '*';
+        const std::size_t end = comment ? text.find("*/", at) : text.find(within_, at);
+        if (end == std::string_view::npos) {
+            at = text.size();
+            return false;
+        }
+        at = end + (comment ? 2 : 1);
+        const bool doubled = !comment && within_ != ']' && at < text.size() && text[at] == within_;
+        if (!doubled) break;
+        ++at;
+    }
+    within_ = '\0';
+    return true;
+}
+
+bool StatementEnd::scan(std::string_view text, std::size_t& at) {
+    while (at < text.size()) {
+        if (within_ != '\0' && !leave(text, at)) return false;
+        const std::string_view rest = text.substr(at);
+        if (rest.empty()) return false;
+        const char c = rest[0];
+        if (is_blank(c)) {
+            ++at;
+        } else if (rest.starts_with(kByteOrderMark)) {
+            at += kByteOrderMark.size();
+        } else if (rest.starts_with("--")) {
+            at = std::min(text.find('\n', at), text.size());
+        } else if (rest.starts_with("/*")) {
+            within_ = '*';
+            at += 2;
+        } else if (c == '\'' || c == '"' || c == '`' || c == '[') {
+            begin_token();
+            within_ = c == '[' ? ']' : c;
+            ++at;
+        } else if (c == ';') {
+            ++at;
+            if (!begun_ || !trigger_.semicolon()) continue;
+            *this = StatementEnd();
+            return true;
+        } else if (is_word(c)) {
+            const std::size_t start = at;
+            while (at < text.size() && is_word(text[at])) ++at;
+            begun_ = true;
+            trigger_.word(text.substr(start, at - start));
+        } else {
+            begin_token();
+            ++at;
+        }
+    }
+    return false;
+}
+
+// ---- Texts ----
+
+std::vector<std::string_view> words_of(std::string_view text) {
+    std::vector<std::string_view> words;
+    Tokens tokens(text);
+    for (Token token = tokens.next(); token.kind != Kind::kEnd; token = tokens.next()) {
+        if (token.kind == Kind::kWord) words.push_back(token.text);
+    }
+    return words;
+}
+
+std::string terminated(std::string_view statement) {
+    for (const std::string_view end : {";", "\n;"}) {
+        std::string whole = std::string(statement).append(end);
+        if (analyse(whole).complete) return whole;
+    }
+    return std::string(statement).append("*/;");
+}
+
+namespace {
+
+// Literals below this stay where they are.
+constexpr std::size_t kLongLiteral = 64;
+
+int digit(char c) {
+    if (is_digit(c)) return c - '0';
+    const char small = lower(c);
+    return small >= 'a' && small <= 'f' ? small - 'a' + 10 : -1;
+}
+
+// Of what stands between the quotes of X'...'; nothing if it is not hexadecimal.
+std::optional<std::string> bytes_of(std::string_view digits) {
+    if (digits.size() % 2 != 0) return std::nullopt;
+    std::string bytes;
+    bytes.reserve(digits.size() / 2);
+    for (std::size_t i = 0; i < digits.size(); i += 2) {
+        const int high = digit(digits[i]);
+        const int low = digit(digits[i + 1]);
+        if (high < 0 || low < 0) return std::nullopt;
+        bytes += static_cast<char>(high << 4 | low);
+    }
+    return bytes;
+}
+
+std::string without_doubled_quotes(std::string_view text) {
+    std::string out;
+    out.reserve(text.size());
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        out += text[i];
+        if (text[i] == '\'') ++i;
+    }
+    return out;
+}
+
+}  // namespace
+
+Lifted lift_literals(std::string_view sql) {
+    Lifted lifted;
+    std::size_t copied = 0;
+    Token before;
+    std::size_t before_end = 0;
+    Tokens tokens(sql);
+    for (Token token = tokens.next(); token.kind != Kind::kEnd; token = tokens.next()) {
+        const std::size_t end = tokens.position();
+        std::size_t start = end - token.text.size();
+        const bool literal = token.kind == Kind::kQuoted && token.text[0] == '\'' &&
+                             token.text.size() > kLongLiteral && token.text.back() == '\'';
+        if (literal) {
+            const std::string_view inside = token.text.substr(1, token.text.size() - 2);
+            const bool blob =
+                before.kind == Kind::kWord && before_end == start && is(before.text, "x");
+            auto bytes = blob ? bytes_of(inside) : without_doubled_quotes(inside);
+            if (bytes) {
+                if (blob) --start;
+                lifted.sql.append(sql.substr(copied, start - copied)).append("?");
+                lifted.literals.push_back({blob, *std::move(bytes)});
+                copied = end;
+            }
+        }
+        before = token;
+        before_end = end;
+    }
+    lifted.sql.append(sql.substr(copied));
+    return lifted;
+}
 
 SqlText analyse(std::string_view text) {
     SqlText out;
@@ -263,7 +449,7 @@ SqlText analyse(std::string_view text) {
                 reader.parameter(token.text);
                 break;
             case Kind::kSemicolon:
-                if (out.effect != Effect::kNone && reader.ends()) {
+                if (out.effect != Effect::kNone && reader.semicolon()) {
                     out.complete = true;
                     out.end = tokens.position();
                 }

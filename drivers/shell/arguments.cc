@@ -1,7 +1,9 @@
 #include "drivers/shell/arguments.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <charconv>
+#include <cstdio>
 #include <filesystem>
 
 #include "drivers/shell/output.h"
@@ -83,6 +85,49 @@ void add_options(CLI::App& app, Arguments& arguments) {
         ->type_name("SECONDS");
 }
 
+// Options of sqlite3, which has one dash before all of its words, in ours.
+std::optional<std::vector<std::string>> translated(std::string_view word) {
+    const std::string bare(word.substr(1));
+    if (find_mode(bare)) return std::vector<std::string>{"--mode", bare};
+    if (bare == "noheader") return std::vector<std::string>{"--no-header"};
+    if (bare == "nullvalue") return std::vector<std::string>{"--null"};
+    for (const char* const same : {"header", "bail", "version", "help"}) {
+        if (bare == same) return std::vector<std::string>{"--" + bare};
+    }
+    return std::nullopt;
+}
+
+// One dash, a "c" and what may be nodes: the value of -c without a blank.
+bool gives_nodes(std::string_view word) {
+    return word.starts_with("-c") && word.find_first_of(":./=") != std::string_view::npos;
+}
+
+// The words of the command line from the last to the first, as CLI11 takes them.
+std::vector<std::string> words_of(int count, const char* const* words) {
+    std::vector<std::string> given;
+    bool options = true;
+    for (int i = 1; i < count; ++i) {
+        const std::string_view word = words[i];
+        options = options && word != "--";
+        const bool one_dash = word.size() > 2 && word[0] == '-' && word[1] != '-';
+        if (!options || !one_dash || gives_nodes(word)) {
+            given.emplace_back(word);
+            continue;
+        }
+        const auto ours = translated(word);
+        if (!ours) fail("unknown option " + std::string(word) + ": see quorlite --help");
+        given.insert(given.end(), ours->begin(), ours->end());
+    }
+    std::ranges::reverse(given);
+    return given;
+}
+
+void check_database(const std::string& name) {
+    if (name.find("://") == std::string::npos) return;
+    fail("'" + name + "' is a URL, and this takes nodes and a database: " +
+         "quorlite -c HOST:PORT,... DATABASE");
+}
+
 }  // namespace
 
 std::variant<Arguments, int> parse_arguments(int count, const char* const* words) {
@@ -93,9 +138,13 @@ std::variant<Arguments, int> parse_arguments(int count, const char* const* words
     app.set_version_flag("--version", QUORLITE_VERSION);
     add_options(app, arguments);
     try {
-        app.parse(count, words);
+        app.parse(words_of(count, words));
+        check_database(arguments.database);
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? static_cast<int>(kFine) : static_cast<int>(kUsage);
+    } catch (const error& senseless) {
+        std::fprintf(stderr, "quorlite: %s\n", harmless(senseless.info().message).c_str());
+        return static_cast<int>(kUsage);
     }
     return arguments;
 }

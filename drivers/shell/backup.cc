@@ -18,7 +18,10 @@ void back_up(Shell& shell, Words words) {
     const auto option = std::ranges::find(names, "--node");
     if (option != names.end()) {
         if (option + 1 == names.end()) fail("--node needs an id or an address");
-        node = find_node(shell, *(option + 1)).address;
+        // An address is enough to reach the last node that is left; an id is one of a list that
+        // only a leader gives.
+        const std::string& word = *(option + 1);
+        node = word.find(':') != std::string::npos ? word : find_node(shell, word).address;
         names.erase(option, option + 2);
     }
     const std::string database = names.size() == 2 ? names[0] : shell.client().database();

@@ -27,6 +27,9 @@ inline constexpr std::size_t kCompletionsShown = 200;
 // A call about the schema, made in passing for completion.
 inline constexpr std::chrono::milliseconds kSchemaPatience{1'000};
 
+// A leader is waited for so long before it is said why.
+inline constexpr std::chrono::milliseconds kWaitingSilently{1'000};
+
 inline constexpr std::chrono::milliseconds kProgressInterval{200};
 inline constexpr std::chrono::milliseconds kWatchInterval{1'000};
 

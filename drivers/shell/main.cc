@@ -12,6 +12,7 @@
 #include "drivers/shell/interrupt.h"
 #include "drivers/shell/shell.h"
 #include "drivers/shell/terminal.h"
+#include "drivers/shell/text.h"
 
 namespace quorlite::shell {
 namespace {
@@ -49,7 +50,7 @@ int main(int count, const char* const* words) {
     } catch (const error& failed) {
         const std::string text =
             arguments.json ? json_text(failed.info()) : "quorlite: " + failed.info().message;
-        std::fprintf(stderr, "%s\n", text.c_str());
+        std::fprintf(stderr, "%s\n", harmless(text).c_str());
     } catch (const std::exception& failed) {
         std::fprintf(stderr, "quorlite: %s\n", failed.what());
     }

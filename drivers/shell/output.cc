@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "drivers/shell/text.h"
 #include "quorlite/error.h"
 
 namespace quorlite::shell {
@@ -26,7 +27,21 @@ Output::~Output() {
     if (file_) std::fclose(file_);
 }
 
+bool Output::to_terminal() const {
+    static const bool terminal = ::isatty(1) == 1;
+    return file_ == nullptr && terminal;
+}
+
 void Output::write(std::string_view text) {
+    if (to_terminal()) return put(harmless(text));
+    put(text);
+}
+
+void Output::clear_screen() {
+    if (to_terminal()) put("\033[H\033[2J");
+}
+
+void Output::put(std::string_view text) {
     std::FILE* const file = file_ ? file_ : stdout;
     if (std::fwrite(text.data(), 1, text.size(), file) != text.size()) {
         fail_by_errno("writing to " + (file_ ? path_ : "standard output"));
@@ -54,7 +69,8 @@ void Output::redirect(const std::string& path) {
 void Output::say(std::string_view text) {
     // What came before it stands before it, if both go to one terminal.
     std::fflush(stdout);
-    std::fprintf(stderr, "%.*s\n", static_cast<int>(text.size()), text.data());
+    // It may hold the words of strangers.
+    std::fprintf(stderr, "%s\n", harmless(text).c_str());
 }
 
 NewFile::NewFile(std::string path) : path_(std::move(path)), beside_(path_ + ".part") {

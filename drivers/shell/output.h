@@ -19,8 +19,10 @@ public:
     Output(const Output&) = delete;
     Output& operator=(const Output&) = delete;
 
-    // Results. Throws if they cannot be written.
+    // Results. Throws if they cannot be written. What a terminal would obey is shown instead.
     void write(std::string_view text);
+    // If it is a terminal.
+    void clear_screen();
     Sink sink() {
         return [this](std::string_view text) { write(text); };
     }
@@ -32,6 +34,9 @@ public:
     void say(std::string_view text);
 
 private:
+    bool to_terminal() const;
+    void put(std::string_view text);
+
     std::FILE* file_ = nullptr;
     std::string path_;
 };

@@ -1,4 +1,5 @@
 // Commands about the schema.
+#include "drivers/core/sql.h"
 #include "drivers/shell/commands.h"
 #include "drivers/shell/limits.h"
 #include "drivers/shell/shell.h"
@@ -7,16 +8,18 @@
 namespace quorlite::shell {
 namespace {
 
+constexpr const char* kSql = "sql";
+
 // Rows of one text each, one a line; or a result like any other where a program reads it.
-void show_texts(Shell& shell, const char* column, std::string_view sql, const argument& bound,
-                std::string_view after) {
+void show_texts(Shell& shell, const char* column, std::string_view sql, const argument& bound) {
     Relation found{{column}, {}};
     for (const auto& [text] : shell.client().db().query<std::string>(sql, bound)) {
         found.rows.push_back({text_value(text)});
     }
     if (shell.rendering().mode == Mode::kJson) return shell.show(found);
     for (const auto& each : found.rows) {
-        shell.output().write(std::string(each[0].view().text()).append(after));
+        const std::string text(each[0].view().text());
+        shell.output().write((column == kSql ? core::terminated(text) : text) + "\n");
     }
 }
 
@@ -30,22 +33,22 @@ void show_tables(Shell& shell, Words words) {
     show_texts(shell, "name",
                "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') "
                "AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name LIKE ? ORDER BY name",
-               pattern_of(words), "\n");
+               pattern_of(words));
 }
 
 void show_indexes(Shell& shell, Words words) {
     show_texts(shell, "name",
                "SELECT name FROM sqlite_schema WHERE type = 'index' AND tbl_name LIKE ? "
                "ORDER BY name",
-               pattern_of(words), "\n");
+               pattern_of(words));
 }
 
 void show_schema(Shell& shell, Words words) {
-    show_texts(shell, "sql",
+    show_texts(shell, kSql,
                "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND "
                "name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND tbl_name LIKE ? ORDER BY "
                "tbl_name, type IN ('index', 'trigger'), name",
-               pattern_of(words), ";\n");
+               pattern_of(words));
 }
 
 Names names_of(Shell& shell) {
@@ -57,7 +60,8 @@ Names names_of(Shell& shell) {
         while (found) {
             const result<bool> more = found->try_next();
             if (!more || !*more) return;
-            into.push_back(found->get<std::string>(0));
+            const auto name = found->get<std::string>(0);
+            if (harmless(name) == name) into.push_back(name);
         }
     };
     add(db, "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view')", names.tables);

@@ -48,6 +48,11 @@ int exit_status_of(const error_info& error, bool in_transaction) {
     return kFailed;
 }
 
+bool is_command(const std::string& word) {
+    return std::ranges::any_of(commands(),
+                               [&](const CommandEntry& each) { return each.name == word; });
+}
+
 class Stream : public LineSource {
 public:
     explicit Stream(std::istream& in) : in_(in) {}
@@ -104,7 +109,10 @@ std::unique_ptr<LineSource> open_file(const std::string& path) {
 
 Shell::Shell(const Arguments& arguments, bool interactive, bool terminal)
     : client_(open_nodes(arguments.cluster),
-              options{.timeout = arguments.timeout, .stop = interrupt::key()}),
+              options{.timeout = arguments.timeout,
+                      .stop = interrupt::key(),
+                      .waiting = [this](const std::string& trouble) { tell_of_waiting(trouble); }}),
+      timeout_(arguments.timeout),
       interactive_(interactive),
       json_errors_(arguments.json),
       bail_(arguments.bail) {
@@ -112,6 +120,9 @@ Shell::Shell(const Arguments& arguments, bool interactive, bool terminal)
     rendering_.headers = arguments.headers.value_or(false);
     rendering_.null_text = arguments.null_text;
     if (!arguments.database.empty()) client_.open(arguments.database);
+    // As it is typed by those who mean the command.
+    const bool alone = arguments.sql.empty() && !interactive;
+    if (alone && is_command(arguments.database)) command_meant_ = arguments.database;
 }
 
 std::string Shell::prompt(const Splitter& splitter) const {
@@ -141,12 +152,18 @@ void Shell::read(LineSource& source, const std::string& name) {
         }
         if (splitter.empty()) {
             splitter.finish();
-            if (splitter.empty()) return;
+            if (splitter.empty()) break;
         }
+        command_meant_.clear();
         const Item item = splitter.take();
         const std::size_t line = std::visit([](const auto& each) { return each.line; }, item);
         perform(item, name.empty() ? name : name + ":" + std::to_string(line) + ": ");
     }
+    if (command_meant_.empty()) return;
+    worst_ = kUsage;
+    output_.say("quorlite: there was nothing to execute in the database '" + command_meant_ +
+                "'. The command is ." + command_meant_ + ": quorlite -c NODES DATABASE ." +
+                command_meant_);
 }
 
 void Shell::run(const std::vector<std::string>& texts) {
@@ -172,8 +189,21 @@ void Shell::read_file(const std::string& path) {
     --depth_;
 }
 
+// Why a call takes so long: once, when it is more than an election.
+void Shell::tell_of_waiting(const std::string& trouble) {
+    const auto now = std::chrono::steady_clock::now();
+    if (!waiting_since_) waiting_since_ = now;
+    if (waiting_said_ || now - *waiting_since_ < limits::kWaitingSilently) return;
+    waiting_said_ = true;
+    const auto seconds = std::chrono::duration<double>(timeout_).count();
+    note("No leader is reached so far: " + one_line(trouble) + ". Waiting for at most " +
+         seconds_text(seconds) + "; Ctrl-C ends that.");
+}
+
 void Shell::perform(const Item& item, const std::string& where) {
     status_ = kFine;
+    waiting_since_.reset();
+    waiting_said_ = false;
     const bool before = client_.in_transaction();
     const auto begin = std::chrono::steady_clock::now();
     try {
@@ -238,23 +268,23 @@ void Shell::report(const error_info& error, const std::string& where, bool in_tr
     status_ = exit_status_of(error, in_transaction);
     if (severity(status_) > severity(worst_)) worst_ = status_;
     if (json_errors_) return output_.say(json_text(error));
+    const std::string message = one_line(error.message);
     if (error.verdict == verdict::in_doubt) {
-        output_.say(where + "In doubt: " + error.message +
+        output_.say(where + "In doubt: " + message +
                     ".\n-- It may have been done, or not: look at the data before you try again.");
         return;
     }
     if (error.kind == error_kind::cancelled) {
         // How far it came may be said behind it.
         const std::string_view bare = "interrupted";
-        const bool plain = error.message.starts_with(bare);
+        const bool plain = message.starts_with(bare);
         return output_.say(where + "Interrupted" +
-                           (plain ? error.message.substr(bare.size()) : ": " + error.message) +
-                           ".");
+                           (plain ? message.substr(bare.size()) : ": " + message) + ".");
     }
     const bool ours = error.kind != error_kind::sql && error.kind != error_kind::busy;
     const std::string code =
         ours ? std::string() : " (" + std::to_string(error.extended_code) + ")";
-    output_.say(where + "Error: " + error.message + code);
+    output_.say(where + "Error: " + message + code);
     if (error.verdict == verdict::committed) note("It was done nevertheless.");
 }
 

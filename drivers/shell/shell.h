@@ -65,9 +65,14 @@ private:
     void perform(const Item& item, const std::string& where);
     void report(const error_info& error, const std::string& where, bool in_transaction);
     void tell_of_loss(bool was_open);
+    void tell_of_waiting(const std::string& trouble);
     std::string prompt(const Splitter& splitter) const;
 
     Client client_;
+    const std::chrono::milliseconds timeout_;
+    std::optional<std::chrono::steady_clock::time_point> waiting_since_;
+    bool waiting_said_ = false;
+    std::string command_meant_;  // the name of a database, until something is executed in it
     Output output_;
     RenderOptions rendering_;
     const bool interactive_;

@@ -2,29 +2,14 @@
 
 #include <algorithm>
 
-#include "drivers/core/sql.h"
 #include "drivers/shell/text.h"
 
 namespace quorlite::shell {
 namespace {
 
-using core::Effect;
-
 bool ends_by_word(std::string_view line) {
     const std::string_view word = trimmed(line);
     return word == "/" || same_word(word, "go");
-}
-
-// Blanks and comments, the last of which has ended: nothing of it is needed any more.
-bool is_void(std::string_view text) {
-    // In a comment that is still open a word more changes nothing.
-    return core::analyse(text).effect == Effect::kNone &&
-           core::analyse(std::string(text) + "\nx").effect != Effect::kNone;
-}
-
-// Whether the end of the text is the end of a word too, not the middle of a string or comment.
-bool at_rest(const std::string& text) {
-    return core::analyse(text + "\n;").complete;
 }
 
 char escaped(char c) {
@@ -63,7 +48,7 @@ void Splitter::feed(std::string_view line) {
         items_.emplace_back(std::move(command));
         return;
     }
-    if (!pending_.empty() && ends_by_word(line) && at_rest(pending_)) {
+    if (!pending_.empty() && ends_by_word(line) && end_.may_end()) {
         finish();
         return;
     }
@@ -75,25 +60,18 @@ void Splitter::feed(std::string_view line) {
     split();
 }
 
-// Only what may end a statement is worth a look: a long text is not read again at every line.
 void Splitter::split() {
-    const std::size_t last = pending_.rfind('\n', pending_.size() - 2);
-    const std::size_t line = last == std::string::npos ? 0 : last + 1;
-    const bool may_end = pending_.find(';', line) != std::string::npos;
-    const bool may_be_void = pending_.find("*/", line) != std::string::npos ||
-                             pending_.find("--", line) != std::string::npos;
-    if (!may_end && !may_be_void) return;
-    while (true) {
-        const core::SqlText text = core::analyse(pending_);
-        if (!text.complete) break;
-        take_statement(text.end);
-    }
-    if (is_void(pending_)) pending_.clear();
+    while (end_.scan(pending_, scanned_)) take_statement();
+    pending_.erase(0, begin_);
+    scanned_ -= begin_;
+    begin_ = 0;
+    // Of blanks and comments nothing is needed any more.
+    if (end_.blank() && end_.at_rest()) clear();
 }
 
-// The first bytes of what is pending are a statement: without the blanks around it.
-void Splitter::take_statement(std::size_t bytes) {
-    const std::string_view whole = std::string_view(pending_).substr(0, bytes);
+// What was scanned is a statement: without the blanks around it.
+void Splitter::take_statement() {
+    const std::string_view whole = std::string_view(pending_).substr(begin_, scanned_ - begin_);
     const std::string_view sql = trimmed(whole);
     const auto lines = [&](std::string_view text) {
         return static_cast<std::size_t>(std::ranges::count(text, '\n'));
@@ -102,18 +80,22 @@ void Splitter::take_statement(std::size_t bytes) {
     items_.emplace_back(
         Statement{std::string(sql), pending_line_ + lines(whole.substr(0, before))});
     pending_line_ += lines(whole);
-    pending_.erase(0, bytes);
+    begin_ = scanned_;
+}
+
+void Splitter::clear() {
+    pending_.clear();
+    begin_ = scanned_ = 0;
+    end_ = {};
 }
 
 void Splitter::finish() {
-    if (!is_void(pending_) && core::analyse(pending_).effect != Effect::kNone) {
-        take_statement(pending_.size());
-    }
-    pending_.clear();
+    if (!end_.blank()) take_statement();
+    clear();
 }
 
 void Splitter::reset() {
-    pending_.clear();
+    clear();
     items_.clear();
 }
 

@@ -11,6 +11,8 @@
 #include <variant>
 #include <vector>
 
+#include "drivers/core/sql.h"
+
 namespace quorlite::shell {
 
 struct Statement {
@@ -41,9 +43,13 @@ public:
 
 private:
     void split();
-    void take_statement(std::size_t bytes);
+    void take_statement();
+    void clear();
 
     std::string pending_;
+    std::size_t begin_ = 0;    // of the statement, in pending_
+    std::size_t scanned_ = 0;  // of pending_: all that was read of it
+    core::StatementEnd end_;
     std::size_t pending_line_ = 0;
     std::size_t line_ = 0;
     std::deque<Item> items_;

@@ -106,15 +106,32 @@ std::string plain(const value_view& value, std::string_view null_text) {
 
 std::string one_line(std::string_view text) {
     std::string out;
-    for (const char c : text) {
-        const auto byte = static_cast<unsigned char>(c);
+    for (const char c : harmless(text)) {
         if (c == '\n') {
             out += "\\n";
-        } else if (c == '\r') {
-            out += "\\r";
         } else if (c == '\t') {
             out += "\\t";
-        } else if (byte < 0x20 || byte == 0x7f) {
+        } else {
+            out += c;
+        }
+    }
+    return out;
+}
+
+std::string harmless(std::string_view text) {
+    std::string out;
+    out.reserve(text.size());
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const char c = text[i];
+        const auto byte = static_cast<unsigned char>(c);
+        // U+0080 to U+009F in UTF-8.
+        const bool wide = byte == 0xc2 && i + 1 < text.size() &&
+                          (static_cast<unsigned char>(text[i + 1]) & 0xe0) == 0x80;
+        if (c == '\r') {
+            out += "\\r";
+        } else if (wide) {
+            out.append("\\x").append(hexadecimal(text.substr(++i, 1)));
+        } else if ((byte < 0x20 && c != '\n' && c != '\t') || byte == 0x7f) {
             out.append("\\x").append(hexadecimal(std::string_view(&c, 1)));
         } else {
             out += c;
@@ -129,6 +146,13 @@ std::string sql_text(std::string_view text) {
 
 std::string sql_name(std::string_view name) {
     return in_quotes(name, '"');
+}
+
+std::vector<std::string> sql_names(const std::vector<std::string>& names) {
+    std::vector<std::string> quoted;
+    quoted.reserve(names.size());
+    for (const std::string& each : names) quoted.push_back(sql_name(each));
+    return quoted;
 }
 
 std::string sql_literal(const value_view& value) {

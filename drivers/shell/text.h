@@ -27,9 +27,12 @@ std::size_t display_width(std::string_view text);
 std::string plain(const value_view& value, std::string_view null_text);
 // The same in one line: control characters in the notation of C.
 std::string one_line(std::string_view text);
+// The same, but for ends of lines and tabs: nothing in it moves a terminal.
+std::string harmless(std::string_view text);
 
 std::string sql_text(std::string_view text);  // 'it''s'
 std::string sql_name(std::string_view name);  // "name", quoted always
+std::vector<std::string> sql_names(const std::vector<std::string>& names);
 std::string sql_literal(const value_view& value);
 
 std::string json_text(std::string_view text);

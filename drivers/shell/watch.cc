@@ -41,7 +41,6 @@ void watch(Shell& shell, Words words) {
                                ? std::chrono::duration<double>(limits::kWatchInterval).count()
                                : positive(words[0]);
     const double count_max = words.size() > 1 ? positive(words[1]) : 1e18;
-    const bool terminal = ::isatty(1) == 1;
     std::optional<error_info> failed;
     for (double count = 0; count < count_max && !interrupt::pending(); ++count) {
         // A signal ends the pause early.
@@ -49,7 +48,7 @@ void watch(Shell& shell, Words words) {
         if (interrupt::pending()) break;
         const result<std::vector<node_status>> nodes = shell.client().cluster().try_status();
         if (interrupt::pending()) break;
-        if (terminal) shell.output().write("\033[H\033[2J");
+        shell.output().clear_screen();
         if (shell.rendering().mode != Mode::kJson) shell.output().write(time_of_day() + "\n");
         failed.reset();
         if (nodes) {

@@ -115,15 +115,33 @@ result<statement> queries::try_prepare(std::string_view sql) {
     return statement(*this, std::string(sql), (*made)->parameters);
 }
 
+namespace {
+
+// Of a script of which a part has been done: the whole is neither done nor not done.
+error_info after_others(error_info error, std::size_t kept) {
+    if (kept == 0) return error;
+    error.verdict = verdict::in_doubt;
+    error.may_retry = false;
+    error.message += " (what the script had changed before, and committed, is done)";
+    return error;
+}
+
+}  // namespace
+
 result<void> queries::try_execute_script(std::string_view sql, std::size_t* done) {
     std::size_t at = 0;
+    std::size_t kept = 0;  // statements that changed something for good
     while (true) {
         if (done) *done = at;
         const core::SqlText text = core::analyse(sql.substr(at));
         if (text.effect == core::Effect::kNone) break;
         const std::string_view first = sql.substr(at, text.end);
+        const bool inside = in_transaction();
         result<outcome> executed = execute_text(*session_, first, {}, options_);
-        if (!executed) return std::move(executed).error();
+        if (!executed) return after_others(std::move(executed).error(), kept);
+        const bool writes = !inside && text.effect == core::Effect::kWrite;
+        const bool commits = inside && text.effect != core::Effect::kRollback && !in_transaction();
+        if (writes || commits) ++kept;
         at += text.end;
     }
     if (done) *done = sql.size();

@@ -147,6 +147,8 @@ void session::pump(const OperationPtr& operation, Done done) {
                                     stop ? stop->descriptor() : -1, events_);
         handle(events_);
         connection_->tick(transport_->now());
+        const auto trouble = connection_->take_trouble();
+        if (trouble && settings().waiting) settings().waiting(*trouble);
     }
     used_ = transport_->now();
     if (connection_->take_nodes_changed()) cluster_->save();

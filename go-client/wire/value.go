@@ -107,7 +107,7 @@ func (r *reader) value(kind Type) Value {
 }
 
 // Parameters in one statement: SQLite's SQLITE_MAX_VARIABLE_NUMBER.
-const ParametersMax = 32766
+const ParametersMax = 250_000
 
 // ParameterSchema is the oldest schema that can carry so many parameters. Servers older than 1.15
 // know schema 0 only, and take a tuple of schema 1 for one of schema 0.

@@ -173,7 +173,10 @@ py::tuple Session::execute_many(std::string_view sql, py::handle sets,
         }
         call([&](connection& db) {
             for (result<rows>& done : db.with(options).run(statements)) {
-                last = std::move(done).value().outcome();
+                rows found = std::move(done).value();
+                // RETURNING yields a row for each that was changed.
+                while (found.column_count() > 0 && found.next()) ++changed;
+                last = found.outcome();
                 changed += last.rows_affected;
             }
         });

@@ -11,8 +11,10 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 
 namespace quorlite {
 
@@ -46,6 +48,9 @@ struct options {
 
     // Stops blocking calls while it is raised; null: nothing but connection::interrupt() does.
     std::shared_ptr<stop_signal> stop = nullptr;
+    // Called by a blocking call, in its thread, each time that it has asked all nodes and found no
+    // leader: with what they said or did, in one line. Must not call anything of the cluster.
+    std::function<void(const std::string& trouble)> waiting = nullptr;
 };
 
 struct call_options {

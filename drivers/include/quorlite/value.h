@@ -50,7 +50,7 @@ enum class value_type : std::uint8_t {
     blob = 4,
     null = 5,
     unix_time = 9,  // an integer in a DATE, DATETIME or TIMESTAMP column: seconds since 1970
-    iso8601 = 10,   // a text in such a column, as it was stored; empty if it is NULL
+    iso8601 = 10,   // a text in such a column, as it was stored
     boolean = 11,   // an integer in a BOOLEAN column
 };
 
@@ -83,9 +83,7 @@ public:
     }
 
     constexpr value_type type() const noexcept { return type_; }
-    constexpr bool is_null() const noexcept {
-        return type_ == value_type::null || (type_ == value_type::iso8601 && text_.empty());
-    }
+    constexpr bool is_null() const noexcept { return type_ == value_type::null; }
     // Of an integer, a boolean, or a unix_time; otherwise 0.
     constexpr std::int64_t integer() const noexcept {
         return type_ == value_type::real ? 0 : number_;
@@ -390,8 +388,7 @@ bool read_real(const value_view& from, Real& into) noexcept {
 }
 
 inline bool has_text(const value_view& from) noexcept {
-    return from.type() == value_type::text ||
-           (from.type() == value_type::iso8601 && !from.is_null());
+    return from.type() == value_type::text || from.type() == value_type::iso8601;
 }
 
 }  // namespace detail

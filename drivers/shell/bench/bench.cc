@@ -153,6 +153,14 @@ std::vector<std::string> nodes_of_environment() {
     return set == nullptr ? std::vector<std::string>() : CLI::detail::split(set, ',');
 }
 
+// A server's words, which must not move the terminal.
+std::string printable(std::string text) {
+    for (char& c : text) {
+        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+    }
+    return text;
+}
+
 }  // namespace
 
 int bench_main(int count, const char* const* words) {
@@ -176,8 +184,8 @@ int bench_main(int count, const char* const* words) {
     }
     const Result<std::string> line = perform(app.get_subcommands().front()->get_name(), options);
     if (!line) {
-        std::cerr << "quorlite bench: " << line.error().message << " (" << line.error().code
-                  << ")\n";
+        std::cerr << "quorlite bench: " << printable(line.error().message) << " ("
+                  << line.error().code << ")\n";
         return 1;
     }
     std::cout << *line << '\n';

@@ -61,7 +61,7 @@ func next(tokens *tokens) (Statement, bool) {
 		case end:
 			return parser.finish(), false
 		case semicolon:
-			if !parser.inTrigger || parser.triggerEnded {
+			if parser.trigger.semicolon() {
 				return parser.finish(), true
 			}
 		case word:
@@ -78,14 +78,59 @@ func next(tokens *tokens) (Statement, bool) {
 
 // parser follows one statement token by token.
 type parser struct {
-	out          Statement
-	words        int
-	first        string
-	returning    bool
-	trigger      bool
-	inTrigger    bool
-	triggerEnded bool
-	cases        int
+	out       Statement
+	words     int
+	first     string
+	depth     int  // of parentheses
+	closed    bool // the last token was one that closes
+	over      bool // the tables of WITH
+	returning bool
+	trigger   triggerEnd
+}
+
+// triggerEnd finds where CREATE [TEMP] TRIGGER ends: at "; END;", as sqlite3_complete() has it, since
+// "end" is also how CASE ends, and the name of a column may be.
+type triggerEnd uint8
+
+const (
+	atStart triggerEnd = iota
+	ordinary
+	afterCreate
+	inTrigger
+	afterSemicolon
+	afterEnd
+)
+
+func (t *triggerEnd) word(w string) {
+	switch {
+	case *t == atStart && w == "explain", *t == afterCreate && (w == "temp" || w == "temporary"):
+	case *t == atStart && w == "create":
+		*t = afterCreate
+	case *t == afterCreate && w == "trigger":
+		*t = inTrigger
+	case *t == afterSemicolon && w == "end":
+		*t = afterEnd
+	default:
+		t.other()
+	}
+}
+
+func (t *triggerEnd) other() {
+	switch *t {
+	case atStart, afterCreate:
+		*t = ordinary
+	case afterSemicolon, afterEnd:
+		*t = inTrigger
+	}
+}
+
+// semicolon tells whether it ends the statement.
+func (t *triggerEnd) semicolon() bool {
+	if *t != inTrigger && *t != afterSemicolon {
+		return true
+	}
+	*t = afterSemicolon
+	return false
 }
 
 var effects = map[string]Effect{
@@ -106,37 +151,20 @@ func (p *parser) word(w string) {
 			p.out.Effect = effect
 		}
 	}
-	switch w {
-	case "insert", "update", "delete", "replace":
-		if p.first == "with" {
+	// Behind the parenthesis that ends the last table of WITH comes the statement itself.
+	if p.first == "with" && p.depth == 0 && p.closed && !p.over && w != "as" {
+		p.over = true
+		if w != "select" && w != "values" {
 			p.out.Effect = Write
 		}
-	case "returning":
-		p.returning = true
 	}
+	p.closed = false
+	p.returning = p.returning || w == "returning"
 	if p.first == "pragma" && actingPragmas[w] {
 		p.out.Effect = Write
 	}
-	p.followTrigger(w)
+	p.trigger.word(w)
 	p.followSavepoint(w)
-}
-
-// followTrigger knows the semicolons inside CREATE [TEMP] TRIGGER ... BEGIN statement; ... END.
-func (p *parser) followTrigger(w string) {
-	const farthest = 3 // CREATE TEMPORARY TRIGGER
-	if p.first == "create" && p.words <= farthest && w == "trigger" {
-		p.trigger = true
-	}
-	if p.trigger && w == "begin" {
-		p.inTrigger = true
-	}
-	p.triggerEnded = w == "end" && p.cases == 0
-	switch {
-	case w == "case":
-		p.cases++
-	case w == "end" && p.cases > 0:
-		p.cases--
-	}
 }
 
 // followSavepoint reads SAVEPOINT name, RELEASE [SAVEPOINT] name and
@@ -154,6 +182,8 @@ func (p *parser) namesSavepoint() bool {
 }
 
 func (p *parser) quoted(token string) {
+	p.trigger.other()
+	p.closed = false
 	if p.out.Effect == None {
 		p.out.Effect = Write
 	}
@@ -162,16 +192,17 @@ func (p *parser) quoted(token string) {
 	}
 }
 
-// SQLite's own limit is lower; a number beyond it is left to the server to refuse.
-const parametersMax = 1 << 15
+// The nodes' limit; a number beyond it is left to them to refuse.
+const parametersMax = 250_000
 
 func (p *parser) parameter(token string) {
+	p.trigger.other()
 	index := p.out.Parameters + 1
 	if token[0] == '?' && len(token) > 1 {
-		if n, err := strconv.Atoi(token[1:]); err == nil && n < parametersMax {
+		if n, err := strconv.Atoi(token[1:]); err == nil && n <= parametersMax {
 			index = n
 		} else {
-			index = parametersMax
+			index = parametersMax + 1
 		}
 	} else if token[0] != '?' {
 		for _, known := range p.out.Names {
@@ -192,6 +223,14 @@ func (p *parser) parameter(token string) {
 func (p *parser) other(token string) {
 	if p.out.Effect == None {
 		p.out.Effect = Write
+	}
+	p.trigger.other()
+	p.closed = token == ")"
+	switch token {
+	case "(":
+		p.depth++
+	case ")":
+		p.depth--
 	}
 	if p.first == "pragma" && token == "=" {
 		p.out.Effect, p.out.Sets = Write, true

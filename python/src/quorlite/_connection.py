@@ -15,7 +15,6 @@ import contextlib
 import functools
 import operator
 import os
-import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
@@ -58,12 +57,8 @@ Description = tuple[tuple[str, None, None, None, None, None, None], ...]
 C = TypeVar("C", bound="Cursor")
 
 _LEVELS = {"", "DEFERRED", "IMMEDIATE", "EXCLUSIVE"}
-_BLANK = r"(?:\s|--[^\n]*(?:\n|$)|/\*.*?(?:\*/|$))*"
-_FIRST_WORD = re.compile(_BLANK + r"([A-Za-z]+)", re.DOTALL)
 DML = {"INSERT", "UPDATE", "DELETE", "REPLACE"}
 OF_TRANSACTIONS = {"BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"}
-_MAIN_VERB = re.compile(r"\b(INSERT|UPDATE|DELETE|REPLACE|SELECT|VALUES)\b", re.IGNORECASE)
-_PARENTHESES = re.compile(r"\((?:[^()'\"]|'[^']*'|\"[^\"]*\")*\)")
 
 _COMPUTE = "compute it in Python, from the rows or into the parameters"
 _SQL = "statements run on the node, and what it allows is the same for everyone"
@@ -88,19 +83,13 @@ _ELSEWHERE = {
 
 
 @functools.lru_cache(maxsize=1024)
-def first_word(sql: str) -> str:
-    """What a statement does, by its first word; after WITH by the one that follows the tables."""
-    found = _FIRST_WORD.match(sql)
-    word = found.group(1).upper() if found else ""
-    if word == "WITH":
-        shorter = sql
-        while True:
-            sql, shorter = shorter, _PARENTHESES.sub(" ", shorter)
-            if shorter == sql:
-                break
-        verb = _MAIN_VERB.search(sql)
-        word = verb.group(1).upper() if verb else word
-    return word
+def first_word(sql: str) -> Optional[str]:
+    """What a statement does, by its first word; after WITH by the one that follows the tables.
+
+    None if the text holds no statement, only blanks and comments.
+    """
+    word = _core.verb(sql)
+    return None if word is None else word.upper()
 
 
 class Cursor:
@@ -138,6 +127,9 @@ class Cursor:
         connection = self._usable()
         self._forget()
         word = first_word(sql)
+        if word is None:
+            connection._check_open()
+            return self
         connection._begin_if_due(word)
         result = connection._session.execute(sql, parameters, timeout, idempotent)
         columns = result.columns
@@ -394,6 +386,8 @@ class Connection:
     def isolation_level(self, level: Optional[str]) -> None:
         if level is not None and (not isinstance(level, str) or level.upper() not in _LEVELS):
             raise ValueError("an isolation level is None, '', DEFERRED, IMMEDIATE or EXCLUSIVE")
+        if level is None and self.autocommit == LEGACY_TRANSACTION_CONTROL:
+            self.commit()
         self._isolation_level = level
 
     @property

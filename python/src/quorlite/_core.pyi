@@ -6,6 +6,8 @@ from typing import Any, Optional, Union
 sqlite_version: str
 sqlite_origin: str
 
+def verb(sql: str) -> Optional[str]: ...
+
 class Decoding:
     def __init__(
         self,

@@ -247,6 +247,64 @@ TEST_F(Behaviour, AStatementThatBreaksEveryConnectionIsNotSentAThirdTime) {
     EXPECT_TRUE(db.try_query_row<int>("SELECT n FROM t"));
 }
 
+TEST_F(Behaviour, AnEmptyTimeIsNullOnlyWhereNullCannotBeTold) {
+    world_.empty_time = true;
+    connection dqlite = make().connect("db");
+    EXPECT_TRUE(dqlite.query_row<value>("SELECT n FROM t").has_value());
+    EXPECT_TRUE(std::get<0>(*dqlite.query_row<value>("SELECT n FROM t")).view().is_null());
+    world_.clusters = {{0, kOurs}};
+    connection ours = make().connect("db");
+    const auto row = ours.query_row<value>("SELECT n FROM t");
+    EXPECT_FALSE(std::get<0>(*row).view().is_null());
+    EXPECT_EQ(std::get<0>(*row).view().text(), "");
+    EXPECT_EQ(ours.query_row<std::string>("SELECT n FROM t"), std::tuple(std::string()));
+}
+
+TEST_F(Behaviour, AScriptOfWhichAPartWasCommittedIsInDoubt) {
+    connection db = make().connect("db");
+    const auto run = [&](const char* script, int skip) {
+        world_.refusals.clear();
+        refuse(1, "no such column", 1, skip);
+        const auto done = db.try_execute_script(script);
+        EXPECT_FALSE(done);
+        if (db.in_transaction()) db.execute("ROLLBACK");
+        return done.error().verdict;
+    };
+    EXPECT_EQ(run("INSERT INTO t VALUES(1); SELECT nosuch", 1), verdict::in_doubt);
+    // Each text comes once: it is not prepared.
+    EXPECT_EQ(run("SELECT no2; INSERT INTO t VALUES(2)", 0), verdict::not_committed);
+    EXPECT_EQ(run("SELECT 3; SELECT no3", 1), verdict::not_committed);
+    EXPECT_EQ(run("BEGIN; INSERT INTO t VALUES(4); SELECT no4", 2), verdict::not_committed);
+    EXPECT_EQ(run("BEGIN; INSERT INTO t VALUES(5); COMMIT; SELECT no5", 3), verdict::in_doubt);
+}
+
+TEST_F(Behaviour, WhatIsTooLongIsNotSentAndCostsNothing) {
+    connection db = make().connect("db");
+    const std::string value(64u << 20, 'x');
+    transaction tx = db.begin();
+    for (int i = 0; i < 3; ++i) {
+        const auto failed = tx.try_execute("INSERT INTO t VALUES(?)", value);
+        ASSERT_FALSE(failed);
+        EXPECT_EQ(failed.error().code(), 18);
+        EXPECT_FALSE(failed.error().may_retry);
+    }
+    EXPECT_EQ(count("EXEC_SQL") + count("PREPARE"), 2) << "BEGIN, and the text prepared once";
+    tx.execute("INSERT INTO t VALUES(?)", 1);
+    tx.commit();
+    EXPECT_EQ(world_.database, std::vector<std::int64_t>{1});
+}
+
+TEST_F(Behaviour, SaysWhyItWaits) {
+    world_.leader = 99;
+    std::vector<std::string> said;
+    options waiting;
+    waiting.timeout = 1s;
+    waiting.waiting = [&](const std::string& trouble) { said.push_back(trouble); };
+    EXPECT_FALSE(make(waiting).try_connect("db"));
+    ASSERT_FALSE(said.empty());
+    EXPECT_NE(said.front().find("a:1: knows no leader"), std::string::npos);
+}
+
 TEST_F(Behaviour, ADeadNodeCostsNothingOnceItIsKnown) {
     world_.addresses = {"a:1", "b:1", "c:1"};
     cluster c({"dead:1", "a:1"});

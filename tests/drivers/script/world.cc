@@ -147,6 +147,11 @@ void Conversation::query(const std::string& sql, const wire::Parameters& paramet
     wire::RowsWriter writer;
     const std::vector<std::string_view> names = {"n"};
     writer.columns(names);
+    if (world_.empty_time) {
+        writer.begin(out_);
+        writer.row().iso8601("");
+        return writer.finish(wire::RowsEnd::kDone);
+    }
     constexpr std::size_t kBatch = 2;
     for (std::size_t i = 0;; i += kBatch) {
         writer.begin(out_);

@@ -92,6 +92,7 @@ public:
     };
     std::deque<Refusal> refusals;
     bool old_server = false;        // dqlite 1.11: answers PREPARE with schema 0
+    bool empty_time = false;        // SELECT yields one row, an empty text of a column of times
     bool silent = false;            // nothing is answered
     std::string silent_about = {};  // nor is the request of this name
     std::string breaks_at = {};     // a request whose name begins so ends the stream

@@ -49,6 +49,20 @@ TEST(Splitter, AWordAloneEndsAStatementToo) {
     EXPECT_THAT(split({"select '", "go", "';"}), ElementsAre("1 select '\ngo\n';"));
 }
 
+TEST(Splitter, AWordAloneEndsNothingWithinATrigger) {
+    EXPECT_THAT(
+        split({"create trigger a after insert on t begin", "update t set a = end;", "go",
+               "select 1;", "end;", "select 2"}),
+        ElementsAre("1 create trigger a after insert on t begin\nupdate t set a = end;\ngo\n"
+                    "select 1;\nend;",
+                    "6 select 2"));
+}
+
+TEST(Splitter, ManyStatementsInOneLineKeepTheirPlaces) {
+    EXPECT_THAT(split({"/* a", "*/ select 1; select 2;", ";", "select 3"}),
+                ElementsAre("1 /* a\n*/ select 1;", "2 select 2;", "4 select 3"));
+}
+
 TEST(Splitter, CommandsStandWhereNoStatementHasBegun) {
     EXPECT_THAT(split({".mode  csv", "select 1", ".5;", ".quit"}),
                 ElementsAre("1 <mode><csv>", "2 select 1\n.5;", "4 <quit>"));

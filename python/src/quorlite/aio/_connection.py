@@ -72,6 +72,8 @@ class Cursor:
         connection = self._usable()
         self._forget()
         word = first_word(sql)
+        if word is None:
+            return self
         async with connection._lock:
             await connection._begin_if_due(word)
             session = connection._session
