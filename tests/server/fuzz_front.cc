@@ -104,6 +104,7 @@ public:
         options.address = address_;
         options.bootstrap = true;
         options.busy_timeout = 20ms;
+        options.idle_transaction = 50ms;
         options.buffers_bytes_max = 8u << 20;
         options.log_level = NodeLogLevel::kOff;
         auto started = Node::start(std::move(options));
