@@ -36,7 +36,7 @@ class Writer(threading.Thread):
             try:
                 self.write(count)
                 self.committed.append(count)
-                self.book.commits.append(time.monotonic())
+                self.book.commits[self.database].append(time.monotonic())
             except InDoubt:
                 self.doubtful.append(count)
             except (Failure, Unreachable) as error:
@@ -100,7 +100,7 @@ class Book:
             client.execute("CREATE TABLE rows(writer, n, half, filler, PRIMARY KEY (writer, n, half)) WITHOUT ROWID")
             client.close()
         self.stopping = False
-        self.commits = []
+        self.commits = {database: [] for database in DATABASES}  # when, of all writers
         self.stale = []
         self.errors = {}
         self.writers = [Writer(number, addresses, self) for number in range(WRITERS)]
@@ -115,7 +115,13 @@ class Book:
             assert not thread.is_alive(), "a client hangs"
 
     def silence(self, begin, end):
-        """The longest time without an acknowledged write that touches [begin, end]."""
-        times = [begin] + [at for at in list(self.commits) if at > begin]
-        gaps = [(later - at) for at, later in zip(times, times[1:] + [max(end, times[-1])]) if at <= end]
-        return max(gaps)
+        """The longest time that touches [begin, end] in which nothing was acknowledged in one of the databases."""
+        longest = 0.0
+        for commits in self.commits.values():
+            times = [begin] + [at for at in list(commits) if at > begin]
+            gaps = [later - at for at, later in zip(times, times[1:] + [max(end, times[-1])]) if at <= end]
+            longest = max([longest, *gaps])
+        return longest
+
+    def counts(self):
+        return {database: len(commits) for database, commits in self.commits.items()}
