@@ -109,7 +109,7 @@ public:
 
     void run_until(Duration end) {
         for (; time_ < end; time_ += 1ms) {
-            for (std::size_t node : {0, 1}) {
+            for (const std::size_t node : {0u, 1u}) {
                 if (time_ >= asks_at_[node] && asks_every_max[node] > Duration()) ask(node);
             }
         }

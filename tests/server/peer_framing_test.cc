@@ -92,7 +92,7 @@ TEST(PeerFraming, AHelloNeedNotSayOfWhichClusterItIs) {
     Hello expected = example();
     expected.cluster = {};
     expected.incarnation = 0;
-    for (const std::size_t more : {0, 8, 23}) {
+    for (const std::size_t more : {0u, 8u, 23u}) {
         const auto hello = decode_hello(payload.first(address_end + more));
         ASSERT_TRUE(hello.ok());
         EXPECT_EQ(*hello, expected);
