@@ -529,7 +529,9 @@ Result<bool> SqliteConnection::run(sqlite3_stmt* statement) {
         if (!emptied) return std::move(emptied).error();
     }
     if (result == SQLITE_DONE) return false;
-    if (captured && current()) return committed_in_part(error(result));
+    // A constraint that ends a statement OR FAIL keeps, and commits, what it did until then.
+    const bool or_fail = (result & 0xff) == SQLITE_CONSTRAINT;
+    if (captured && !or_fail && current()) return committed_in_part(error(result));
     if (evicted_.exchange(false)) {
         roll_back();
         return snapshot_too_old();

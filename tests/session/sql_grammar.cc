@@ -69,7 +69,7 @@ constexpr std::array<Words, 24> kOperators = {"+",
 
 constexpr std::array<Words, 6> kTypes = {"INTEGER", "TEXT", "REAL", "BLOB", "NUMERIC", "ANY"};
 constexpr std::array<Words, 3> kCollations = {"BINARY", "NOCASE", "RTRIM"};
-constexpr std::array<Words, 4> kConflicts = {"ABORT", "IGNORE", "REPLACE", "ROLLBACK"};
+constexpr std::array<Words, 5> kConflicts = {"ABORT", "FAIL", "IGNORE", "REPLACE", "ROLLBACK"};
 
 // What is called, and how many arguments it gets.
 struct Called {

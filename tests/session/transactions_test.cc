@@ -30,6 +30,13 @@ TEST_F(Transactions, AWriterWaitsAndThenFailsNamingTheHolder) {
     EXPECT_EQ(b.exec("INSERT INTO t VALUES(1)"), "RESULT 1 1");
 }
 
+TEST_F(Transactions, AStatementOrFailKeepsWhatItDidAndSaysWhatEndedIt) {
+    ASSERT_EQ(a.exec("CREATE UNIQUE INDEX i ON t(x)"), "RESULT 0 0");
+    EXPECT_EQ(a.exec("INSERT OR FAIL INTO t VALUES(1), (2), (1), (3)"),
+              "FAILURE 2067 UNIQUE constraint failed: t.x");
+    EXPECT_EQ(b.query("SELECT x FROM t"), "ROWS x (1) (2)");
+}
+
 TEST_F(Transactions, BusyTimeoutIsPerConnection) {
     a.exec("BEGIN IMMEDIATE");
     b.exec("PRAGMA busy_timeout = 200");
