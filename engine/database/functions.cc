@@ -10,6 +10,7 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "engine/database/json_patch.h"
 #include "wire/base/bytes.h"
 
 namespace quorlite::database {
@@ -218,6 +219,18 @@ void out_of_place(sqlite3_context* context, int, sqlite3_value**) {
     sqlite3_result_error(context, message.c_str(), -1);
 }
 
+#ifdef SQLITE_RESULT_SUBTYPE
+constexpr int kJsonFlags = SQLITE_DETERMINISTIC | SQLITE_RESULT_SUBTYPE;
+#else
+constexpr int kJsonFlags = SQLITE_DETERMINISTIC;
+#endif
+constexpr int kJsonbVersion = 3'045'000;
+
+template <bool binary>
+void patch(sqlite3_context* context, int, sqlite3_value** arguments) {
+    json_patch(context, arguments, binary);
+}
+
 using Function = void (*)(sqlite3_context*, int, sqlite3_value**);
 
 int add(sqlite3* db, const char* name, int arguments, Function function, const void* data = nullptr,
@@ -236,6 +249,10 @@ int replace_functions(sqlite3* db) {
         for (const int arguments : {1, 2}) {
             if (added == SQLITE_OK) added = add(db, sides.function, arguments, trim, &sides);
         }
+    }
+    if (added == SQLITE_OK) added = add(db, "json_patch", 2, patch<false>, nullptr, kJsonFlags);
+    if (added == SQLITE_OK && sqlite3_libversion_number() >= kJsonbVersion) {
+        added = add(db, "jsonb_patch", 2, patch<true>);
     }
     for (const Overloaded& each : kOverloaded) {
         if (added != SQLITE_OK) break;

@@ -380,6 +380,54 @@ TEST_F(ConnectionTest, TrimAnswersAsSqliteDoes) {
     }
 }
 
+TEST_F(ConnectionTest, JsonPatchAnswersAsSqliteDoes) {
+    const char* const values[] = {
+        "NULL",
+        "1",
+        "'null'",
+        "'[1,{\"a\":null}]'",
+        "'{}'",
+        "'{\"a\":1,\"b\":2}'",
+        "'{\"b\":null,\"c\":{\"x\":null,\"y\":[1,2,{\"z\":3}]}}'",
+        "'{\"c\":{\"y\":{\"q\":1.50e3},\"\\u0078\":\"\\\"}\"},\"\\u00e9\":true}'",
+        "'{\"\u00e9\":null,\"a\":{\"deep\":{\"er\":null,\"est\":[]}}}'",
+        "'{\"\\ud83d\\ude00\":1,\"n\\nl\":\"\\t\"}'",
+        "'{\"\U0001F600\":2,\"n\\u000al\":null}'",
+        "'{c: 0x10, \"a\": +.5, d: ''single'',}'",
+        "jsonb('{\"a\":{\"b\":[]}}')"};
+    Reference reference;
+    for (const char* const target : values) {
+        for (const char* const patch : values) {
+            const std::string both = "(" + std::string(target) + "," + patch + ")";
+            for (const std::string& sql :
+                 {std::string("SELECT json_patch") + both, "SELECT json(jsonb_patch" + both + ")",
+                  "SELECT json_array(json_patch" + both + ", typeof(json_patch" + both + "))"}) {
+                ASSERT_EQ(writer_->must_query(sql), *reference.query(sql)) << sql;
+            }
+        }
+    }
+    for (const char* const sql :
+         {"SELECT json_patch('{broken', '{}')", "SELECT json_patch('{}', '')",
+          "SELECT jsonb_patch('[', 1)", "SELECT json_patch('{broken', NULL)"}) {
+        const Status status = execute(connection(), sql);
+        ASSERT_FALSE(status.ok()) << sql;
+        EXPECT_EQ(status.error().code, 1) << sql;
+        EXPECT_EQ(status.error().message, "malformed JSON") << sql;
+    }
+}
+
+TEST_F(ConnectionTest, JsonPatchIsLinear) {
+    const auto object = [](const char* name) {
+        return "(WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n LIMIT 100000) SELECT "
+               "json_group_object('" +
+               std::string(name) + "' || i, i) FROM n)";
+    };
+    EXPECT_EQ(writer_->must_query("SELECT length(json_patch(a, b)) - length(a) - length(b) FROM "
+                                  "(SELECT " +
+                                  object("a") + " AS a, " + object("b") + " AS b)"),
+              "-1\n");
+}
+
 TEST_F(ConnectionTest, AllowsWhatIsHarmless) {
     const auto allowed = {
         "ATTACH '' AS scratch; CREATE TABLE scratch.s(x); INSERT INTO scratch.s VALUES(1); DETACH "
