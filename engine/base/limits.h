@@ -76,5 +76,7 @@ inline constexpr std::size_t kTemporaryBytesMax = 1u << 30;  // of all temporary
 
 // Execution.
 inline constexpr std::size_t kHelperThreadsMax = 64;  // statements that overstayed, at one time
+inline constexpr std::size_t kStackBytes =
+    32u << 20;  // of a thread that runs SQLite; it takes what it uses
 
 }  // namespace quorlite::limits

@@ -21,6 +21,7 @@
 
 #include "engine/base/check.h"
 #include "engine/base/limits.h"
+#include "engine/server/thread.h"
 
 namespace quorlite::server {
 namespace {
@@ -126,7 +127,7 @@ private:
 
 // One thread that can hold the loop. `holds` is guarded by the mutex of the roles.
 struct Holder {
-    std::thread thread;
+    Thread thread;
     std::condition_variable awake;
     bool holds = false;
 };
@@ -264,7 +265,7 @@ void Loop::stop() {
     state_->wake();
     // No holder is added any more once the last one has ended the loop.
     for (std::size_t i = 0;; ++i) {
-        std::thread thread;
+        Thread thread;
         {
             const std::lock_guard lock(state_->roles_mutex);
             if (i == state_->holders.size()) break;
@@ -407,7 +408,7 @@ void Loop::State::add_holder() {
     holders.push_back(std::make_unique<Holder>());
     Holder& holder = *holders.back();
     try {
-        holder.thread = std::thread([this, &holder] { serve(holder); });
+        holder.thread = Thread([this, &holder] { serve(holder); });
     } catch (...) {
         holders.pop_back();
         throw;

@@ -4,6 +4,7 @@
 #include "engine/server/loop.h"
 
 #include <gtest/gtest.h>
+#include <pthread.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@
 #include <thread>
 #include <vector>
 
+#include "engine/base/limits.h"
 #include "engine/server/system.h"
 
 namespace quorlite::server {
@@ -49,6 +51,18 @@ TEST_F(LoopTest, RunsPostedTasksInOrder) {
     loop->run([] {});
     ASSERT_EQ(order.size(), 1000u);
     for (int i = 0; i < 1000; ++i) ASSERT_EQ(order[static_cast<std::size_t>(i)], i);
+}
+
+TEST_F(LoopTest, TheStackDoesNotDependOnTheUlimit) {
+    start();
+    std::size_t bytes = 0;
+    loop->run([&] {
+        pthread_attr_t attributes;
+        ASSERT_EQ(::pthread_getattr_np(::pthread_self(), &attributes), 0);
+        ASSERT_EQ(::pthread_attr_getstacksize(&attributes, &bytes), 0);
+        ::pthread_attr_destroy(&attributes);
+    });
+    EXPECT_GE(bytes, limits::kStackBytes);
 }
 
 TEST_F(LoopTest, ATaskPostedOnTheLoopRunsAfterTheCurrentOne) {

@@ -181,6 +181,27 @@ TEST_F(Hostile, SqlThatIsTooMuchIsAnError) {
     EXPECT_EQ(client.query("SELECT 1"), "ROWS 1 (1)");
 }
 
+// Each of these has overflowed the stack of a server.
+TEST_F(Hostile, WhatSqliteFollowsLevelByLevelHasALimit) {
+    OpenClient client(cluster);
+    std::string steps;
+    for (int i = 0; i < 100'000; ++i) steps += ".a";
+    std::string chain = "WITH q0 AS (SELECT 1 x)";
+    for (int i = 1; i < 20'000; ++i) {
+        chain += ",q" + std::to_string(i) + " AS(SELECT x FROM q" + std::to_string(i - 1) + ")";
+    }
+    EXPECT_THAT(client.query(chain + " SELECT * FROM q19999"), StartsWith("FAILURE 1"));
+    EXPECT_THAT(client.query("SELECT json_set('{}', '$" + steps + "', 1)"),
+                StartsWith("FAILURE 1"));
+    EXPECT_EQ(client.exec("CREATE TABLE f0(id INTEGER PRIMARY KEY)"), "RESULT 0 0");
+    for (int i = 1; i <= 200; ++i) {
+        client.exec("CREATE TABLE f" + std::to_string(i) + "(id INTEGER PRIMARY KEY REFERENCES f" +
+                    std::to_string(i - 1) + " ON DELETE CASCADE)");
+    }
+    EXPECT_EQ(client.exec("DELETE FROM f0 WHERE id = 1"), "RESULT 0 0");
+    EXPECT_EQ(client.query("SELECT 1"), "ROWS 1 (1)");
+}
+
 TEST_F(Hostile, AsManyValuesAsParametersAreAllowed) {
     OpenClient client(cluster);
     std::string many = "SELECT 1 WHERE NULL IN (?";
