@@ -3,6 +3,7 @@
 #include <sqlite3.h>
 
 #include <algorithm>
+#include <new>
 
 #include "engine/base/check.h"
 #include "engine/base/mutants.h"
@@ -186,8 +187,15 @@ int Generation::write_frame_page(Client& client, std::size_t frame, ByteView pag
     const std::size_t written = written_.load(std::memory_order_relaxed);
     if (frame < captured_ || frame > written) return SQLITE_IOERR_WRITE;
     FrameTable::Frame& target = frames_.grow_to(frame);
-    if (!target.page) frames_held_.fetch_add(1, std::memory_order_relaxed);
-    if (!target.page || !target.page.unique()) target.page = PageRef::make();
+    if (!target.page || !target.page.unique()) {
+        const bool more = !target.page;
+        try {
+            target.page = PageRef::make();
+        } catch (const std::bad_alloc&) {
+            return SQLITE_IOERR_NOMEM;  // SQLite is C: nothing may be thrown through it
+        }
+        if (more) frames_held_.fetch_add(1, std::memory_order_relaxed);
+    }
     std::memcpy(target.page.mutable_bytes().data(), page.data(), kPageSize);
     if (frame == written) written_.store(frame + 1, std::memory_order_release);
     if (target.commit_size() != 0 && !capture(client, frame)) return SQLITE_IOERR_WRITE;
@@ -248,7 +256,11 @@ bool Generation::capture(Client& client, std::size_t commit_frame) {
     const PageNumber page_count = frames_[commit_frame].commit_size();
     Record record;
     record.frames_end = commit_frame + 1;
-    record.commands = encode(pages, page_count);
+    try {
+        record.commands = encode(pages, page_count);
+    } catch (const std::bad_alloc&) {
+        return false;  // it is large, and nothing has changed yet
+    }
     record.writer = client.weak_from_this();
 
     if (page_count < page_count_) {

@@ -22,6 +22,7 @@
 
 #include "tests/support/ports.h"
 #include "tests/support/sanitizer.h"
+#include "wire/client.h"
 
 namespace quorlite {
 namespace {
@@ -457,6 +458,45 @@ TEST_F(ErrorsTest, ClientsThatTakeAllMemoryDoNotEndANode) {
     for (const int client : clients) ::close(client);
     process.signal(SIGTERM);
     EXPECT_EQ(process.wait(), 0) << process.read_until("\1");
+}
+
+// A transaction that --transaction-max allows, and the addresses of the process do not.
+TEST_F(ErrorsTest, ATransactionWithoutMemoryIsAnError) {
+    if (test::kSanitized) GTEST_SKIP() << "a sanitizer needs all addresses";
+    const std::string address = free_address();
+    Process process({"--dir", path("node"), "--address", address, "--bootstrap"}, 400u << 20);
+    ASSERT_NE(process.read_until("quorlited: ready").find("ready"), std::string::npos);
+    const int client = test::connect_to(address);
+    ASSERT_GE(client, 0);
+    Bytes bytes{1, 0, 0, 0, 0, 0, 0, 0};
+    ASSERT_TRUE(wire::encode(wire::OpenRequest{.name = "db"}, bytes));
+    const auto execute = [&](std::string_view sql) {
+        ASSERT_TRUE(wire::encode(wire::ExecSqlRequest{.sql = sql}, bytes));
+    };
+    execute("CREATE TABLE t(a)");
+    execute(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 60000) "
+        "INSERT INTO t SELECT randomblob(3000) FROM n");
+    execute("INSERT INTO t VALUES (1)");
+    ASSERT_EQ(::send(client, bytes.data(), bytes.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(bytes.size()));
+    wire::MessageReader reader(1u << 20);
+    std::vector<wire::ResponseType> answers;
+    while (answers.size() < 4) {
+        const auto message = reader.next();
+        ASSERT_TRUE(message.ok());
+        if (message->has_value()) {
+            answers.push_back(static_cast<wire::ResponseType>((*message)->header.type));
+            continue;
+        }
+        const auto room = reader.prepare();
+        const ssize_t got = ::recv(client, room.data(), room.size(), 0);
+        ASSERT_GT(got, 0);
+        reader.commit(static_cast<std::size_t>(got));
+    }
+    ::close(client);
+    using enum wire::ResponseType;
+    EXPECT_EQ(answers, (std::vector{kDb, kResult, kFailure, kResult}));
 }
 
 TEST_F(HandoverTest, GivesUp) {
