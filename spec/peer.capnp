@@ -43,6 +43,7 @@ struct VoteReply {
   term @0 :UInt64;
   preVote @1 :Bool;
   granted @2 :Bool;
+  lastIndex @3 :UInt64 = 0xffffffffffffffff;  # of the voter's log; the default: it does not say
 }
 
 struct Entry {               # its index is previousIndex + 1 + its position
@@ -58,6 +59,14 @@ struct AppendRequest {
   commit @3 :UInt64;
   round @4 :UInt64;
   entries @5 :List(Entry);
+  lastIndex @6 :UInt64;        # of the leader's log; 0: it does not say
+  receipts @7 :List(Receipt);  # with heartbeats
+  toVoter @8 :Bool;            # the leader counts the receiver among the voters
+}
+
+struct Receipt {             # a voter has acknowledged everything up to an index that is committed
+  voter @0 :UInt64;
+  index @1 :UInt64;
 }
 
 struct AppendReply {
@@ -66,6 +75,8 @@ struct AppendReply {
   success @2 :Bool;
   match @3 :UInt64;
   applied @4 :UInt64;
+  promise @5 :UInt64;        # microseconds for which the sender votes for nobody else; 0: it does not say
+  full @6 :Bool;             # its disk takes no more
 }
 
 struct SnapshotRequest {
@@ -75,6 +86,8 @@ struct SnapshotRequest {
   indexTerm @3 :UInt64;
   configuration @4 :Data;
   manifest @5 :Data;
+  lastIndex @6 :UInt64;      # as in AppendRequest
+  toVoter @7 :Bool;
 }
 
 struct SnapshotReply {
@@ -82,6 +95,7 @@ struct SnapshotReply {
   round @1 :UInt64;
   index @2 :UInt64;
   installed @3 :Bool;
+  promise @4 :UInt64;        # as in AppendReply
 }
 
 struct TimeoutNow {

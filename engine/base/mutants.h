@@ -31,6 +31,9 @@ namespace quorlite {
     X(AppendWithoutCheck, "core", "the entry before the new ones is not compared")              \
     X(LeaseTooLong, "core", "a lease of three election timeouts")                               \
     X(LeaseSurvivesTransfer, "core", "reads by lease after the order to take over was sent")    \
+    X(LeaseTrustsItself, "core", "a lease by the leader's own timeout, not by the promises")    \
+    X(ReceiptsForgotten, "core", "nobody remembers what a voter has acknowledged")              \
+    X(EmptyDiskVotes, "core", "a voter with an empty disk votes at once")                       \
     X(LeaseNeverEnds, "core", "a leader reads without a lease")                                 \
     X(RoundConfirmedEarly, "core", "a read round counts when it is started")                    \
     X(ServeBeforeBarrier, "core", "reads before the first entry of the term is committed")      \

@@ -327,4 +327,7 @@ public:
     std::function<void(bool available)> on_space;
 };
 
+// Whether the payload of an entry is a command that a Store can read.
+bool is_command(ByteView payload);
+
 }  // namespace quorlite::database

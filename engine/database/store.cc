@@ -614,4 +614,8 @@ Result<std::unique_ptr<Store>> Store::open(Disk& disk, Executor& executor, Clock
     return std::unique_ptr<Store>(std::move(store));
 }
 
+bool is_command(ByteView payload) {
+    return validate_command(payload).has_value();
+}
+
 }  // namespace quorlite::database

@@ -113,12 +113,19 @@ public:
     // must be one that is never truncated any more, because it is committed: a log that is rightly
     // shorter would be taken for a damaged one.
     virtual Index acknowledged() const = 0;
+    // What is known of the other voters; see raft::Receipt. Lower bounds, too, saved now and then.
+    virtual std::vector<raft::Receipt> receipts() const = 0;
+    // For how long this node may have promised its vote, at most; zero if that is not known.
+    virtual Duration promise() const = 0;
 
     // Each returns when it is durable. A failure leaves the record unknown: the caller must stop.
     virtual Status save(const Identity& identity) = 0;
     virtual Status save(const raft::HardState& state) = 0;
     virtual Status save(const raft::SnapshotPoint& point) = 0;
     virtual Status save_acknowledged(Index index) = 0;
+    // At most limits::kServersMax.
+    virtual Status save(const std::vector<raft::Receipt>& receipts) = 0;
+    virtual Status save_promise(Duration promise) = 0;
 };
 
 // What to do about a directory that has been in use and lacks a file that it must have.

@@ -10,6 +10,8 @@ constexpr std::size_t kSmallSlotBytes = 4096;
 constexpr std::size_t kSeedsSlotBytes = 36u << 10;
 static_assert(kSeedsSlotBytes > limits::kSeedsMax * (limits::kAddressBytesMax + 4) + 64);
 constexpr const char* kSeedsName = "seeds";
+constexpr std::size_t kReceiptsSlotBytes = 20u << 10;
+static_assert(kReceiptsSlotBytes > limits::kServersMax * 16 + 64);
 constexpr std::size_t kSnapshotSlotBytes = 128u
                                            << 10;  // a configuration of limits::kPeersMax servers
 
@@ -61,12 +63,14 @@ Bytes encode(const raft::HardState& state) {
     ByteWriter out(bytes);
     out.u64(state.term.value());
     out.u64(state.vote.value());
+    if (state.vote_barrier) out.u64(state.vote_barrier.value());
     return bytes;
 }
 
 std::optional<raft::HardState> decode_hard_state(ByteView content) {
     ByteReader in(content);
-    const raft::HardState state{.term = Term(in.u64()), .vote = NodeId(in.u64())};
+    raft::HardState state{.term = Term(in.u64()), .vote = NodeId(in.u64())};
+    if (in.remaining() > 0) state.vote_barrier = Index(in.u64());
     if (in.failed() || in.remaining() != 0) return std::nullopt;
     return state;
 }
@@ -96,6 +100,31 @@ std::optional<Index> decode_index(ByteView content) {
     const Index index(in.u64());
     if (in.failed() || in.remaining() != 0) return std::nullopt;
     return index;
+}
+
+Bytes encode(const std::vector<raft::Receipt>& receipts) {
+    Bytes bytes;
+    ByteWriter out(bytes);
+    for (const raft::Receipt& receipt : receipts) {
+        out.u64(receipt.voter.value());
+        out.u64(receipt.index.value());
+    }
+    return bytes;
+}
+
+std::optional<std::vector<raft::Receipt>> decode_receipts(ByteView content) {
+    ByteReader in(content);
+    std::vector<raft::Receipt> receipts;
+    while (in.remaining() > 0) receipts.push_back({NodeId(in.u64()), Index(in.u64())});
+    if (in.failed() || receipts.size() > limits::kServersMax) return std::nullopt;
+    return receipts;
+}
+
+std::optional<Duration> decode_promise(ByteView content) {
+    ByteReader in(content);
+    const std::uint64_t nanoseconds = in.u64();
+    if (in.failed() || in.remaining() != 0) return std::nullopt;
+    return Duration(static_cast<Duration::rep>(nanoseconds));
 }
 
 Bytes encode(const std::vector<std::string>& addresses) {
@@ -151,6 +180,8 @@ public:
         if (status) status = snapshot_.open(disk, "snapshot", kSnapshotSlotBytes, decode_snapshot);
         if (status)
             status = acknowledged_.open(disk, "acknowledged", kSmallSlotBytes, decode_index);
+        if (status) status = receipts_.open(disk, "receipts", kReceiptsSlotBytes, decode_receipts);
+        if (status) status = promise_.open(disk, "promise", kSmallSlotBytes, decode_promise);
         if (status) status = identity_.open(disk, "identity", kSmallSlotBytes, decode_identity);
         return status ? disk.sync_directory("") : status;
     }
@@ -161,6 +192,10 @@ public:
         return snapshot_.value.value_or(raft::SnapshotPoint{});
     }
     Index acknowledged() const override { return acknowledged_.value.value_or(Index()); }
+    std::vector<raft::Receipt> receipts() const override {
+        return receipts_.value.value_or(std::vector<raft::Receipt>());
+    }
+    Duration promise() const override { return promise_.value.value_or(Duration::zero()); }
 
     Status save(const Identity& identity) override {
         return identity_.save(identity, encode(identity));
@@ -174,12 +209,22 @@ public:
         ByteWriter(content).u64(index.value());
         return acknowledged_.save(index, content);
     }
+    Status save(const std::vector<raft::Receipt>& receipts) override {
+        return receipts_.save(receipts, encode(receipts));
+    }
+    Status save_promise(Duration promise) override {
+        Bytes content;
+        ByteWriter(content).u64(static_cast<std::uint64_t>(promise.count()));
+        return promise_.save(promise, content);
+    }
 
 private:
     Record<Identity> identity_;
     Record<raft::HardState> vote_;
     Record<raft::SnapshotPoint> snapshot_;
     Record<Index> acknowledged_;
+    Record<std::vector<raft::Receipt>> receipts_;
+    Record<Duration> promise_;
 };
 
 }  // namespace

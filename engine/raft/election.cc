@@ -16,7 +16,7 @@ void note(std::vector<NodeId>& nodes, NodeId node) {
 // A server that its newest configuration no longer counts still campaigns while that is not known
 // to be committed: it may be the only one whose log can win (section 4.2.2).
 bool Core::State::may_campaign() const {
-    if (vote_barrier && !mutant(Mutant::kVoteBarrierIgnored)) return false;
+    if (hard.vote_barrier && !mutant(Mutant::kVoteBarrierIgnored)) return false;
     if (is_voter() || mutant(Mutant::kDemotedVoterGivesUp)) return is_voter();
     const Index newest = log.configuration_index();
     return newest > commit && log.configuration_at(newest.previous()).is_voter(options.self);
@@ -27,22 +27,25 @@ bool Core::State::may_campaign() const {
 // (4.2.3).
 bool Core::State::owes_vote_to_leader() const {
     if (mutant(Mutant::kVoterIgnoresStickiness)) return false;
-    if (std::holds_alternative<Leader>(role)) return true;
+    if (std::holds_alternative<Leader>(role) || now < promised_until) return true;
     if (!contact.promised) return false;
     const Duration owed = contact.gone ? options.election_timeout / 2 : options.election_timeout;
     return now < contact.at + owed;
 }
 
 void Core::State::draw_election_deadline() {
-    election_deadline = now + options.election_timeout + random_up_to(options.election_timeout);
+    election_deadline = std::max(
+        promised_until, now + options.election_timeout + random_up_to(options.election_timeout));
 }
 
 void Core::State::become_follower(Term term, NodeId leader) {
     QUORLITE_CHECK(term >= hard.term);
     if (term > hard.term) {
-        hard = {term, NodeId()};
+        hard.term = term;
+        hard.vote = NodeId();
         hard_dirty = true;
     }
+    if (leader != known_leader()) leaders_last = Index();
     if (std::holds_alternative<Leader>(role)) draw_election_deadline();
     output.reads.clear();
     output.snapshots.clear();
@@ -54,6 +57,21 @@ void Core::State::become_follower(Term term, NodeId leader) {
 void Core::State::heard_leader(NodeId leader) {
     contact = {.promised = true, .leader = leader, .at = now, .gone = false};
     draw_election_deadline();
+}
+
+// What a stranger can say without being caught is believed only where it can do no harm. A leader
+// that this node does not know may have joined since; nobody needs it while a known one is heard.
+// And no election is asked for in earnest by who was never a voter here.
+bool Core::State::is_believable(NodeId from, const Message& message) const {
+    const Term term = std::visit([](const auto& content) { return content.term; }, message);
+    if (term.value() > kTermMax || term.value() > hard.term.value() + kTermStepMax) return false;
+    const Configuration& configuration = log.configuration();
+    if (configuration.servers.empty() || configuration.find(from) != nullptr) return true;
+    const bool leads = std::holds_alternative<AppendRequest>(message) ||
+                       std::holds_alternative<SnapshotRequest>(message);
+    const auto* vote = std::get_if<VoteRequest>(&message);
+    if (leads) return from == known_leader() || !owes_vote_to_leader();
+    return vote == nullptr || !vote->transfer || !owes_vote_to_leader();
 }
 
 // Brings this node to the message's term if that is later. False: the message goes no further.
@@ -95,8 +113,10 @@ void Core::State::start_pre_vote() {
 
 void Core::State::campaign(bool by_transfer) {
     QUORLITE_CHECK(may_campaign());
-    hard = {hard.term.next(), options.self};
+    hard.term = hard.term.next();
+    hard.vote = options.self;
     hard_dirty = true;
+    leaders_last = Index();
     role = Candidate{.ballot = {{options.self}, {}}, .ask_again = now, .transfer = by_transfer};
     draw_election_deadline();
     ask_votes();
@@ -165,13 +185,15 @@ void Core::State::on(NodeId from, VoteRequest& request) {
     // A node that was never told a configuration has no memory to vote from. Whether it is a voter
     // in the configuration it knows does not matter: the candidate's may be newer (section 4.2.1).
     bool grant = log_is_current(request) && !log.configuration().servers.empty() &&
-                 (!vote_barrier || mutant(Mutant::kVoteBarrierIgnored)) &&
-                 (!owes_vote_to_leader() || request.transfer);
+                 (!hard.vote_barrier || mutant(Mutant::kVoteBarrierIgnored)) &&
+                 (!owes_vote_to_leader() || request.transfer) &&
+                 has_kept_its_log(from, request.last_index);
     if (request.pre_vote) {
         grant = grant && request.term > hard.term;
-        send(from,
-             VoteReply{
-                 .term = grant ? request.term : hard.term, .pre_vote = true, .granted = grant});
+        send(from, VoteReply{.term = grant ? request.term : hard.term,
+                             .pre_vote = true,
+                             .granted = grant,
+                             .last_index = log.last_index()});
         return;
     }
     const bool free = !hard.vote || hard.vote == from || mutant(Mutant::kVoteTwice);
@@ -182,10 +204,24 @@ void Core::State::on(NodeId from, VoteRequest& request) {
         become_follower(hard.term, NodeId());
         draw_election_deadline();
     }
-    send(from, VoteReply{.term = hard.term, .pre_vote = false, .granted = grant});
+    send(from, VoteReply{.term = hard.term,
+                         .pre_vote = false,
+                         .granted = grant,
+                         .last_index = log.last_index()});
+}
+
+// Whether the voter still has what it is known to have acknowledged; see Receipt in types.h.
+bool Core::State::has_kept_its_log(NodeId voter, Index last_index) {
+    const auto receipt = receipts.find(voter);
+    if (receipt == receipts.end() || receipt->second <= last_index) return true;
+    output.forgetful = {.voter = voter, .acknowledged = receipt->second, .last_index = last_index};
+    return false;
 }
 
 void Core::State::on(NodeId from, VoteReply& reply) {
+    if (reply.granted && reply.last_index && !has_kept_its_log(from, *reply.last_index)) {
+        reply.granted = false;
+    }
     if (auto* pre = std::get_if<PreCandidate>(&role); pre != nullptr && reply.pre_vote) {
         if (reply.granted && reply.term == hard.term.next()) note(pre->ballot.granted, from);
         count_votes();
@@ -196,8 +232,10 @@ void Core::State::on(NodeId from, VoteReply& reply) {
     }
 }
 
-void Core::State::on(NodeId, TimeoutNow&) {
-    if (std::holds_alternative<Follower>(role) && may_campaign()) campaign(true);
+void Core::State::on(NodeId from, TimeoutNow&) {
+    const Follower* follower = as_follower();
+    const bool ordered = follower != nullptr && follower->leader == from;
+    if (ordered && may_campaign()) campaign(true);
 }
 
 // --- time ---
@@ -205,7 +243,8 @@ void Core::State::on(NodeId, TimeoutNow&) {
 // The leader's process ended, so its lease is all that must be waited for, not the silence of a
 // whole election timeout. A little chance keeps the followers from campaigning all at once.
 void Core::State::campaign_early() {
-    const TimePoint due = std::max(now, contact.at + options.election_timeout / 2);
+    const TimePoint due =
+        std::max({now, promised_until, contact.at + options.election_timeout / 2});
     election_deadline = std::min(election_deadline, due + random_up_to(options.heartbeat));
 }
 

@@ -1,5 +1,8 @@
 // What a leader sends: entries and snapshots (thesis sections 3.5 and 5).
 
+#include <algorithm>
+
+#include "engine/base/limits.h"
 #include "engine/base/mutants.h"
 #include "engine/raft/state.h"
 
@@ -21,12 +24,20 @@ bool Core::State::follow(NodeId from, std::uint64_t round) {
 bool Core::State::well_formed(const AppendRequest& request) const {
     Index index = request.previous_index;
     Term term = request.previous_term;
+    // What is in force before the entries, if that is known here.
+    std::optional<Configuration> before;
+    if (log.term_at(index) == term) before = log.configuration_at(index);
     for (const Entry& entry : request.entries) {
         index = index.next();
         if (entry.index != index || entry.term < term || entry.term > request.term) return false;
-        if (entry.payload == nullptr) return false;
-        if (entry.kind == EntryKind::kConfiguration && !decode_configuration(*entry.payload)) {
-            return false;
+        if (entry.payload == nullptr || entry.size() > limits::kLogEntryBytesMax) return false;
+        if (entry.kind == EntryKind::kBarrier && entry.size() != 0) return false;
+        if (entry.kind == EntryKind::kConfiguration) {
+            std::optional<Configuration> after = decode_configuration(*entry.payload);
+            if (!after || after->voter_count() == 0) return false;
+            const bool first = !before || before->servers.empty();
+            if (!first && !is_one_change(*before, *after)) return false;
+            before = std::move(after);
         }
         term = entry.term;
     }
@@ -36,6 +47,9 @@ bool Core::State::well_formed(const AppendRequest& request) const {
 void Core::State::on(NodeId from, AppendRequest& request) {
     if (!well_formed(request) || !follow(from, request.round)) return;
     Follower& follower = *as_follower();
+    if (const std::optional<Index> where = contradiction(request)) return report_conflict(*where);
+    meet_leader(request.last_index, request.to_voter);
+    take_receipts(request);
     const Index last_before = log.last_index();
     if (!accept_entries(follower, request)) return;
     const Index known = mutant(Mutant::kCommitBeyondMatch) ? log.last_index() : follower.confirmed;
@@ -72,16 +86,30 @@ bool Core::State::accept_entries(Follower& follower, AppendRequest& request) {
         truncate_log(entries.back().index.next());
     }
     if (next == entries.end()) return true;
-    if (next->index <= log.last_index()) {
-        if (next->index <= commit) return false;  // no leader can contradict what is committed
-        truncate_log(next->index);
-    }
+    if (next->index <= log.last_index()) truncate_log(next->index);
     // An owner that cannot keep up with applying gets no more. The leader's next heartbeat finds
     // the gap.
     if (log.bytes_between(applied, commit) > options.unapplied_bytes_max) return true;
     for (; next != entries.end(); ++next) log.append(std::move(*next));
     follower.confirmed = std::max(follower.confirmed, log.last_index());
     return true;
+}
+
+// No leader can contradict what is committed: if one does, a majority of the disks is not what it
+// was when that was acknowledged. It is not followed any further, and nothing is cut.
+std::optional<Index> Core::State::contradiction(const AppendRequest& request) const {
+    const auto differs = [this](Index index, Term term) {
+        return index <= commit && index >= log.point().index && log.term_at(index) != term;
+    };
+    if (differs(request.previous_index, request.previous_term)) return request.previous_index;
+    for (const Entry& entry : request.entries) {
+        if (differs(entry.index, entry.term)) return entry.index;
+    }
+    return std::nullopt;
+}
+
+void Core::State::report_conflict(Index index) {
+    output.conflict = {.leader = known_leader(), .index = index};
 }
 
 // The largest index at which the logs may still agree. Entries of a later term than the leader's at
@@ -103,7 +131,9 @@ void Core::State::acknowledge(Follower& follower, std::uint64_t round) {
                                       .round = round,
                                       .success = true,
                                       .match = match,
-                                      .applied = applied});
+                                      .applied = applied,
+                                      .promise = promise(),
+                                      .full = disk_full});
 }
 
 void Core::State::reject(std::uint64_t round, Index hint) {
@@ -111,15 +141,43 @@ void Core::State::reject(std::uint64_t round, Index hint) {
                                      .round = round,
                                      .success = false,
                                      .match = hint,
-                                     .applied = applied});
+                                     .applied = applied,
+                                     .promise = promise(),
+                                     .full = disk_full});
 }
 
 // Only entries from a leader restore what the damaged log lost: this node's own claims do not
 // count.
 void Core::State::lift_vote_barrier() {
     const Follower* follower = as_follower();
-    if (!vote_barrier || follower == nullptr || !follower->leader) return;
-    if (std::min(durable, follower->confirmed) >= vote_barrier) vote_barrier = Index();
+    if (!hard.vote_barrier || follower == nullptr || !follower->leader) return;
+    if (std::min(durable, follower->confirmed) < hard.vote_barrier) return;
+    hard.vote_barrier = Index();
+    hard_dirty = true;
+}
+
+void Core::State::raise_vote_barrier(Index index) {
+    if (index <= hard.vote_barrier) return;
+    hard.vote_barrier = index;
+    hard_dirty = true;
+}
+
+// A voter without any memory has had its disk replaced: nobody becomes one before it has a log. All
+// that it acknowledged and that was committed is in the log of whoever leads.
+void Core::State::meet_leader(Index last_index, bool to_voter) {
+    leaders_last = last_index;
+    const bool blank = log.configuration().servers.empty() && !log.last_index();
+    if (blank && to_voter && !mutant(Mutant::kEmptyDiskVotes)) raise_vote_barrier(last_index);
+}
+
+void Core::State::take_receipts(const AppendRequest& request) {
+    if (mutant(Mutant::kReceiptsForgotten)) return;
+    for (const Receipt& receipt : request.receipts) {
+        if (receipt.index > request.commit || !log.configuration().find(receipt.voter)) continue;
+        Index& known = receipts[receipt.voter];
+        known = std::max(known, receipt.index);
+        if (receipt.voter == options.self && known > log.last_index()) raise_vote_barrier(known);
+    }
 }
 
 // --- snapshots ---
@@ -128,7 +186,10 @@ void Core::State::on(NodeId from, SnapshotRequest& request) {
     const SnapshotPoint& point = request.point;
     if (!point.index || point.term > request.term || !follow(from, request.round)) return;
     Follower& follower = *as_follower();
-    const bool contained = log.term_at(point.index) == point.term;
+    const std::optional<Term> here = log.term_at(point.index);
+    if (point.index <= commit && here && here != point.term) return report_conflict(point.index);
+    meet_leader(request.last_index, request.to_voter);
+    const bool contained = here == point.term;
     if (contained) {
         commit_to(point.index);
         follower.confirmed = std::max(follower.confirmed, point.index);
@@ -144,7 +205,8 @@ void Core::State::on(NodeId from, SnapshotRequest& request) {
     send(from, SnapshotReply{.term = hard.term,
                              .round = request.round,
                              .index = point.index,
-                             .installed = needless && durable >= point.index});
+                             .installed = needless && durable >= point.index,
+                             .promise = promise()});
 }
 
 void Core::State::snapshot_installed(const SnapshotPoint& point) {
@@ -165,7 +227,8 @@ void Core::State::snapshot_installed(const SnapshotPoint& point) {
     send(follower->leader, SnapshotReply{.term = hard.term,
                                          .round = follower->round,
                                          .index = point.index,
-                                         .installed = durable >= point.index});
+                                         .installed = durable >= point.index,
+                                         .promise = promise()});
 }
 
 }  // namespace quorlite::raft

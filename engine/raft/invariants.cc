@@ -48,7 +48,7 @@ void Invariants::check_role(const Core::State& state) {
     } else if (state.as_leader() != nullptr) {
         check_leader(state);
     } else {
-        expect(!state.vote_barrier, "a node with a damaged log does not campaign");
+        expect(!state.hard.vote_barrier, "a node with a damaged log does not campaign");
     }
     if (std::holds_alternative<Candidate>(state.role)) {
         expect(state.hard.vote == self, "a candidate voted for itself");
@@ -122,8 +122,8 @@ void Invariants::check_change(const Core::State& state) {
     expect(log.point().index >= before.point, "the snapshot point never goes back");
     expect(state.durable >= before.durable || log.term_at(before.durable) != before.durable_term,
            "what is durable stays until a new leader's log cuts it");
-    expect(!state.vote_barrier || state.vote_barrier == before.vote_barrier,
-           "a vote barrier is only lifted");
+    expect(!state.hard.vote_barrier || state.hard.vote_barrier >= before.vote_barrier,
+           "a vote barrier is lifted or raised, never lowered");
     const std::optional<Term> commit_term = log.term_at(before.commit);
     expect(!commit_term || commit_term == before.commit_term, "what is committed stays");
     const NodeId leader = state.known_leader();
@@ -149,7 +149,7 @@ void Invariants::remember(const Core::State& state) {
                      .applied = state.applied,
                      .durable = state.durable,
                      .point = state.log.point().index,
-                     .vote_barrier = state.vote_barrier,
+                     .vote_barrier = state.hard.vote_barrier,
                      .last_term = state.log.term_at(state.log.last_index()),
                      .durable_term = state.log.term_at(state.durable),
                      .commit_term = state.log.term_at(state.commit),

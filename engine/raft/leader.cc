@@ -26,12 +26,6 @@ std::vector<Value> of_voters(const Configuration& configuration, NodeId self, Va
     return values;
 }
 
-// The lease, as a part of the election timeout: raft.h says why a quarter.
-Duration lease_of(const Options& options) {
-    if (mutant(Mutant::kLeaseTooLong)) return options.election_timeout * 3;
-    return options.election_timeout / 4;
-}
-
 }  // namespace
 
 // --- proposals ---
@@ -80,7 +74,9 @@ void Core::State::send_entries(Leader& leader, Peer& peer, std::vector<Entry> en
                                 .previous_term = *log.term_at(previous),
                                 .commit = commit,
                                 .round = leader.round,
-                                .entries = std::move(entries)});
+                                .entries = std::move(entries),
+                                .last_index = log.last_index(),
+                                .to_voter = log.configuration().is_voter(peer.id)});
 }
 
 // Empty, so that it is answered at once. It asks about the entry before the next one, so a
@@ -91,7 +87,9 @@ void Core::State::send_heartbeat(Leader& leader, Peer& peer) {
         send(peer.id, SnapshotRequest{.term = hard.term,
                                       .point = peer.offer->point,
                                       .round = leader.round,
-                                      .manifest = peer.offer->manifest});
+                                      .manifest = peer.offer->manifest,
+                                      .last_index = log.last_index(),
+                                      .to_voter = log.configuration().is_voter(peer.id)});
         return;
     }
     if (peer.state == PeerState::kProbe) {
@@ -107,7 +105,10 @@ void Core::State::send_heartbeat(Leader& leader, Peer& peer) {
                                 .previous_term = *log.term_at(previous),
                                 .commit = commit,
                                 .round = leader.round,
-                                .entries = {}});
+                                .entries = {},
+                                .last_index = log.last_index(),
+                                .to_voter = log.configuration().is_voter(peer.id),
+                                .receipts = receipts_of_voters()});
 }
 
 void Core::State::entries_loaded(NodeId id, std::vector<Entry> entries) {
@@ -161,6 +162,8 @@ void Core::State::on(NodeId from, AppendReply& reply) {
     Leader* leader = as_leader();
     Peer* peer = leader != nullptr ? leader->tracker.find(from) : nullptr;
     if (peer == nullptr || reply.round > leader->round || reply.match > log.last_index()) return;
+    if (reply.round >= peer->acked_round) peer->promise = reply.promise;
+    peer->full = reply.full;
     heard_peer(*leader, *peer, reply.round);
     peer->applied = std::max(peer->applied, reply.applied);
     if (reply.success) {
@@ -207,6 +210,7 @@ void Core::State::on(NodeId from, SnapshotReply& reply) {
     Leader* leader = as_leader();
     Peer* peer = leader != nullptr ? leader->tracker.find(from) : nullptr;
     if (peer == nullptr || reply.round > leader->round || reply.index > commit) return;
+    if (reply.round >= peer->acked_round) peer->promise = reply.promise;
     heard_peer(*leader, *peer, reply.round);
     if (!reply.installed) return;
     // The log may have been compacted further while the peer installed.
@@ -256,6 +260,7 @@ void Core::State::start_round(Leader& leader) {
     next_round(leader);
     leader.open_round = leader.round;
     leader.heartbeat_at = now + options.heartbeat;
+    write_receipts(leader);
     for (Peer& peer : leader.tracker.peers()) send_heartbeat(leader, peer);
     confirm_rounds(leader);
 }
@@ -291,7 +296,38 @@ bool Core::State::lease_valid(TimePoint at) const {
     const Leader& leader = *as_leader();
     if (leader.lease_forfeited && !mutant(Mutant::kLeaseSurvivesTransfer)) return false;
     if (is_only_voter() || mutant(Mutant::kLeaseNeverEnds)) return true;
-    return leader.lease_start && at < *leader.lease_start + lease_of(options);
+    return leader.lease_start && at < *leader.lease_start + lease_of(leader);
+}
+
+// Of voters that do not say what they promise it is assumed that they were started like this node.
+Duration Core::State::lease_of(const Leader& leader) const {
+    if (mutant(Mutant::kLeaseTooLong)) return options.election_timeout * 3;
+    Duration least = promise();
+    for (const Peer& peer : leader.tracker.peers()) {
+        const bool says = peer.promise > Duration::zero() && !mutant(Mutant::kLeaseTrustsItself);
+        if (says && log.configuration().is_voter(peer.id)) least = std::min(least, peer.promise);
+    }
+    return least / 2;
+}
+
+// --- receipts ---
+
+void Core::State::write_receipts(const Leader& leader) {
+    for (const Server& server : log.configuration().servers) {
+        if (server.role != Role::kVoter) continue;
+        const Peer* peer = leader.tracker.find(server.id);
+        const Index match = server.id == options.self ? durable : peer->match;
+        Index& known = receipts[server.id];
+        known = std::max(known, std::min(match, commit));
+    }
+}
+
+std::vector<Receipt> Core::State::receipts_of_voters() const {
+    std::vector<Receipt> all;
+    for (const auto& [voter, index] : receipts) {
+        if (log.configuration().is_voter(voter)) all.push_back({voter, index});
+    }
+    return all;
 }
 
 // --- time ---
@@ -362,7 +398,9 @@ std::vector<Progress> Core::State::progress() const {
                        .next = peer.next,
                        .applied = peer.applied,
                        .active = !peer.gone && peer.last_heard + options.election_timeout > now,
+                       .silent = now - peer.last_heard,
                        .snapshotting = peer.state == PeerState::kSnapshot,
+                       .full = peer.full,
                        .in_flight_bytes = peer.in_flight_bytes});
     }
     return all;

@@ -132,6 +132,14 @@ void Core::State::measure_catch_up(Leader& leader, const Peer& peer) {
     catch_up.started = now;
 }
 
+// Who joins again under an id that was removed begins anew.
+void Core::State::forget_receipts() {
+    receipts_of = log.configuration_index();
+    std::erase_if(receipts, [this](const auto& receipt) {
+        return log.configuration().find(receipt.first) == nullptr;
+    });
+}
+
 // --- commit ---
 
 // A leader that the configuration no longer counts among the voters leads until it is committed,

@@ -6,7 +6,8 @@ namespace quorlite::raft {
 
 bool Output::empty() const {
     return !hard_state && !truncate_from && append.empty() && messages.empty() &&
-           committed.empty() && reads.empty() && snapshots.empty() && !install && !role_changed;
+           committed.empty() && reads.empty() && snapshots.empty() && !install && !role_changed &&
+           !conflict && !forgetful;
 }
 
 Core::Core(Options options, Restored restored, Random& random, TimePoint now)
@@ -70,6 +71,10 @@ void Core::compacted(SnapshotPoint point) {
 }
 void Core::applied(Index index) {
     state_->applied_up_to(index);
+}
+
+void Core::disk_full(bool full) {
+    state_->disk_full = full;
 }
 
 // --- membership ---
@@ -143,7 +148,15 @@ bool Core::serving() const {
     return state_->serving();
 }
 Index Core::vote_barrier() const {
-    return state_->vote_barrier;
+    return state_->hard.vote_barrier;
+}
+Index Core::leaders_last_index() const {
+    return state_->leaders_last;
+}
+std::vector<Receipt> Core::receipts() const {
+    std::vector<Receipt> all;
+    for (const auto& [voter, index] : state_->receipts) all.push_back({voter, index});
+    return all;
 }
 std::optional<Term> Core::term_at(Index index) const {
     return state_->log.term_at(index);

@@ -19,9 +19,14 @@
 // spares, log compaction (5), and reads by lease or by heartbeat round (6.4).
 //
 // The lease: a leader may answer reads until `lease` after the start of the last heartbeat round
-// that a majority of voters answered; a voter that heard from a leader grants no vote to another
-// for `election_timeout`, or, once told that the leader's process is gone (peer_gone()), for half
-// of it. The lease is a quarter, so clocks whose rates differ by 30 % either way cannot break it.
+// that a majority of voters answered. A voter that heard from a leader grants no vote to another
+// for its own `election_timeout`, or, once told that the leader's process is gone (peer_gone()),
+// for half of it; that half is the promise in its answers. The lease is half the least promise, so
+// clocks whose rates differ by 30 % either way cannot break it, whatever timeouts the nodes have.
+//
+// A voter that lost what it acknowledged: see Receipt in types.h. A disk that is new while the
+// cluster counts its node among the voters has lost all; it does not vote before it has what the
+// first leader that it meets has.
 #pragma once
 
 #include <memory>
@@ -51,6 +56,24 @@ struct Restored {
     // The node acknowledged entries that its damaged log no longer has: it must not vote, nor lead,
     // before its log reaches this index again.
     Index vote_barrier;
+    std::vector<Receipt> receipts = {};
+    // The longest promise that this node may have given just before it stopped, if its election
+    // timeout was another then.
+    Duration owed = {};
+};
+
+// The leader's log contradicts what is committed here. One of the two histories was acknowledged
+// and is not the cluster's any more: only people can know which.
+struct Conflict {
+    NodeId leader;
+    Index index;
+};
+
+// A voter that asked for a vote, or gave one, lacks entries that it has acknowledged.
+struct Forgetful {
+    NodeId voter;
+    Index acknowledged;
+    Index last_index;
 };
 
 enum class RoleName { kFollower, kPreCandidate, kCandidate, kLeader };
@@ -73,6 +96,9 @@ struct Output {
     std::vector<NodeId> snapshots;           // await offer_snapshot() or snapshot_unavailable()
     std::optional<SnapshotRequest> install;  // awaits snapshot_installed() or snapshot_refused()
     bool role_changed = false;  // role(), term() or leader() differ from the last output
+    // For people.
+    std::optional<Conflict> conflict;
+    std::optional<Forgetful> forgetful;
 
     bool empty() const;
 };
@@ -84,7 +110,9 @@ struct Progress {
     Index next;
     Index applied;
     bool active = false;  // heard from within an election timeout
+    Duration silent{};    // since it was heard
     bool snapshotting = false;
+    bool full = false;  // its disk takes no more
     std::size_t in_flight_bytes = 0;
 };
 
@@ -126,6 +154,7 @@ public:
     // The log up to `point` is no longer needed: the owner has it, durably, in its databases.
     void compacted(SnapshotPoint point);
     void applied(Index index);  // the owner applied up to here; reported to the leader
+    void disk_full(bool full);  // reported to the leader
 
     // --- membership, on the leader; each answers with the index of its configuration entry ---
     // Errors: kNotLeader; kBusy "a configuration change is already in progress"; kError with the
@@ -166,6 +195,9 @@ public:
     Index durable_index() const;
     bool serving() const;        // leader, and the first entry of its own term is committed
     Index vote_barrier() const;  // none once the log, as a leader sent it, has durably reached it
+    // Of the log of the leader that this node follows, as last heard; 0 if there is none.
+    Index leaders_last_index() const;
+    std::vector<Receipt> receipts() const;              // to be kept, for Restored
     std::optional<Term> term_at(Index index) const;     // from the snapshot point to last_index()
     const Configuration& configuration() const;         // the newest in the log
     Configuration configuration_at(Index index) const;  // index from the snapshot point on

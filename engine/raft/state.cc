@@ -21,7 +21,6 @@ Core::State::State(Options with, Restored restored, Random& with_random, TimePoi
       random(with_random),
       now(start),
       hard(restored.hard_state),
-      vote_barrier(restored.vote_barrier),
       log(std::move(restored.snapshot)) {
     QUORLITE_CHECK(options.self);
     QUORLITE_CHECK(options.heartbeat > Duration::zero());
@@ -35,15 +34,20 @@ Core::State::State(Options with, Restored restored, Random& with_random, TimePoi
     delivered = applied = log.point().index;
     handed = durable = log.last_index();
     if (hard.term < log.last_term()) {
-        hard = {log.last_term(), NodeId()};
+        hard.term = log.last_term();
+        hard.vote = NodeId();
         hard_dirty = true;
     }
+    raise_vote_barrier(restored.vote_barrier);
+    for (const Receipt& receipt : restored.receipts) receipts[receipt.voter] = receipt.index;
     reported_term = hard.term;
     // Just before it stopped, this node may have answered a heartbeat on which a leader's lease
     // rests. Only in a cluster of which it is, for sure, the one voter can there be no such leader.
     const bool alone = is_only_voter() && log.configuration_index() <= commit;
     contact.promised = hard.term && !alone && !mutant(Mutant::kRestartForgetsPromise);
     contact.at = now;
+    const bool owes_longer = restored.owed > options.election_timeout;
+    if (contact.promised && owes_longer) promised_until = now + restored.owed;
     draw_election_deadline();
     if (alone && may_campaign()) campaign(false);
 }
@@ -73,7 +77,8 @@ NodeId Core::State::known_leader() const {
 }
 
 void Core::State::step(NodeId from, Message& message) {
-    if (!from || from == options.self || !accept_term(from, message)) return;
+    if (!from || from == options.self || !is_believable(from, message)) return;
+    if (!accept_term(from, message)) return;
     std::visit([this, from](auto& content) { on(from, content); }, message);
 }
 
@@ -182,6 +187,9 @@ Output Core::State::take_output() {
     reported_term = hard.term;
     reported_leader = known_leader();
     evict();
+    if (receipts_of != log.configuration_index() && log.configuration_index() <= commit) {
+        forget_receipts();
+    }
     return std::exchange(output, Output{});
 }
 

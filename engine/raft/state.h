@@ -6,6 +6,7 @@
 #pragma once
 
 #include <deque>
+#include <map>
 #include <variant>
 
 #include "engine/raft/log.h"
@@ -112,6 +113,8 @@ struct Core::State {
     // --- election.cc ---
     bool may_campaign() const;
     bool owes_vote_to_leader() const;
+    Duration promise() const { return options.election_timeout / 2; }
+    bool is_believable(NodeId from, const Message& message) const;
     bool accept_term(NodeId from, const Message& message);
     void become_follower(Term term, NodeId leader);
     void heard_leader(NodeId leader);
@@ -123,6 +126,7 @@ struct Core::State {
     void draw_election_deadline();
     void campaign_early();
     bool log_is_current(const VoteRequest& request) const;
+    bool has_kept_its_log(NodeId voter, Index last_index);
     void on(NodeId from, VoteRequest& request);
     void on(NodeId from, VoteReply& reply);
     void on(NodeId from, TimeoutNow& order);
@@ -140,6 +144,11 @@ struct Core::State {
     void reject(std::uint64_t round, Index hint);
     void snapshot_installed(const SnapshotPoint& point);
     void lift_vote_barrier();
+    void raise_vote_barrier(Index index);
+    void meet_leader(Index last_index, bool to_voter);
+    void take_receipts(const AppendRequest& request);
+    std::optional<Index> contradiction(const AppendRequest& request) const;
+    void report_conflict(Index index);
 
     // --- leader.cc ---
     Result<Index> propose(std::vector<SharedBytes> payloads);
@@ -158,6 +167,9 @@ struct Core::State {
     void advance_commit(Leader& leader);
     void tick_leader(Leader& leader);
     bool heard_by_majority(const Leader& leader) const;
+    Duration lease_of(const Leader& leader) const;
+    void write_receipts(const Leader& leader);
+    std::vector<Receipt> receipts_of_voters() const;
     void entries_loaded(NodeId id, std::vector<Entry> entries);
     void entries_unavailable(NodeId id);
     void offer_snapshot(NodeId id, SnapshotPoint point, SharedBytes manifest);
@@ -181,6 +193,7 @@ struct Core::State {
     Index append_configuration(Leader& leader, const Configuration& configuration);
     void configuration_committed();
     void measure_catch_up(Leader& leader, const Peer& peer);
+    void forget_receipts();
 
     Options options;
     Random& random;
@@ -191,8 +204,12 @@ struct Core::State {
     std::variant<Follower, PreCandidate, Candidate, Leader> role;
     Contact contact;
     TimePoint election_deadline;
-    Index vote_barrier;
+    TimePoint promised_until;  // by this node before it was restarted: it votes for nobody
     std::optional<Installing> installing;
+    std::map<NodeId, Index> receipts;  // only of members
+    Index receipts_of;                 // the configuration that they were last compared with
+    Index leaders_last;                // as the leader said; 0: there is none
+    bool disk_full = false;
 
     // Invariant: log.point().index <= applied <= delivered <= commit <= log.last_index(), and
     // durable <= handed <= log.last_index().

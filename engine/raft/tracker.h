@@ -58,6 +58,8 @@ struct Peer {
     // so that late and repeated ones start no resending.
     std::uint64_t since_round = 0;
     TimePoint last_heard;
+    Duration promise{};    // its last; zero: it has not said
+    bool full = false;     // its disk takes no more
     bool gone = false;     // its process is known to have ended
     bool leaving = false;  // the newest configuration leaves it out
     std::deque<Sent> in_flight;

@@ -2,12 +2,13 @@
 
 #include <algorithm>
 
+#include "engine/base/limits.h"
+
 namespace quorlite::raft {
 namespace {
 
 // version u8, count u32, then per server: id u64, role u8, address length u16, address.
 constexpr std::uint8_t kConfigurationVersion = 1;
-constexpr std::size_t kServersMax = 1024;
 constexpr std::size_t kAddressBytesMax = 1024;
 
 auto lower_bound_of(const std::vector<Server>& servers, NodeId id) {
@@ -41,6 +42,18 @@ std::size_t Configuration::voter_count() const {
                       [](const Server& server) { return server.role == Role::kVoter; }));
 }
 
+bool is_one_change(const Configuration& before, const Configuration& after) {
+    std::size_t changed = 0;
+    for (const Server& server : after.servers) {
+        const Server* known = before.find(server.id);
+        if (known == nullptr || *known != server) ++changed;
+    }
+    for (const Server& server : before.servers) {
+        if (after.find(server.id) == nullptr) ++changed;
+    }
+    return changed <= 1;
+}
+
 Bytes encode(const Configuration& configuration) {
     Bytes bytes;
     ByteWriter writer(bytes);
@@ -59,7 +72,7 @@ std::optional<Configuration> decode_configuration(ByteView bytes) {
     ByteReader reader(bytes);
     if (reader.u8() != kConfigurationVersion) return std::nullopt;
     const std::uint32_t count = reader.u32();
-    if (reader.failed() || count > kServersMax) return std::nullopt;
+    if (reader.failed() || count > limits::kServersMax) return std::nullopt;
     Configuration configuration;
     for (std::uint32_t i = 0; i < count; ++i) {
         const NodeId id(reader.u64());

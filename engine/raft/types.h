@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "engine/base/clock.h"
 #include "wire/base/bytes.h"
 #include "wire/base/ids.h"
 
@@ -52,6 +53,9 @@ struct Configuration {
     friend bool operator==(const Configuration&, const Configuration&) = default;
 };
 
+// Whether a membership change leads from one to the other: at most one server differs.
+bool is_one_change(const Configuration& before, const Configuration& after);
+
 Bytes encode(const Configuration& configuration);
 std::optional<Configuration> decode_configuration(ByteView bytes);  // nothing if malformed
 
@@ -66,8 +70,26 @@ struct SnapshotPoint {
 struct HardState {
     Term term;
     NodeId vote;  // none if no vote was given in this term
+    // This node lacks entries up to here that it acknowledged once, or may have: none of its votes
+    // count before a leader has sent them.
+    Index vote_barrier = {};
     friend bool operator==(const HardState&, const HardState&) = default;
 };
+
+// A receipt says that a voter has acknowledged everything up to an index that is committed. Nodes
+// remember each other's, because a voter's disk may be replaced, or put back to an older copy: who
+// has less than its receipt says has lost what others count on, and its vote counts for nothing
+// until it has that again. What is committed is never cut, so no sound voter falls behind its own.
+struct Receipt {
+    NodeId voter;
+    Index index;
+    friend bool operator==(const Receipt&, const Receipt&) = default;
+};
+
+// Bounds of what is believed of a peer, far beyond what any cluster reaches.
+inline constexpr std::uint64_t kIndexMax = std::uint64_t{1} << 62;
+inline constexpr std::uint64_t kTermMax = std::uint64_t{1} << 62;
+inline constexpr std::uint64_t kTermStepMax = std::uint64_t{1} << 32;  // in one message
 
 // --- Messages. `term` is the sender's term; in a pre-vote it is the term it would have. ---
 
@@ -83,6 +105,7 @@ struct VoteReply {
     Term term;
     bool pre_vote = false;
     bool granted = false;
+    std::optional<Index> last_index = {};  // of the voter's log; unknown of version 0.1
 };
 
 struct AppendRequest {
@@ -91,7 +114,10 @@ struct AppendRequest {
     Term previous_term;
     Index commit;
     std::uint64_t round = 0;  // of heartbeats, echoed in the reply: dates leases and quorum reads
-    std::vector<Entry> entries;  // empty: a heartbeat
+    std::vector<Entry> entries;          // empty: a heartbeat
+    Index last_index = {};               // of the leader's log; 0 from version 0.1
+    bool to_voter = false;               // the leader counts the receiver among the voters
+    std::vector<Receipt> receipts = {};  // with heartbeats
 };
 
 struct AppendReply {
@@ -101,6 +127,10 @@ struct AppendReply {
     // Success: everything up to here is durable and equal; else a hint where to look next.
     Index match;
     Index applied;  // for the operator: how far the sender's databases are
+    // For so long after the round's message came the sender votes for nobody else, even if it is
+    // told that its leader's process is gone; zero from version 0.1, which does not say.
+    Duration promise = {};
+    bool full = false;  // its disk takes no more
 };
 
 // The leader's log no longer holds what the receiver needs: it fetches the snapshot described by
@@ -110,6 +140,8 @@ struct SnapshotRequest {
     SnapshotPoint point;
     std::uint64_t round = 0;
     SharedBytes manifest;
+    Index last_index = {};  // as in AppendRequest
+    bool to_voter = false;
 };
 
 struct SnapshotReply {
@@ -117,6 +149,7 @@ struct SnapshotReply {
     std::uint64_t round = 0;
     Index index;             // the snapshot's
     bool installed = false;  // false: still at work on it
+    Duration promise = {};   // as in AppendReply
 };
 
 struct TimeoutNow {  // leadership transfer: campaign at once (thesis section 3.10)

@@ -3,11 +3,13 @@
 
 #include <utility>
 
+#include "engine/base/check.h"
 #include "engine/replica/state.h"
 
 namespace quorlite::replica {
 namespace {
 
+constexpr Duration kFarewell = std::chrono::seconds(2);
 constexpr Duration kPromotionMax = std::chrono::seconds(50);  // as the real server
 
 }  // namespace
@@ -47,6 +49,59 @@ void Replica::State::tick_promotion() {
 void Replica::State::tick_transfer() {
     if (!transfer_done || core->transferring() || !is_leading()) return;
     std::exchange(transfer_done, nullptr)(Error{code::kError, "leadership transfer failed"});
+}
+
+// --- what a change means, once it is applied ---
+
+// A removal that the newest configuration takes back is history: the node was added again since.
+// Its log may not reach that far yet, as long as it is shorter than its leader's.
+void Replica::State::membership_applied(const raft::Configuration& configuration) {
+    for (const raft::Server& server : members.servers) {
+        if (configuration.find(server.id) == nullptr) forget_later(server.id);
+    }
+    const bool was_member = members.find(identity.id) != nullptr;
+    members = configuration;
+    removal_applied = was_member && configuration.find(identity.id) == nullptr;
+    if (removal_applied && core->last_index() >= core->leaders_last_index()) leave();
+}
+
+// Nobody tells the end of the log to a node that was removed; silence does.
+void Replica::State::tick_removal() {
+    if (removal_applied && now() - appended_at > options.election_timeout * 2) leave();
+}
+
+void Replica::State::leave() {
+    if (core->configuration().find(identity.id) != nullptr || identity.removed) return;
+    identity.removed = true;
+    if (const Status saved = records->save(identity); !saved.ok()) {
+        fatal("the removal cannot be saved: " + saved.error().message);
+    }
+    if (owner.on_removed) owner.on_removed("this node was removed from the cluster");
+}
+
+// Not at once: the node is still to be told of it.
+void Replica::State::forget_later(NodeId node) {
+    seams.executor.after(kFarewell, [this, node, guard = std::weak_ptr(alive)] {
+        if (guard.expired() || core->configuration().find(node) != nullptr) return;
+        learnt_addresses.erase(node);
+        seams.network.forget(node);
+    });
+}
+
+// A leader whose disk is full can write nothing, so it makes one leader that can.
+void Replica::State::hand_over_if_full() {
+    if (disk_has_space || !is_leading() || core->transferring()) return;
+    if (now() < handed_over_at + options.election_timeout * 2) return;
+    std::optional<raft::Progress> best;
+    for (const raft::Progress& peer : core->progress()) {
+        if (!peer.active || peer.full || !core->configuration().is_voter(peer.id)) continue;
+        if (!best || peer.match > best->match) best = peer;
+    }
+    if (!best) return;
+    handed_over_at = now();
+    warn("the disk is full: leadership is handed to node " + std::to_string(best->id.value()));
+    static_cast<void>(core->transfer(now(), best->id));  // if it fails, it is tried again
+    schedule_pump();
 }
 
 void Replica::meet_cluster(ClusterId cluster) {

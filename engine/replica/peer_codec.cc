@@ -19,15 +19,17 @@ inline bool operator!=(const char* a, const StringPtr& b) {
 #include <peer.capnp.h>
 
 #include <algorithm>
-#include <limits>
+#include <initializer_list>
 
 #include "engine/base/check.h"
+#include "engine/base/limits.h"
 #include "engine/database/database.h"
 
 namespace quorlite::replica {
 namespace {
 
 constexpr std::uint16_t kVersion = 1;
+constexpr std::uint64_t kPromiseMaxUs = 3'600'000'000;  // no election timeout is as long
 
 template <class... Cases>
 struct Overloaded : Cases... {
@@ -55,6 +57,23 @@ void write(schema::AppendRequest::Builder to, const raft::AppendRequest& from) {
         entries[i].setKind(static_cast<std::uint8_t>(entry.kind));
         entries[i].setPayload(blob(*entry.payload));
     }
+    to.setLastIndex(from.last_index.value());
+    to.setToVoter(from.to_voter);
+    if (from.receipts.empty()) return;
+    auto receipts = to.initReceipts(static_cast<unsigned>(from.receipts.size()));
+    for (unsigned i = 0; i < receipts.size(); ++i) {
+        receipts[i].setVoter(from.receipts[i].voter.value());
+        receipts[i].setIndex(from.receipts[i].index.value());
+    }
+}
+
+std::uint64_t microseconds(Duration duration) {
+    return static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::microseconds>(duration).count());
+}
+
+Duration promise_of(std::uint64_t microseconds) {
+    return std::chrono::microseconds(std::min<std::uint64_t>(microseconds, kPromiseMaxUs));
 }
 
 void write(schema::Message::Builder to, const raft::Message& message) {
@@ -73,6 +92,7 @@ void write(schema::Message::Builder to, const raft::Message& message) {
                 out.setTerm(from.term.value());
                 out.setPreVote(from.pre_vote);
                 out.setGranted(from.granted);
+                if (from.last_index) out.setLastIndex(from.last_index->value());
             },
             [&](const raft::AppendRequest& from) { write(to.initAppendRequest(), from); },
             [&](const raft::AppendReply& from) {
@@ -82,6 +102,8 @@ void write(schema::Message::Builder to, const raft::Message& message) {
                 out.setSuccess(from.success);
                 out.setMatch(from.match.value());
                 out.setApplied(from.applied.value());
+                out.setPromise(microseconds(from.promise));
+                out.setFull(from.full);
             },
             [&](const raft::SnapshotRequest& from) {
                 auto out = to.initSnapshotRequest();
@@ -91,6 +113,8 @@ void write(schema::Message::Builder to, const raft::Message& message) {
                 out.setIndexTerm(from.point.term.value());
                 out.setConfiguration(blob(raft::encode(from.point.configuration)));
                 out.setManifest(blob(*from.manifest));
+                out.setLastIndex(from.last_index.value());
+                out.setToVoter(from.to_voter);
             },
             [&](const raft::SnapshotReply& from) {
                 auto out = to.initSnapshotReply();
@@ -98,10 +122,16 @@ void write(schema::Message::Builder to, const raft::Message& message) {
                 out.setRound(from.round);
                 out.setIndex(from.index.value());
                 out.setInstalled(from.installed);
+                out.setPromise(microseconds(from.promise));
             },
             [&](const raft::TimeoutNow& from) { to.initTimeoutNow().setTerm(from.term.value()); },
         },
         message);
+}
+
+// No index is beyond what any log reaches, so that raft may reckon with them.
+bool in_bounds(std::initializer_list<std::uint64_t> indices) {
+    return std::ranges::all_of(indices, [](std::uint64_t each) { return each <= raft::kIndexMax; });
 }
 
 // Entries come with their terms; an unknown kind or a term that goes back is refused here, so that
@@ -112,20 +142,29 @@ std::optional<raft::AppendRequest> read(schema::AppendRequest::Reader from) {
                            .previous_term = Term(from.getPreviousTerm()),
                            .commit = Index(from.getCommit()),
                            .round = from.getRound(),
-                           .entries = {}};
-    constexpr std::uint64_t kIndexMax = std::numeric_limits<std::uint64_t>::max() / 2;
-    if (to.previous_index.value() > kIndexMax || to.commit.value() > kIndexMax) return {};
+                           .entries = {},
+                           .last_index = Index(from.getLastIndex()),
+                           .to_voter = from.getToVoter()};
+    if (!in_bounds({from.getPreviousIndex(), from.getCommit(), from.getLastIndex()})) return {};
+    auto receipts = from.getReceipts();
+    if (receipts.size() > limits::kServersMax) return {};
+    for (auto receipt : receipts) {
+        if (!in_bounds({receipt.getIndex()})) return {};
+        to.receipts.push_back({NodeId(receipt.getVoter()), Index(receipt.getIndex())});
+    }
     auto entries = from.getEntries();
     to.entries.reserve(entries.size());
     Term term = to.previous_term;
     for (auto entry : entries) {
         const auto kind = entry.getKind();
         if (kind < 1 || kind > 3 || Term(entry.getTerm()) < term) return {};
+        const auto payload = entry.getPayload();  // once: each time counts as its bytes traversed
+        if (payload.size() > limits::kLogEntryBytesMax) return {};
         term = Term(entry.getTerm());
         to.entries.push_back({.term = term,
                               .index = to.previous_index.plus(to.entries.size() + 1),
                               .kind = static_cast<raft::EntryKind>(kind),
-                              .payload = shared(entry.getPayload())});
+                              .payload = shared(payload)});
     }
     if (term > to.term) return {};
     return to;
@@ -134,13 +173,16 @@ std::optional<raft::AppendRequest> read(schema::AppendRequest::Reader from) {
 std::optional<raft::SnapshotRequest> read(schema::SnapshotRequest::Reader from) {
     const auto bytes = from.getConfiguration();
     auto configuration = raft::decode_configuration({bytes.begin(), bytes.size()});
-    if (!configuration) return {};
+    if (!configuration || configuration->voter_count() == 0) return {};
+    if (!in_bounds({from.getIndex(), from.getLastIndex()})) return {};
     return raft::SnapshotRequest{.term = Term(from.getTerm()),
                                  .point = {.index = Index(from.getIndex()),
                                            .term = Term(from.getIndexTerm()),
                                            .configuration = std::move(*configuration)},
                                  .round = from.getRound(),
-                                 .manifest = shared(from.getManifest())};
+                                 .manifest = shared(from.getManifest()),
+                                 .last_index = Index(from.getLastIndex()),
+                                 .to_voter = from.getToVoter()};
 }
 
 raft::Message read(schema::VoteRequest::Reader from) {
@@ -152,15 +194,18 @@ raft::Message read(schema::VoteRequest::Reader from) {
 }
 
 raft::Message read(schema::VoteReply::Reader from) {
-    return raft::VoteReply{
+    raft::VoteReply reply{
         .term = Term(from.getTerm()), .pre_vote = from.getPreVote(), .granted = from.getGranted()};
+    if (from.getLastIndex() <= raft::kIndexMax) reply.last_index = Index(from.getLastIndex());
+    return reply;
 }
 
 raft::Message read(schema::SnapshotReply::Reader from) {
     return raft::SnapshotReply{.term = Term(from.getTerm()),
                                .round = from.getRound(),
                                .index = Index(from.getIndex()),
-                               .installed = from.getInstalled()};
+                               .installed = from.getInstalled(),
+                               .promise = promise_of(from.getPromise())};
 }
 
 raft::Message read(schema::AppendReply::Reader from) {
@@ -168,7 +213,9 @@ raft::Message read(schema::AppendReply::Reader from) {
                              .round = from.getRound(),
                              .success = from.getSuccess(),
                              .match = Index(from.getMatch()),
-                             .applied = Index(from.getApplied())};
+                             .applied = Index(from.getApplied()),
+                             .promise = promise_of(from.getPromise()),
+                             .full = from.getFull()};
 }
 
 using Body = decltype(PeerMessage::body);
@@ -233,6 +280,7 @@ std::optional<PeerMessage> read_message(capnp::FlatArrayMessageReader& reader) {
     auto message = reader.getRoot<schema::Message>();
     auto body = read_body(message);
     if (!body || message.getFrom() == 0) return {};
+    if (message.getFromAddress().size() > limits::kAddressBytesMax) return {};
     return PeerMessage{.cluster = {message.getClusterHigh(), message.getCluster()},
                        .from = NodeId(message.getFrom()),
                        .to = NodeId(message.getTo()),

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/base/address.h"
 #include "engine/base/check.h"
 #include "engine/base/limits.h"
 #include "engine/replica/state.h"
@@ -43,6 +44,12 @@ bool Replica::State::receive(PeerMessage message) {
         return false;
     }
     learn_address(message);
+    // Pages are for members only; what consensus makes of a stranger it decides itself.
+    const auto* consensus_message = std::get_if<raft::Message>(&message.body);
+    const bool asks = std::holds_alternative<ChunkRequest>(message.body) ||
+                      std::holds_alternative<PageRequest>(message.body);
+    if (asks && core->configuration().find(message.from) == nullptr) return false;
+    if (consensus_message != nullptr && !is_acceptable(*consensus_message)) return false;
     if (auto* request = std::get_if<ChunkRequest>(&message.body)) {
         if (!sender->answer(message.from, *request, now())) {
             core->snapshot_unavailable(now(), message.from);
@@ -68,6 +75,7 @@ bool Replica::State::receive(PeerMessage message) {
         sender->installed(message.from, reply->index);
     }
     auto* const append = std::get_if<raft::AppendRequest>(&consensus);
+    if (append != nullptr) appended_at = now();
     if (append != nullptr && must_hold() && hold(message.from, *append)) return true;
     core->step(now(), message.from, std::move(consensus));
     schedule_pump();
@@ -89,6 +97,7 @@ bool Replica::State::learn_cluster(ClusterId cluster) {
 void Replica::State::learn_address(const PeerMessage& message) {
     const auto known = learnt_addresses.find(message.from);
     if (known != learnt_addresses.end() && known->second == message.from_address) return;
+    if (!parse_address(message.from_address)) return;
     if (learnt_addresses.size() >= limits::kPeersMax) learnt_addresses.clear();
     learnt_addresses[message.from] = message.from_address;
 }
@@ -127,6 +136,15 @@ void Replica::State::take_held() {
     }
 }
 
+// What is logged is applied one day, here and after every restart: so it must be readable.
+bool Replica::State::is_acceptable(const raft::Message& message) const {
+    const auto* append = std::get_if<raft::AppendRequest>(&message);
+    if (append == nullptr) return true;
+    return std::ranges::all_of(append->entries, [](const raft::Entry& entry) {
+        return entry.kind != raft::EntryKind::kCommand || database::is_command(*entry.payload);
+    });
+}
+
 bool Replica::State::has_others() const {
     return std::ranges::any_of(core->configuration().servers, [this](const raft::Server& server) {
         return server.id != identity.id;
@@ -140,16 +158,16 @@ void Replica::State::ask_others(const PageRequest& request) {
 }
 
 void Replica::State::damaged(const std::string& database, std::uint32_t page) {
-    if (!repair->damaged(database, page, now()) || !owner.on_damage) return;
-    owner.on_damage("page " + std::to_string(page) + " of the database " + database +
-                    " is damaged on this node's disk: the other nodes are asked for it");
+    if (!repair->damaged(database, page, now()) || !owner.on_warning) return;
+    owner.on_warning("page " + std::to_string(page) + " of the database " + database +
+                     " is damaged on this node's disk: the other nodes are asked for it");
 }
 
 void Replica::State::receive(const PageReply& reply, NodeId from) {
     if (!repair->receive(reply, !serving)) return;
-    if (owner.on_damage) {
-        owner.on_damage("page " + std::to_string(reply.page) + " of the database " +
-                        reply.database + " is mended, by node " + std::to_string(from.value()));
+    if (owner.on_warning) {
+        owner.on_warning("page " + std::to_string(reply.page) + " of the database " +
+                         reply.database + " is mended, by node " + std::to_string(from.value()));
     }
     if (unapplied.empty()) return;
     apply({});

@@ -13,6 +13,9 @@ namespace {
 
 constexpr Duration kTickMax = std::chrono::milliseconds(100);
 constexpr Duration kTickMin = std::chrono::milliseconds(1);
+constexpr int kContradictionTimeouts = 4;  // election timeouts
+constexpr int kContradictionsMin = 3;
+constexpr Duration kRepeatInterval = std::chrono::minutes(1);  // of a line for the operator
 
 Error no_quorum(Duration waited) {
     const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(waited).count();
@@ -60,6 +63,48 @@ void Replica::State::carry_out(raft::Output output) {
     for (const raft::LogRead& read : output.reads) read_log(read);
     for (const NodeId peer : output.snapshots) offer_snapshot(peer);
     if (output.install) install(std::move(*output.install));
+    if (output.conflict) on(*output.conflict);
+    if (output.forgetful) on(*output.forgetful);
+}
+
+void Replica::State::warn(std::string line) {
+    if (owner.on_warning) owner.on_warning(std::move(line));
+}
+
+// One message might be anybody's. A leader repeats itself.
+void Replica::State::on(const raft::Conflict& conflict) {
+    if (contradiction.leader != conflict.leader || contradiction.count == 0) {
+        contradiction = {.leader = conflict.leader, .since = now()};
+        warn("the log of node " + std::to_string(conflict.leader.value()) +
+             ", which leads, contradicts at index " + std::to_string(conflict.index.value()) +
+             " what is committed here");
+    }
+    ++contradiction.count;
+    const Duration patience = options.election_timeout * kContradictionTimeouts;
+    if (contradiction.count < kContradictionsMin || now() - contradiction.since < patience) return;
+    if (!owner.on_diverged) return;
+    std::exchange(owner.on_diverged, nullptr)(
+        "this node holds acknowledged transactions, up to index " +
+        std::to_string(core->commit_index().value()) + ", that the cluster led by node " +
+        std::to_string(conflict.leader.value()) +
+        " does not have: the disks of a majority were lost, or put back to older copies. Keep this "
+        "directory, for it may be the only copy of them; to go on without them remove this node "
+        "from the cluster and let it join again with an empty directory");
+}
+
+void Replica::State::on(const raft::Forgetful& forgetful) {
+    const auto said = forgetful_said.find(forgetful.voter);
+    if (said != forgetful_said.end() && now() - said->second < kRepeatInterval) return;
+    std::erase_if(forgetful_said, [this](const auto& each) {
+        return core->configuration().find(each.first) == nullptr;
+    });
+    if (core->configuration().find(forgetful.voter) == nullptr) return;
+    forgetful_said[forgetful.voter] = now();
+    warn("node " + std::to_string(forgetful.voter.value()) + " has acknowledged the log up to " +
+         std::to_string(forgetful.acknowledged.value()) + " and holds it up to " +
+         std::to_string(forgetful.last_index.value()) +
+         " only: its disk was replaced, or put back to an older copy. Its votes do not count until "
+         "it has caught up: start the nodes that hold the rest");
 }
 
 void Replica::State::apply(std::vector<raft::Entry> entries) {
@@ -88,15 +133,12 @@ bool Replica::State::apply_one(const raft::Entry& entry) {
                   " cannot be applied: " + status.error().message);
         }
     }
-    if (entry.kind == raft::EntryKind::kConfiguration) {
-        const auto configuration = raft::decode_configuration(*entry.payload);
-        const bool member = configuration && configuration->find(identity.id) != nullptr;
-        if (was_member && !member && owner.on_removed) {
-            owner.on_removed("this node was removed from the cluster");
-        }
-        was_member = member;
-    }
     applied = entry.index;
+    if (entry.kind == raft::EntryKind::kConfiguration) {
+        if (auto configuration = raft::decode_configuration(*entry.payload)) {
+            membership_applied(*configuration);
+        }
+    }
     return true;
 }
 
@@ -205,7 +247,10 @@ void Replica::State::tick() {
     core->tick(now());
     tick_promotion();
     tick_transfer();
+    hand_over_if_full();
+    tick_removal();
     note_acknowledged();
+    note_receipts();
     writes.expire(now(), no_quorum(options.write_timeout));
     reads.expire(now(), no_quorum(options.write_timeout));
     sender->release_silent(now());

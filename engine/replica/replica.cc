@@ -171,6 +171,10 @@ void Replica::set_weight(std::uint64_t weight) {
 void Replica::stop() {
     state_->seams.executor.cancel(state_->tick_timer);
     state_->step_down();
+    if (!state_->receipts_saving) {
+        // A failure costs memory of the last second only, and the node is about to end.
+        static_cast<void>(state_->records->save(state_->core->receipts()));
+    }
     state_->store->stop_flushing();
     state_->alive.reset();
 }

@@ -128,12 +128,14 @@ public:
     std::uint64_t weight() const;
     void set_weight(std::uint64_t weight);
 
-    // A line for the operator about a page of the databases that the disk has damaged.
-    std::function<void(std::string line)> on_damage;
+    // A line for the operator: what is wrong, and what to do.
+    std::function<void(std::string line)> on_warning;
     // Runs on the loop when leadership (of any node) changed.
     std::function<void()> on_leader_change;
     // The node cannot go on (a failed sync is fatal() instead): it was removed from the cluster.
     std::function<void(std::string reason)> on_removed;
+    // Nor can it if what it knows to be committed is not in its leader's log.
+    std::function<void(std::string reason)> on_diverged;
 
     // Stops timers and flushing and answers everything still waiting. Call before destruction.
     void stop();

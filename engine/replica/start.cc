@@ -55,12 +55,14 @@ Status Replica::State::rename() {
 }
 
 Status Replica::State::open_storage() {
+    const bool had_databases = seams.disk.exists("databases");
     auto opened_store = database::Store::open(seams.disk, seams.executor, seams.clock, seams.random,
                                               options.database);
     if (!opened_store.ok()) return opened_store.error();
     store = std::move(*opened_store);
 
     const bool has_taken_part = records->hard_state().term > Term();
+    if (has_taken_part && !had_databases) return disk::missing("databases");
     if (has_taken_part && !seams.disk.exists("log")) return disk::missing("log");
     disk::RecoveredLog recovered;
     const Index snapshot = std::max(store->mark().index, records->snapshot().index);
@@ -116,9 +118,12 @@ raft::Restored Replica::State::restore(disk::RecoveredLog recovered) {
     restored.log = std::move(recovered.entries);
     if (!mutant(Mutant::kBarrierForgotten)) restored.vote_barrier = recovered.vote_barrier;
     const Index last = restored.snapshot.index.plus(restored.log.size());
-    restored.committed = std::clamp(store->known_committed(), restored.snapshot.index, last);
+    restored.committed = std::clamp(std::max(store->known_committed(), records->acknowledged()),
+                                    restored.snapshot.index, last);
     applied = restored.snapshot.index;
-    was_member = restored.snapshot.configuration.find(identity.id) != nullptr;
+    members = restored.snapshot.configuration;
+    restored.receipts = receipts_saved = records->receipts();
+    restored.owed = records->promise();
     return restored;
 }
 
@@ -141,7 +146,13 @@ Status Replica::State::open() {
         store->log_durable(index);
         schedule_pump();
     };
-    log->on_space = [this](bool available) { disk_has_space = available; };
+    log->on_space = [this](bool available) {
+        disk_has_space = available;
+        core->disk_full(!available);
+        warn(available ? "the disk has space again: writing goes on"
+                       : "the disk is full: nothing more can be written here; free some space");
+        hand_over_if_full();
+    };
     store->on_flushed = [this] {
         trim_log();
         take_held();
@@ -149,6 +160,7 @@ Status Replica::State::open() {
     store->log_durable(log->durable_index());
     acknowledged_noted = records->acknowledged();
     acknowledged_due = now() + kAcknowledgedInterval;
+    keep_promise();
     pump();
     schedule_tick();
     return {};

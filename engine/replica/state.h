@@ -46,6 +46,9 @@ struct Replica::State {
     void lead();
     void step_down();
     void answer_all();
+    void warn(std::string line);
+    void on(const raft::Conflict& conflict);
+    void on(const raft::Forgetful& forgetful);
     void release();
     void release_reads();
     void schedule_tick();
@@ -62,6 +65,7 @@ struct Replica::State {
     bool hold(NodeId from, raft::AppendRequest& append);
     void take_held();
     bool has_others() const;
+    bool is_acceptable(const raft::Message& message) const;
     void ask_others(const PageRequest& request);
     void damaged(const std::string& database, std::uint32_t page);
     void receive(const PageReply& reply, NodeId from);
@@ -70,6 +74,11 @@ struct Replica::State {
     void change(Result<Index> proposed, Done done);
     void tick_promotion();
     void tick_transfer();
+    void membership_applied(const raft::Configuration& configuration);
+    void tick_removal();
+    void leave();
+    void forget_later(NodeId node);
+    void hand_over_if_full();
 
     // --- tail.cc ---
     void offer_snapshot(NodeId peer);
@@ -78,6 +87,8 @@ struct Replica::State {
     void trim_log();
     Index trim_limit() const;
     void note_acknowledged();
+    void note_receipts();
+    void keep_promise();
 
     TimePoint now() const { return seams.clock.now(); }
 
@@ -135,7 +146,22 @@ struct Replica::State {
     bool saving_acknowledged = false;
     TimePoint acknowledged_due;
     bool pump_scheduled = false;
-    bool was_member = false;
+    // As of the last configuration that was applied.
+    raft::Configuration members;
+    bool removal_applied = false;  // of this node; see leave()
+    TimePoint appended_at{};       // when a leader last sent something
+    bool receipts_saving = false;
+    std::vector<raft::Receipt> receipts_saved;
+    TimePoint receipts_due;
+    // Since when, and how often, this leader's log contradicts what is committed here.
+    struct Contradiction {
+        NodeId leader;
+        TimePoint since;
+        int count = 0;
+    };
+    Contradiction contradiction;
+    std::map<NodeId, TimePoint> forgetful_said;  // only of members
+    TimePoint handed_over_at;                    // because the disk was full
     TimerId tick_timer = TimerId::kNone;
     std::shared_ptr<bool> alive = std::make_shared<bool>(true);
 };

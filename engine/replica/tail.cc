@@ -9,6 +9,11 @@
 #include "engine/replica/state.h"
 
 namespace quorlite::replica {
+namespace {
+
+constexpr Duration kReceiptsInterval = std::chrono::seconds(1);
+
+}  // namespace
 
 // Damage to the end of the log looks like a write that a crash tore, and that nobody was told of.
 // The record of what is committed tells them apart; it is written now and then.
@@ -28,6 +33,42 @@ void Replica::State::note_acknowledged() {
         });
 }
 
+// Receipts move with every commit; on disk they may lag a little.
+void Replica::State::note_receipts() {
+    if (receipts_saving || now() < receipts_due) return;
+    std::vector<raft::Receipt> receipts = core->receipts();
+    if (receipts == receipts_saved) return;
+    receipts_due = now() + kReceiptsInterval;
+    receipts_saving = true;
+    receipts_saved = receipts;
+    auto saved = std::make_shared<Status>();
+    seams.executor.background(
+        [records = records, receipts = std::move(receipts), saved] {
+            *saved = records->save(receipts);
+        },
+        [this, saved, guard = std::weak_ptr(alive)] {
+            if (guard.expired()) return;
+            receipts_saving = false;
+            if (!saved->ok()) fatal("the receipts cannot be saved: " + saved->error().message);
+        });
+}
+
+// What was promised with a longer election timeout, before a restart, is owed for as long.
+void Replica::State::keep_promise() {
+    const Duration owed = std::max(records->promise(), options.election_timeout);
+    const auto save = [this](Duration promise) {
+        if (records->promise() == promise) return;
+        if (const Status saved = records->save_promise(promise); !saved.ok()) {
+            fatal("the record of promises cannot be saved: " + saved.error().message);
+        }
+    };
+    save(owed);
+    if (owed == options.election_timeout) return;
+    seams.executor.after(owed, [this, save, guard = std::weak_ptr(alive)] {
+        if (!guard.expired()) save(options.election_timeout);
+    });
+}
+
 void Replica::State::offer_snapshot(NodeId peer) {
     const database::SnapshotSource& source = sender->hold_for(peer, now());
     auto configuration = raft::decode_configuration(*source.mark().configuration);
@@ -45,7 +86,11 @@ void Replica::State::install(raft::SnapshotRequest request) {
     if (receiver) receiver->cancel();
     receiver = nullptr;
     auto installer = store->start_install(request.manifest);
-    if (!installer.ok() || (*installer)->mark().index != request.point.index) {
+    const bool right =
+        installer.ok() && (*installer)->mark().index == request.point.index &&
+        (*installer)->mark().term == request.point.term &&
+        *(*installer)->mark().configuration == raft::encode(request.point.configuration);
+    if (!right) {
         core->snapshot_refused(now());
         schedule_pump();
         return;

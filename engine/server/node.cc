@@ -205,6 +205,7 @@ struct Node::Impl {
     std::optional<NodeError> open();
     std::optional<NodeError> count_descriptors();
     std::optional<NodeError> open_disk();
+    std::optional<NodeError> check_membership();
     Result<replica::Options> replica_options();
     NodeError directory_error(const Error& error) const;
     std::optional<NodeError> bind(const std::string& address);
@@ -236,6 +237,7 @@ struct Node::Impl {
 std::optional<NodeError> Node::Impl::open() {
     if (auto error = count_descriptors()) return error;
     if (auto error = open_disk()) return error;
+    if (auto error = check_membership()) return error;
     if (auto error = open_replica()) return error;
     if (auto error = serve()) return error;
     if (auto error = join_if_needed()) return error;
@@ -319,6 +321,18 @@ std::optional<NodeError> Node::Impl::open_disk() {
     disk = std::move(*opened);
     if (!libaio_error.empty()) log.info("no direct disk access", {{"reason", libaio_error}});
     return std::nullopt;
+}
+
+std::optional<NodeError> Node::Impl::check_membership() {
+    const auto records = disk::Records::open(*disk);
+    if (!records) return directory_error(records.error());
+    const auto identity = (*records)->identity();
+    if (!identity || !identity->removed) return std::nullopt;
+    return NodeError{Kind::kRemoved, "the cluster has removed node " +
+                                         std::to_string(identity->id.value()) +
+                                         ", whose directory is " + options.directory +
+                                         ": to let this machine join again, start it with an "
+                                         "empty directory and --join"};
 }
 
 // What the directory says about the node, completed for a new one by what was asked for.
@@ -416,9 +430,12 @@ std::optional<NodeError> Node::Impl::bind(const std::string& address) {
 
 std::optional<NodeError> Node::Impl::serve() {
     replica->on_leader_change = [this] { front->leadership_changed(); };
-    replica->on_damage = [this](const std::string& line) { log.warning(line); };
+    replica->on_warning = [this](const std::string& line) { log.warning(line); };
     replica->on_removed = [this](std::string reason) {
         report_failure({Kind::kRemoved, std::move(reason)});
+    };
+    replica->on_diverged = [this](std::string reason) {
+        report_failure({Kind::kDirectory, std::move(reason)});
     };
     peers.start(
         {.self = replica->id(),
@@ -625,8 +642,9 @@ void Node::Impl::stop() {
         peers.stop();
         if (!replica) return;
         replica->on_leader_change = nullptr;
-        replica->on_damage = nullptr;
+        replica->on_warning = nullptr;
         replica->on_removed = nullptr;
+        replica->on_diverged = nullptr;
         replica->stop();
     });
     loop.stop();

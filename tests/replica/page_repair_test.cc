@@ -22,7 +22,7 @@ protected:
         cluster.join(2);
         cluster.join(3);
         for (std::size_t id = 1; id <= 3; ++id) {
-            cluster.replica(id).on_damage = [this](const std::string& line) {
+            cluster.replica(id).on_warning = [this](const std::string& line) {
                 lines.push_back(line);
             };
         }
