@@ -62,6 +62,7 @@ struct AppendRequest {
   lastIndex @6 :UInt64;        # of the leader's log; 0: it does not say
   receipts @7 :List(Receipt);  # with heartbeats
   toVoter @8 :Bool;            # the leader counts the receiver among the voters
+  trusted @9 :Bool;            # what the receiver forgot can do no harm any more
 }
 
 struct Receipt {             # a voter has acknowledged everything up to an index that is committed
@@ -77,6 +78,7 @@ struct AppendReply {
   applied @4 :UInt64;
   promise @5 :UInt64;        # microseconds for which the sender votes for nobody else; 0: it does not say
   full @6 :Bool;             # its disk takes no more
+  forgot @7 :Bool;           # its disk is not the one it had
 }
 
 struct SnapshotRequest {
@@ -96,6 +98,7 @@ struct SnapshotReply {
   index @2 :UInt64;
   installed @3 :Bool;
   promise @4 :UInt64;        # as in AppendReply
+  forgot @5 :Bool;
 }
 
 struct TimeoutNow {

@@ -31,13 +31,14 @@ inline constexpr int kSessionMovesPerTurn = 64;  // then other sessions have the
 // Peers.
 inline constexpr std::size_t kPeerFrameBytesMax = 160u << 20;
 inline constexpr std::size_t kPeerQueueBytesMax = 32u << 20;
+inline constexpr std::size_t kPeersMax = 256;                      // members of a cluster
+inline constexpr std::size_t kConfigurationBytesMax = 120u << 10;  // of a membership, encoded
+inline constexpr std::size_t kServersMax = 1024;  // in a membership that another version made
 inline constexpr std::size_t kPeerConnectionsMax = 4 * kPeersMax;  // incoming
 // Of them, those that are no members', or have not said who they are.
 inline constexpr std::size_t kStrangersMax = 64;
 inline constexpr std::size_t kUnfinishedFramesBytesMax = 192u << 20;  // of all peers
-inline constexpr std::size_t kPeersMax = 256;                         // members of a cluster
-inline constexpr std::size_t kServersMax = 1024;  // in a membership that another version made
-inline constexpr std::size_t kSeedsMax = 64;      // addresses of members to join
+inline constexpr std::size_t kSeedsMax = 64;                   // addresses of members to join
 inline constexpr std::size_t kHeldAppendBytesMax = 32u << 20;  // entries that wait for a flush
 inline constexpr std::size_t kSnapshotChunkBytes = 1u << 20;
 inline constexpr std::size_t kDamagedPagesMax = 256;  // asked for at one time

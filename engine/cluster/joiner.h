@@ -33,13 +33,12 @@
 #include <vector>
 
 #include "engine/base/clock.h"
+#include "engine/cluster/roles.h"
 #include "wire/base/bytes.h"
 #include "wire/base/result.h"
 #include "wire/client.h"
 
 namespace quorlite::cluster {
-
-inline constexpr std::size_t kVotersWanted = 3;
 
 struct JoinerOptions {
     NodeId id;

@@ -12,8 +12,8 @@ static_assert(kSeedsSlotBytes > limits::kSeedsMax * (limits::kAddressBytesMax + 
 constexpr const char* kSeedsName = "seeds";
 constexpr std::size_t kReceiptsSlotBytes = 20u << 10;
 static_assert(kReceiptsSlotBytes > limits::kServersMax * 16 + 64);
-constexpr std::size_t kSnapshotSlotBytes = 128u
-                                           << 10;  // a configuration of limits::kPeersMax servers
+constexpr std::size_t kSnapshotSlotBytes = 128u << 10;
+static_assert(kSnapshotSlotBytes > limits::kConfigurationBytesMax + 64);
 
 Error unreadable(const std::string& name) {
     return {
@@ -63,14 +63,20 @@ Bytes encode(const raft::HardState& state) {
     ByteWriter out(bytes);
     out.u64(state.term.value());
     out.u64(state.vote.value());
-    if (state.vote_barrier) out.u64(state.vote_barrier.value());
+    if (state.vote_barrier) {
+        out.u64(state.vote_barrier.value());
+        out.u8(state.forgot ? 1 : 0);
+    }
     return bytes;
 }
 
 std::optional<raft::HardState> decode_hard_state(ByteView content) {
     ByteReader in(content);
     raft::HardState state{.term = Term(in.u64()), .vote = NodeId(in.u64())};
-    if (in.remaining() > 0) state.vote_barrier = Index(in.u64());
+    if (in.remaining() > 0) {
+        state.vote_barrier = Index(in.u64());
+        state.forgot = in.u8() != 0;
+    }
     if (in.failed() || in.remaining() != 0) return std::nullopt;
     return state;
 }

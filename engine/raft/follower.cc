@@ -48,8 +48,9 @@ void Core::State::on(NodeId from, AppendRequest& request) {
     if (!well_formed(request) || !follow(from, request.round)) return;
     Follower& follower = *as_follower();
     if (const std::optional<Index> where = contradiction(request)) return report_conflict(*where);
-    meet_leader(request.last_index, request.to_voter);
+    meet_leader(follower, request.last_index, request.to_voter);
     take_receipts(request);
+    follower.trusted = request.trusted;
     const Index last_before = log.last_index();
     if (!accept_entries(follower, request)) return;
     const Index known = mutant(Mutant::kCommitBeyondMatch) ? log.last_index() : follower.confirmed;
@@ -133,7 +134,8 @@ void Core::State::acknowledge(Follower& follower, std::uint64_t round) {
                                       .match = match,
                                       .applied = applied,
                                       .promise = promise(),
-                                      .full = disk_full});
+                                      .full = disk_full,
+                                      .forgot = hard.forgot});
 }
 
 void Core::State::reject(std::uint64_t round, Index hint) {
@@ -143,7 +145,8 @@ void Core::State::reject(std::uint64_t round, Index hint) {
                                      .match = hint,
                                      .applied = applied,
                                      .promise = promise(),
-                                     .full = disk_full});
+                                     .full = disk_full,
+                                     .forgot = hard.forgot});
 }
 
 // Only entries from a leader restore what the damaged log lost: this node's own claims do not
@@ -152,7 +155,9 @@ void Core::State::lift_vote_barrier() {
     const Follower* follower = as_follower();
     if (!hard.vote_barrier || follower == nullptr || !follower->leader) return;
     if (std::min(durable, follower->confirmed) < hard.vote_barrier) return;
+    if (hard.forgot && !follower->trusted) return;
     hard.vote_barrier = Index();
+    hard.forgot = false;
     hard_dirty = true;
 }
 
@@ -162,12 +167,23 @@ void Core::State::raise_vote_barrier(Index index) {
     hard_dirty = true;
 }
 
+void Core::State::admit_loss(Index index) {
+    hard_dirty = hard_dirty || !hard.forgot;
+    hard.forgot = true;
+    raise_vote_barrier(std::max(index, Index(1)));
+}
+
 // A voter without any memory has had its disk replaced: nobody becomes one before it has a log. All
-// that it acknowledged and that was committed is in the log of whoever leads.
-void Core::State::meet_leader(Index last_index, bool to_voter) {
+// that it acknowledged and that was committed is in the log of whoever is elected; what is not
+// committed may never come, so the barrier is where the newest leader's log ended.
+void Core::State::meet_leader(Follower& follower, Index last_index, bool to_voter) {
     leaders_last = last_index;
     const bool blank = log.configuration().servers.empty() && !log.last_index();
-    if (blank && to_voter && !mutant(Mutant::kEmptyDiskVotes)) raise_vote_barrier(last_index);
+    if (blank && to_voter && !mutant(Mutant::kEmptyDiskVotes)) admit_loss(last_index);
+    if (!std::exchange(follower.met, true) && hard.forgot && last_index) {
+        hard.vote_barrier = last_index;
+        hard_dirty = true;
+    }
 }
 
 void Core::State::take_receipts(const AppendRequest& request) {
@@ -176,7 +192,7 @@ void Core::State::take_receipts(const AppendRequest& request) {
         if (receipt.index > request.commit || !log.configuration().find(receipt.voter)) continue;
         Index& known = receipts[receipt.voter];
         known = std::max(known, receipt.index);
-        if (receipt.voter == options.self && known > log.last_index()) raise_vote_barrier(known);
+        if (receipt.voter == options.self && known > log.last_index()) admit_loss(known);
     }
 }
 
@@ -188,7 +204,7 @@ void Core::State::on(NodeId from, SnapshotRequest& request) {
     Follower& follower = *as_follower();
     const std::optional<Term> here = log.term_at(point.index);
     if (point.index <= commit && here && here != point.term) return report_conflict(point.index);
-    meet_leader(request.last_index, request.to_voter);
+    meet_leader(follower, request.last_index, request.to_voter);
     const bool contained = here == point.term;
     if (contained) {
         commit_to(point.index);
@@ -206,7 +222,8 @@ void Core::State::on(NodeId from, SnapshotRequest& request) {
                              .round = request.round,
                              .index = point.index,
                              .installed = needless && durable >= point.index,
-                             .promise = promise()});
+                             .promise = promise(),
+                             .forgot = hard.forgot});
 }
 
 void Core::State::snapshot_installed(const SnapshotPoint& point) {
@@ -228,7 +245,8 @@ void Core::State::snapshot_installed(const SnapshotPoint& point) {
                                          .round = follower->round,
                                          .index = point.index,
                                          .installed = durable >= point.index,
-                                         .promise = promise()});
+                                         .promise = promise(),
+                                         .forgot = hard.forgot});
 }
 
 }  // namespace quorlite::raft

@@ -122,8 +122,9 @@ void Invariants::check_change(const Core::State& state) {
     expect(log.point().index >= before.point, "the snapshot point never goes back");
     expect(state.durable >= before.durable || log.term_at(before.durable) != before.durable_term,
            "what is durable stays until a new leader's log cuts it");
-    expect(!state.hard.vote_barrier || state.hard.vote_barrier >= before.vote_barrier,
-           "a vote barrier is lifted or raised, never lowered");
+    expect(!state.hard.vote_barrier || state.hard.vote_barrier >= before.vote_barrier ||
+               state.hard.forgot,
+           "a damaged log's vote barrier is lifted or raised, never lowered");
     const std::optional<Term> commit_term = log.term_at(before.commit);
     expect(!commit_term || commit_term == before.commit_term, "what is committed stays");
     const NodeId leader = state.known_leader();

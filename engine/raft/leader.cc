@@ -11,7 +11,8 @@ namespace {
 // forgotten, which can only make the lease start later.
 constexpr std::size_t kRoundsMax = 1024;
 
-// One value per voter: `own` for this node, what `of` finds in the peer for the others.
+// One value per voter: `own` for this node, what `of` finds in the peer for the others, nothing for
+// those that have lost their memory.
 template <class Value, class Of>
 std::vector<Value> of_voters(const Configuration& configuration, NodeId self, Value own,
                              const Tracker& tracker, Of of) {
@@ -21,9 +22,15 @@ std::vector<Value> of_voters(const Configuration& configuration, NodeId self, Va
         if (server.role != Role::kVoter) continue;
         const Peer* peer = tracker.find(server.id);
         QUORLITE_CHECK(server.id == self || peer != nullptr);
-        values.push_back(server.id == self ? own : of(*peer));
+        const bool counts =
+            server.id == self || !peer->forgot_at || mutant(Mutant::kLossNotAdmitted);
+        values.push_back(server.id == self ? own : counts ? of(*peer) : Value{});
     }
     return values;
+}
+
+bool is_trusted(const Leader& leader, const Peer& peer) {
+    return peer.forgot_at && leader.confirmed_round > *peer.forgot_at;
 }
 
 }  // namespace
@@ -76,6 +83,7 @@ void Core::State::send_entries(Leader& leader, Peer& peer, std::vector<Entry> en
                                 .round = leader.round,
                                 .entries = std::move(entries),
                                 .last_index = log.last_index(),
+                                .trusted = is_trusted(leader, peer),
                                 .to_voter = log.configuration().is_voter(peer.id)});
 }
 
@@ -107,6 +115,7 @@ void Core::State::send_heartbeat(Leader& leader, Peer& peer) {
                                 .round = leader.round,
                                 .entries = {},
                                 .last_index = log.last_index(),
+                                .trusted = is_trusted(leader, peer),
                                 .to_voter = log.configuration().is_voter(peer.id),
                                 .receipts = receipts_of_voters()});
 }
@@ -164,12 +173,24 @@ void Core::State::on(NodeId from, AppendReply& reply) {
     if (peer == nullptr || reply.round > leader->round || reply.match > log.last_index()) return;
     if (reply.round >= peer->acked_round) peer->promise = reply.promise;
     peer->full = reply.full;
+    note_memory(*leader, *peer, reply.forgot);
     heard_peer(*leader, *peer, reply.round);
     peer->applied = std::max(peer->applied, reply.applied);
     if (reply.success) {
         on_match(*leader, *peer, reply.match, reply.round);
     } else if (reply.round >= peer->since_round) {
         on_reject(*peer, reply.match);
+    }
+}
+
+// Before it lost its memory the peer may have helped to elect another leader. A majority without it
+// that answers a later round has not, and so there is none.
+void Core::State::note_memory(Leader& leader, Peer& peer, bool forgot) {
+    if (!forgot) {
+        peer.forgot_at.reset();
+    } else if (!peer.forgot_at) {
+        peer.forgot_at = leader.round;
+        next_round(leader);
     }
 }
 
@@ -211,6 +232,7 @@ void Core::State::on(NodeId from, SnapshotReply& reply) {
     Peer* peer = leader != nullptr ? leader->tracker.find(from) : nullptr;
     if (peer == nullptr || reply.round > leader->round || reply.index > commit) return;
     if (reply.round >= peer->acked_round) peer->promise = reply.promise;
+    note_memory(*leader, *peer, reply.forgot);
     heard_peer(*leader, *peer, reply.round);
     if (!reply.installed) return;
     // The log may have been compacted further while the peer installed.
@@ -359,6 +381,7 @@ NodeId Core::State::most_advanced_voter(const Leader& leader) const {
     const Peer* best = nullptr;
     for (const Peer& peer : leader.tracker.peers()) {
         if (!log.configuration().is_voter(peer.id)) continue;
+        if (peer.forgot_at) continue;
         if (best == nullptr || peer.match > best->match) best = &peer;
     }
     return best != nullptr ? best->id : NodeId();

@@ -2,6 +2,7 @@
 // that is in force as soon as it is there.
 
 #include "engine/base/check.h"
+#include "engine/base/limits.h"
 #include "engine/base/mutants.h"
 #include "engine/raft/state.h"
 
@@ -47,10 +48,17 @@ Result<Index> Core::State::add(NodeId id, std::string address) {
     for (const Server& server : changed.servers) {
         if (server.address == address) return refused("server address already in use");
     }
+    if (changed.servers.size() >= limits::kPeersMax) {
+        return refused("a cluster has at most " + std::to_string(limits::kPeersMax) +
+                       " members: remove one first");
+    }
     if (auto error = refuse_change()) return *std::move(error);
     changed.servers.push_back({id, std::move(address), Role::kSpare});
     std::sort(changed.servers.begin(), changed.servers.end(),
               [](const Server& a, const Server& b) { return a.id < b.id; });
+    if (encode(changed).size() > limits::kConfigurationBytesMax) {
+        return refused("the addresses of the members are too long together: use shorter ones");
+    }
     return append_configuration(*leader, changed);
 }
 

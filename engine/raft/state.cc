@@ -46,7 +46,8 @@ Core::State::State(Options with, Restored restored, Random& with_random, TimePoi
     const bool alone = is_only_voter() && log.configuration_index() <= commit;
     contact.promised = hard.term && !alone && !mutant(Mutant::kRestartForgetsPromise);
     contact.at = now;
-    const bool owes_longer = restored.owed > options.election_timeout;
+    const bool owes_longer =
+        restored.owed > options.election_timeout && !mutant(Mutant::kPromiseForgotten);
     if (contact.promised && owes_longer) promised_until = now + restored.owed;
     draw_election_deadline();
     if (alone && may_campaign()) campaign(false);

@@ -20,6 +20,8 @@ struct Follower {
     Index confirmed;          // the log up to here equals the leader's
     Index reported;           // the match last acknowledged to it
     std::uint64_t round = 0;  // the latest heartbeat round it sent
+    bool met = false;         // something of its came
+    bool trusted = false;     // see AppendRequest
 };
 
 struct Ballot {
@@ -145,7 +147,8 @@ struct Core::State {
     void snapshot_installed(const SnapshotPoint& point);
     void lift_vote_barrier();
     void raise_vote_barrier(Index index);
-    void meet_leader(Index last_index, bool to_voter);
+    void admit_loss(Index index);
+    void meet_leader(Follower& follower, Index last_index, bool to_voter);
     void take_receipts(const AppendRequest& request);
     std::optional<Index> contradiction(const AppendRequest& request) const;
     void report_conflict(Index index);
@@ -155,6 +158,7 @@ struct Core::State {
     void on(NodeId from, AppendReply& reply);
     void on(NodeId from, SnapshotReply& reply);
     void on_reject(Peer& peer, Index hint);
+    void note_memory(Leader& leader, Peer& peer, bool forgot);
     void on_match(Leader& leader, Peer& peer, Index match, std::uint64_t round);
     void heard_peer(Leader& leader, Peer& peer, std::uint64_t round);
     void fill(Leader& leader, Peer& peer);

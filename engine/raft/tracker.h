@@ -58,8 +58,10 @@ struct Peer {
     // so that late and repeated ones start no resending.
     std::uint64_t since_round = 0;
     TimePoint last_heard;
-    Duration promise{};    // its last; zero: it has not said
-    bool full = false;     // its disk takes no more
+    Duration promise{};  // its last; zero: it has not said
+    bool full = false;   // its disk takes no more
+    // It has lost its memory (see HardState): the round in which that was noticed.
+    std::optional<std::uint64_t> forgot_at;
     bool gone = false;     // its process is known to have ended
     bool leaving = false;  // the newest configuration leaves it out
     std::deque<Sent> in_flight;

@@ -73,6 +73,9 @@ struct HardState {
     // This node lacks entries up to here that it acknowledged once, or may have: none of its votes
     // count before a leader has sent them.
     Index vote_barrier = {};
+    // Its disk is not the one it had: it may have forgotten terms and votes as well. Its answers
+    // count for nothing before a majority without it has confirmed that its leader still leads.
+    bool forgot = false;
     friend bool operator==(const HardState&, const HardState&) = default;
 };
 
@@ -116,6 +119,7 @@ struct AppendRequest {
     std::uint64_t round = 0;  // of heartbeats, echoed in the reply: dates leases and quorum reads
     std::vector<Entry> entries;          // empty: a heartbeat
     Index last_index = {};               // of the leader's log; 0 from version 0.1
+    bool trusted = false;                // what the receiver forgot can do no harm any more
     bool to_voter = false;               // the leader counts the receiver among the voters
     std::vector<Receipt> receipts = {};  // with heartbeats
 };
@@ -130,7 +134,8 @@ struct AppendReply {
     // For so long after the round's message came the sender votes for nobody else, even if it is
     // told that its leader's process is gone; zero from version 0.1, which does not say.
     Duration promise = {};
-    bool full = false;  // its disk takes no more
+    bool full = false;    // its disk takes no more
+    bool forgot = false;  // see HardState
 };
 
 // The leader's log no longer holds what the receiver needs: it fetches the snapshot described by
@@ -150,6 +155,7 @@ struct SnapshotReply {
     Index index;             // the snapshot's
     bool installed = false;  // false: still at work on it
     Duration promise = {};   // as in AppendReply
+    bool forgot = false;
 };
 
 struct TimeoutNow {  // leadership transfer: campaign at once (thesis section 3.10)

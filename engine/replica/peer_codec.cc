@@ -59,6 +59,7 @@ void write(schema::AppendRequest::Builder to, const raft::AppendRequest& from) {
     }
     to.setLastIndex(from.last_index.value());
     to.setToVoter(from.to_voter);
+    to.setTrusted(from.trusted);
     if (from.receipts.empty()) return;
     auto receipts = to.initReceipts(static_cast<unsigned>(from.receipts.size()));
     for (unsigned i = 0; i < receipts.size(); ++i) {
@@ -104,6 +105,7 @@ void write(schema::Message::Builder to, const raft::Message& message) {
                 out.setApplied(from.applied.value());
                 out.setPromise(microseconds(from.promise));
                 out.setFull(from.full);
+                out.setForgot(from.forgot);
             },
             [&](const raft::SnapshotRequest& from) {
                 auto out = to.initSnapshotRequest();
@@ -123,6 +125,7 @@ void write(schema::Message::Builder to, const raft::Message& message) {
                 out.setIndex(from.index.value());
                 out.setInstalled(from.installed);
                 out.setPromise(microseconds(from.promise));
+                out.setForgot(from.forgot);
             },
             [&](const raft::TimeoutNow& from) { to.initTimeoutNow().setTerm(from.term.value()); },
         },
@@ -144,6 +147,7 @@ std::optional<raft::AppendRequest> read(schema::AppendRequest::Reader from) {
                            .round = from.getRound(),
                            .entries = {},
                            .last_index = Index(from.getLastIndex()),
+                           .trusted = from.getTrusted(),
                            .to_voter = from.getToVoter()};
     if (!in_bounds({from.getPreviousIndex(), from.getCommit(), from.getLastIndex()})) return {};
     auto receipts = from.getReceipts();
@@ -205,7 +209,8 @@ raft::Message read(schema::SnapshotReply::Reader from) {
                                .round = from.getRound(),
                                .index = Index(from.getIndex()),
                                .installed = from.getInstalled(),
-                               .promise = promise_of(from.getPromise())};
+                               .promise = promise_of(from.getPromise()),
+                               .forgot = from.getForgot()};
 }
 
 raft::Message read(schema::AppendReply::Reader from) {
@@ -215,7 +220,8 @@ raft::Message read(schema::AppendReply::Reader from) {
                              .match = Index(from.getMatch()),
                              .applied = Index(from.getApplied()),
                              .promise = promise_of(from.getPromise()),
-                             .full = from.getFull()};
+                             .full = from.getFull(),
+                             .forgot = from.getForgot()};
 }
 
 using Body = decltype(PeerMessage::body);

@@ -157,6 +157,8 @@ void add_tuning(CLI::App& app, NodeOptions& options) {
     add_size(app, "--log-tail", options.log_tail_bytes, "Log kept for nodes that fall behind");
     app.add_option("--failure-domain", options.failure_domain, "Nodes that fail together share one")
         ->check(whole_number(0, false));
+    app.add_flag("--keep-roles{false}", options.manage_roles,
+                 "Do not let a standby take the place of a voter that is gone");
     app.add_flag("--quorum-reads", options.quorum_reads, "Ask a quorum for every read");
     app.add_flag("--legacy-null-types", options.legacy_null_types,
                  "Let declared column types rename NULL, as old dqlite servers did");

@@ -26,6 +26,8 @@ constexpr std::uint64_t kFirstNodeId = 1;
 // A node that hears of no leader for so many election timeouts asks the others whether it is still
 // a member, and, told that it is not, asks again half of that later.
 constexpr int kLonelyTimeouts = 10;
+constexpr Duration kRolesInterval = std::chrono::seconds(1);
+constexpr Duration kSilenceMax = std::chrono::seconds(15);  // of a voter, until it is replaced
 constexpr Duration kReadyInterval = std::chrono::milliseconds(5);
 constexpr std::chrono::milliseconds kPollInterval{2};
 constexpr std::chrono::milliseconds kFinishMax{1'500};
@@ -193,6 +195,9 @@ struct Node::Impl {
     std::unique_ptr<server::Joining> verification;  // asks whether this member is still one
     TimePoint last_led{};  // when a leader was last known, or the members last answered
     bool has_role = true;  // false while the node joins: a voter begins as a spare and a standby
+    std::vector<NodeId> voters_before;  // while this node leads
+    bool voter_removed = false;         // and its place is not taken yet
+    bool changing_role = false;
     bool is_open = false;
     bool stopped = false;
     NodeStatus last_status;  // once it is stopped
@@ -218,6 +223,8 @@ struct Node::Impl {
     void join(std::vector<std::string> seeds);
     void verify_membership(std::vector<std::string> seeds);
     void watch_loneliness();
+    void watch_roles();
+    void change_role(const cluster::RoleChange& change);
     void watch_readiness();
     bool is_ready() const;
     void report_ready();
@@ -243,6 +250,7 @@ std::optional<NodeError> Node::Impl::open() {
     if (auto error = join_if_needed()) return error;
     watch_readiness();
     watch_loneliness();
+    if (options.manage_roles) watch_roles();
     is_open = true;
     return std::nullopt;
 }
@@ -499,6 +507,41 @@ void Node::Impl::watch_loneliness() {
         if (!others.empty()) verify_membership(std::move(others));
     }
     loop.after(options.election_timeout, [this] { watch_loneliness(); });
+}
+
+// While this node leads; a change takes the time that catching up takes.
+void Node::Impl::watch_roles() {
+    loop.after(kRolesInterval, [this] { watch_roles(); });
+    if (!replica->check_leader()) {
+        voters_before.clear();
+        voter_removed = false;
+        return;
+    }
+    const raft::Configuration& members = replica->configuration();
+    for (const NodeId voter : voters_before) {
+        if (members.find(voter) == nullptr) voter_removed = true;
+    }
+    voters_before.clear();
+    for (const raft::Server& server : members.servers) {
+        if (server.role == raft::Role::kVoter) voters_before.push_back(server.id);
+    }
+    if (voters_before.size() >= cluster::kVotersWanted) voter_removed = false;
+    if (changing_role) return;
+    const Duration patience = std::max(kSilenceMax, 10 * Duration(options.election_timeout));
+    if (const auto change = cluster::next_role_change(
+            replica->id(), members, replica->status().peers, patience, voter_removed)) {
+        change_role(*change);
+    }
+}
+
+void Node::Impl::change_role(const cluster::RoleChange& change) {
+    changing_role = true;
+    const char* const role = change.role == raft::Role::kVoter ? "voter" : "standby";
+    replica->assign(change.node, change.role, [this, node = change.node, role](const Status& done) {
+        changing_role = false;
+        if (!done) return;  // tried again, if it is still wanted
+        log.info("role changed, for a voter is gone", {{"node", node.value()}, {"role", role}});
+    });
 }
 
 bool Node::Impl::is_ready() const {

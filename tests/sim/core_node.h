@@ -89,9 +89,13 @@ struct Node {
     Checkpoint checkpoint;
     Stored disk;
     Index barrier;  // damage was found and is not repaired yet
+    std::vector<raft::Receipt> receipts;
+    Duration promise{};  // the longest that may be owed
+    bool lost = false;   // its disk was replaced, or put back to an older copy, once
 
     // Lost in a crash.
     bool up = false;
+    Duration election_timeout{};  // of this life
     std::uint64_t incarnation = 0;
     TimePoint paused_until;
     std::vector<std::function<void()>> deferred;  // until then

@@ -56,6 +56,8 @@ struct CoreOptions {
     bool memberships;
     bool transfers;
     bool damage;
+    bool lost_disks;
+    bool mixed_timeouts;
     bool unreadable_log;
 
     // The clients.

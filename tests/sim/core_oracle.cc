@@ -46,6 +46,10 @@ void Oracle::voted(NodeId voter, Term term, NodeId candidate) {
     }
 }
 
+void Oracle::forgot(NodeId voter) {
+    std::erase_if(votes_, [voter](const auto& vote) { return vote.first.first == voter; });
+}
+
 void Oracle::elected(const raft::Core& core) {
     const auto [leader, first] = leaders_.try_emplace(core.term(), core.self());
     if (!first) fail("I2: two elections were won in " + text(core.term()));

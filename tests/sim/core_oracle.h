@@ -17,6 +17,7 @@ public:
     const std::string& failure() const { return failure_; }
 
     // I2: one vote per term and node, also across crashes; one leader per term.
+    void forgot(NodeId voter);  // its disk, with its votes, is lost
     void voted(NodeId voter, Term term, NodeId candidate);
     // I1: what was committed in an earlier term is in the log of every later leader.
     void elected(const raft::Core& core);

@@ -40,12 +40,19 @@ void World::start(Node& on) {
                             .snapshot = on.checkpoint.point,
                             .log = {},
                             .committed = on.checkpoint.point.index,
-                            .vote_barrier = on.barrier};
+                            .vote_barrier = on.barrier,
+                            .receipts = on.receipts,
+                            .owed = on.promise};
     for (const raft::Entry& entry : on.disk.entries) {
         if (entry.index > on.checkpoint.point.index) restored.log.push_back(entry);
     }
+    on.election_timeout = options_.election_timeout;
+    if (options_.mixed_timeouts && faults_ && random_.chance(0.4)) {
+        on.election_timeout *= kSlowTimeouts;
+    }
+    keep_promise(on);
     raft::Options options{.self = on.id,
-                          .election_timeout = options_.election_timeout,
+                          .election_timeout = on.election_timeout,
                           .heartbeat = options_.heartbeat,
                           .append_bytes_max = options_.append_bytes_max,
                           .window_bytes_max = options_.window_bytes_max,
@@ -73,6 +80,7 @@ void World::crash(Node& on, Duration restart_most) {
     on.up = false;
     on.core.reset();
     damage(on);
+    lose(on);
     // After a reboot the clock begins anew.
     on.base_global = now_;
     on.base_local = TimePoint(random_.between(Duration(0), std::chrono::seconds(1000)));
@@ -97,6 +105,27 @@ void World::damage(Node& on) {
     on.disk.cut(Index(random_.between(on.checkpoint.point.index.value() + 1, last.value())));
     note("damage", on.id, last.value(), on.disk.last().value());
     ++counts_.damages;
+}
+
+// One disk in a run is replaced by an empty one. The others must be a majority that remembers.
+void World::lose(Node& on) {
+    if (!options_.lost_disks || !faults_ || !random_.chance(0.3)) return;
+    if (std::ranges::any_of(nodes_, [](const auto& each) { return each->lost; })) return;
+    note("lost disk", on.id, on.disk.last().value());
+    on.lost = true;
+    on.hard = {};
+    on.checkpoint = {};
+    on.disk = {};
+    on.receipts.clear();
+    on.promise = Duration::zero();
+    oracle_.forgot(on.id);
+}
+
+// As Replica::State::keep_promise().
+void World::keep_promise(Node& on) {
+    on.promise = std::max(on.promise, on.election_timeout);
+    if (on.promise == on.election_timeout) return;
+    after_on(on, global(on, on.promise), [&on] { on.promise = on.election_timeout; });
 }
 
 // --- the core's output ---
@@ -158,7 +187,8 @@ void World::carry_out(Node& on) {
     check(on);
     if (crashes_here(on)) return;
     if (output.hard_state) on.hard = *output.hard_state;
-    on.barrier = on.core->vote_barrier();
+    if (!on.core->vote_barrier()) on.barrier = Index();
+    on.receipts = on.core->receipts();
     check_leadership(on);
     if (crashes_here(on)) return;
     if (output.truncate_from || !output.append.empty()) {

@@ -54,6 +54,8 @@ private:
     void start(Node& node);
     void crash(Node& node, Duration restart_most);
     void damage(Node& node);
+    void lose(Node& node);
+    void keep_promise(Node& node);
     void input(Node& node);  // after each input: checks, and the output now or a little later
     void check(Node& node);
     void check_leadership(Node& node);
@@ -69,6 +71,8 @@ private:
     void load(Node& node, const raft::LogRead& read);
     void offer(Node& node, NodeId peer);
     void install(Node& node, const raft::SnapshotRequest& request);
+
+    static constexpr int kSlowTimeouts = 8;  // of mixed timeouts
 
     // --- core_clients.cc ---
     void client_write();

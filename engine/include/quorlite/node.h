@@ -98,6 +98,8 @@ struct NodeOptions {
     std::size_t flush_bytes = 16u << 20;     // changed pages that start a flush to the files
     std::size_t log_tail_bytes = 64u << 20;  // log kept for nodes that fall behind
     std::uint64_t failure_domain = 0;
+    // A voter that is away for long, or was removed, is replaced by a standby, by whoever leads.
+    bool manage_roles = true;
     bool quorum_reads = false;       // ask a quorum for every read instead of relying on the lease
     bool legacy_null_types = false;  // declared types rename NULL, as old dqlite servers did
     NodeDisk disk = NodeDisk::kAuto;
