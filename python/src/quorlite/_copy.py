@@ -2,21 +2,118 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
-from quorlite._errors import DatabaseError, ProgrammingError
+from quorlite import _core
+from quorlite._errors import DatabaseError, NotSupportedError, ProgrammingError
 
 if TYPE_CHECKING:
-    from quorlite import _core
     from quorlite._connection import Connection
 
-# Rows of an imported file that are inserted at a time.
+# Rows that are read, or inserted, at a time.
 _ROWS_MAX = 10_000
+
+
+# What a text holds that is not code: comments, strings, quoted names.
+_NOT_CODE = re.compile(
+    r"""--[^\n]*|/\*.*?(?:\*/|\Z)|'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|\[[^\]]*\]""", re.DOTALL
+)
+_VIRTUAL = re.compile(r"\s*CREATE\s+VIRTUAL\s+TABLE\b.*?\bUSING\s+(\w+)", re.IGNORECASE | re.DOTALL)
+_CONTENTLESS = re.compile(r"\bcontent\s*=\s*(?:''|\"\"|``)", re.IGNORECASE)
+_FULL_TEXT = {"fts3", "fts4", "fts5"}
+# The tables behind a virtual one: making that makes them.
+_SHADOWS = {
+    "fts3": ("content", "segments", "segdir"),
+    "fts4": ("content", "segments", "segdir", "docsize", "stat"),
+    "fts5": ("data", "idx", "content", "docsize", "config"),
+    "rtree": ("node", "parent", "rowid"),
+    "rtree_i32": ("node", "parent", "rowid"),
+    "geopoly": ("node", "parent", "rowid"),
+}
+# Only names that begin with sqlite_ are SQLite's own.
+_SCHEMA = (
+    "SELECT name, type, sql FROM sqlite_master"
+    " WHERE sql NOT NULL AND lower(substr(name, 1, 7)) <> 'sqlite_'"
+    " ORDER BY type = 'table' DESC, rowid"
+)
+
+
+class _RawText(bytes):
+    """A text that is not UTF-8."""
+
+
+def _text(raw: bytes) -> Any:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return _RawText(raw)
+
+
+def _values(db: Connection, sql: str) -> Iterator[tuple[Any, ...]]:
+    """Rows as they are stored, whatever the connection makes of rows, texts and types."""
+    decoding = _core.Decoding(text_factory=_text)
+    result = db._session.execute(sql)
+    while rows := result.fetch(decoding, _ROWS_MAX):
+        yield from rows
+
+
+class _Thing(NamedTuple):
+    """A part of a schema."""
+
+    name: str
+    kind: str
+    sql: str
+    module: str  # of a virtual table
+
+    @property
+    def full_text(self) -> bool:
+        return self.module in _FULL_TEXT
+
+    def refuse_contentless(self) -> None:
+        if self.full_text and _CONTENTLESS.search(self.sql):
+            raise NotSupportedError(
+                f"{self.name} is a full-text index without content, whose texts are nowhere: "
+                "make it anew from what it was made of, or copy the database with backup()"
+            )
+
+
+def _things(rows: Iterable[tuple[Any, ...]]) -> list[_Thing]:
+    things = []
+    for name, kind, sql in rows:
+        found = _VIRTUAL.match(sql)
+        things.append(_Thing(name, kind, sql, found.group(1).lower() if found else ""))
+    shadows = {
+        f"{each.name}_{shadow}".lower() for each in things for shadow in _SHADOWS.get(each.module, ())
+    }
+    return [each for each in things if each.kind != "table" or each.name.lower() not in shadows]
+
+
+def _counted(things: list[_Thing]) -> list[str]:
+    """The tables whose numbers are in sqlite_sequence."""
+    return [
+        each.name
+        for each in things
+        if each.kind == "table"
+        and re.search(r"\bAUTOINCREMENT\b", _NOT_CODE.sub(" ", each.sql), re.IGNORECASE)
+    ]
+
+
+def _can_be_written(db: Connection, thing: _Thing) -> bool:
+    """Some virtual tables are only for reading: what they show is made of others."""
+    if not thing.module:
+        return True
+    try:
+        db._session.execute(f"EXPLAIN INSERT INTO {quoted(thing.name)} DEFAULT VALUES").close()
+    except DatabaseError as error:
+        return "may not be modified" not in str(error)
+    return True
 
 
 def quoted(name: str) -> str:
@@ -26,6 +123,8 @@ def quoted(name: str) -> str:
 def _literal(value: Any) -> str:
     if value is None:
         return "NULL"
+    if isinstance(value, _RawText):
+        return f"CAST(X'{value.hex()}' AS TEXT)"
     if isinstance(value, bytes):
         return f"X'{value.hex()}'"
     if isinstance(value, str):
@@ -35,36 +134,51 @@ def _literal(value: Any) -> str:
     return repr(value)
 
 
-def _stored_columns(db: Union[Connection, sqlite3.Connection], table: str) -> list[str]:
-    """Neither generated nor hidden."""
-    rows = db.execute(f"PRAGMA table_xinfo({quoted(table)})").fetchall()
-    return [row[1] for row in rows if row[6] == 0]
+def _terminated(sql: str) -> str:
+    """With a semicolon that is not part of a comment."""
+    for end in (";", "\n;"):
+        if sqlite3.complete_statement(sql + end):
+            return sql + end
+    return sql + "*/;"
+
+
+def _stored(xinfo: Iterable[tuple[Any, ...]]) -> list[str]:
+    """Neither generated nor hidden columns."""
+    return [row[1] for row in xinfo if row[6] == 0]
 
 
 def iterdump(db: Connection) -> Iterator[str]:
     """The statements that make the database again, as `sqlite3.Connection.iterdump` gives them."""
     yield "BEGIN TRANSACTION;"
-    schema = db.execute(
-        "SELECT name, type, sql FROM sqlite_master WHERE sql NOT NULL AND name NOT LIKE 'sqlite_%'"
-        " ORDER BY type = 'table' DESC, rowid"
-    ).fetchall()
-    for name, kind, sql in schema:
-        if kind == "table":
-            yield f"{sql};"
-            if not sql.lstrip()[:20].upper().startswith("CREATE VIRTUAL"):
-                columns = ", ".join(map(quoted, _stored_columns(db, name)))
-                for row in db.execute(f"SELECT {columns} FROM {quoted(name)}"):
-                    values = ", ".join(map(_literal, row))
-                    yield f"INSERT INTO {quoted(name)}({columns}) VALUES({values});"
-    sequences = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'").fetchone()
-    if sequences:
+    things = _things(_values(db, _SCHEMA))
+    for each in things:
+        if each.kind == "table":
+            yield _terminated(each.sql)
+            yield from _inserts(db, each)
+    if counted := _counted(things):
         yield "DELETE FROM sqlite_sequence;"
-        for name, number in db.execute("SELECT name, seq FROM sqlite_sequence"):
-            yield f"INSERT INTO sqlite_sequence VALUES({_literal(name)},{_literal(number)});"
-    for _, kind, sql in schema:
-        if kind != "table":
-            yield f"{sql};"
+        names = ", ".join(map(_literal, counted))
+        for row in _values(db, f"SELECT name, seq FROM sqlite_sequence WHERE name IN ({names})"):
+            yield f"INSERT INTO sqlite_sequence VALUES({', '.join(map(_literal, row))});"
+    for each in things:
+        if each.kind != "table":
+            yield _terminated(each.sql)
     yield "COMMIT;"
+
+
+def _inserts(db: Connection, table: _Thing) -> Iterator[str]:
+    if not _can_be_written(db, table):
+        return
+    table.refuse_contentless()
+    name = quoted(table.name)
+    columns = list(map(quoted, _stored(_values(db, f"PRAGMA table_xinfo({name})"))))
+    # A sign + changes nothing but that the result has no declared type.
+    read = [f"+{each}" for each in columns]
+    if table.full_text:  # by their rowids its rows belong to those of other tables
+        columns, read = ["rowid", *columns], ["rowid", *read]
+    listed = ", ".join(columns)
+    for row in _values(db, f"SELECT {', '.join(read)} FROM {name}"):
+        yield f"INSERT INTO {name}({listed}) VALUES({', '.join(map(_literal, row))});"
 
 
 def backup(
@@ -107,72 +221,109 @@ def import_file(db: Connection, source: Union[str, os.PathLike[str]]) -> int:
     path = Path(source)
     if not path.is_file():
         raise ProgrammingError(f"there is no file {path}")
-    if db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
+    if any(_values(db, "SELECT 1 FROM sqlite_master LIMIT 1")):
         raise ProgrammingError("the database is not empty: import into a new one")
     file = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
     try:
-        return _import(db, file)
+        file.text_factory = _text
+        # Children may come before their parents: as in every copy that SQLite itself makes.
+        with _without_foreign_keys(db):
+            return _import(db, file)
     except sqlite3.Error as error:
         raise DatabaseError(f"{path} cannot be read: {error}") from error
     finally:
         file.close()
 
 
+@contextlib.contextmanager
+def _without_foreign_keys(db: Connection) -> Iterator[None]:
+    """Outside of a transaction, where alone that can be said."""
+    checked = any(row[0] for row in _values(db, "PRAGMA foreign_keys"))
+    if checked:
+        db._session.execute("PRAGMA foreign_keys = OFF")
+    try:
+        yield
+    finally:
+        if checked and not db._session.closed:
+            with contextlib.suppress(DatabaseError):  # of a connection that is gone, with its setting
+                db._session.execute("PRAGMA foreign_keys = ON")
+
+
 def _import(db: Connection, file: sqlite3.Connection) -> int:
-    file.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
-    schema = file.execute(
-        "SELECT name, type, sql FROM sqlite_master WHERE sql NOT NULL AND name NOT LIKE 'sqlite_%'"
-        " ORDER BY type = 'table' DESC, rowid"
-    ).fetchall()
-    for name, _, sql in schema:
-        if sql.lstrip()[:20].upper().startswith("CREATE VIRTUAL"):
-            raise ProgrammingError(f"{name} is a virtual table: create and fill it by hand")
+    things = _things(file.execute(_SCHEMA))
+    for each in things:
+        each.refuse_contentless()
     version, application = (
         file.execute(f"PRAGMA {name}").fetchone()[0] for name in ("user_version", "application_id")
     )
     rows = 0
-    db.execute("BEGIN IMMEDIATE")
+    session = db._session
+    session.execute("BEGIN IMMEDIATE")
     try:
-        for name, kind, sql in schema:
-            if kind == "table":
-                db.execute(sql)
-                rows += _import_table(db, file, name)
-        if file.execute("SELECT 1 FROM sqlite_master WHERE name='sqlite_sequence'").fetchone():
-            db.execute("DELETE FROM sqlite_sequence")
-            rows_of = file.execute("SELECT name, seq FROM sqlite_sequence").fetchall()
-            db.executemany("INSERT INTO sqlite_sequence(name, seq) VALUES(?, ?)", rows_of)
-        for _, kind, sql in schema:
-            if kind != "table":
-                db.execute(sql)
+        # If the leader has changed since the check was switched off, it is made at the end.
+        session.execute("PRAGMA defer_foreign_keys = ON")
+        for each in things:
+            if each.kind == "table":
+                session.execute(each.sql)
+                if _can_be_written(db, each):
+                    rows += _import_table(db, file, each)
+        if counted := _counted(things):
+            session.execute("DELETE FROM sqlite_sequence")
+            names = ", ".join(map(_literal, counted))
+            numbers = file.execute(f"SELECT name, seq FROM sqlite_sequence WHERE name IN ({names})")
+            insert = "INSERT INTO sqlite_sequence(name, seq) VALUES(?, ?)"
+            db._execute_many(insert, numbers.fetchall())
+        for each in things:
+            if each.kind != "table":
+                session.execute(each.sql)
         db.commit()
     except BaseException:
         db._roll_back_quietly()
         raise
     for name, number in (("user_version", version), ("application_id", application)):
         if number:
-            db.execute(f"PRAGMA {name} = {number}")
+            session.execute(f"PRAGMA {name} = {number}")
     return rows
 
 
-def _import_table(db: Connection, file: sqlite3.Connection, name: str) -> int:
-    columns = _stored_columns(file, name)
+def _import_table(db: Connection, file: sqlite3.Connection, table: _Thing) -> int:
+    name = quoted(table.name)
+    columns = _stored(file.execute(f"PRAGMA table_xinfo({name})"))
     rowid = next(
         (each for each in ("rowid", "_rowid_", "oid") if each not in map(str.lower, columns)), None
     )
+    if table.module and not table.full_text:
+        rowid = None
     listed = ", ".join(map(quoted, columns))
     if rowid is not None:
         try:
-            read = file.execute(f"SELECT {rowid}, {listed} FROM {quoted(name)}")
+            read = file.execute(f"SELECT {rowid}, {listed} FROM {name}")
             listed = f"{rowid}, {listed}"
         except sqlite3.OperationalError:  # WITHOUT ROWID
             rowid = None
     if rowid is None:
-        read = file.execute(f"SELECT {listed} FROM {quoted(name)}")
-    marks = ", ".join("?" * (len(columns) + (rowid is not None)))
-    insert = f"INSERT INTO {quoted(name)}({listed}) VALUES({marks})"
+        read = file.execute(f"SELECT {listed} FROM {name}")
+    insert = f"INSERT INTO {name}({listed}) VALUES"
+    marks = ["?"] * (len(columns) + (rowid is not None))
     rows = 0
-    while True:
-        some = read.fetchmany(_ROWS_MAX)
-        if not some:
-            return rows
-        rows += db.executemany(insert, some).rowcount
+    while some := read.fetchmany(_ROWS_MAX):
+        odd = [row for row in some if any(map(_is_odd, row))]
+        plain = [row for row in some if not any(map(_is_odd, row))] if odd else some
+        db._execute_many(f"{insert}({', '.join(marks)})", plain)
+        for row in odd:
+            casts = ["CAST(? AS TEXT)" if _is_odd(value) else "?" for value in row]
+            values = [_bytes_of(value) for value in row]
+            db._session.execute(f"{insert}({', '.join(casts)})", values)
+        rows += len(some)
+    return rows
+
+
+def _is_odd(value: Any) -> bool:
+    """A text that cannot be bound as one."""
+    return isinstance(value, _RawText) or (isinstance(value, str) and "\0" in value)
+
+
+def _bytes_of(value: Any) -> Any:
+    if not _is_odd(value):
+        return value
+    return value.encode() if isinstance(value, str) else bytes(value)
