@@ -266,6 +266,12 @@ int main(int argc, char** argv) {
         quorlite::print_line("quorlited: the file given by --config: no option is called '" + name +
                              "': see --help");
         return kUsage;
+    } catch (const CLI::RequiredError& missing) {
+        // A slip of the pen is said before what is missing because of it.
+        const std::vector<std::string> unknown = app.remaining();
+        const std::string text = unknown.empty() ? missing.what() : "unknown option " + unknown[0];
+        quorlite::print_line("quorlited: " + text + ": see --help");
+        return kUsage;
     } catch (const CLI::ParseError& error) {
         quorlite::print_line("quorlited: " + std::string(error.what()) + ": see --help");
         return kUsage;

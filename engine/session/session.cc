@@ -86,7 +86,7 @@ private:
     void change_membership(Change change);
 
     template <class Request>
-    std::optional<ClusterId> cluster_id(const Request& request) const;  // if it is wanted
+    std::optional<ClusterId> cluster_id(const Request& request);  // if it is wanted
     void on(const wire::LeaderRequest&);
     void on(const wire::ClientRequest&);
     void on(const wire::OpenRequest&);
@@ -111,7 +111,7 @@ private:
     replica::Replica& replica_;
     Executor& executor_;
     Clock& clock_;
-    const Options options_;
+    Options options_;
     const std::string peer_;
     const std::function<void()> changed_;
 
@@ -467,8 +467,10 @@ Prepared* Conversation::check_statement(std::uint64_t db, std::uint64_t id) {
 }
 
 template <class Request>
-std::optional<ClusterId> Conversation::cluster_id(const Request& request) const {
+std::optional<ClusterId> Conversation::cluster_id(const Request& request) {
     if (!request.wants_cluster_id) return std::nullopt;
+    // Whoever asks that tells NULL from an empty time.
+    options_.legacy_null_types = false;
     return replica_.cluster_id();
 }
 

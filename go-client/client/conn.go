@@ -54,6 +54,8 @@ type Conn struct {
 	to      int
 	sent    bool // everything appended since Begin has left
 
+	tellsNull bool
+
 	unwatch  func()
 	mu       sync.Mutex // of what follows, which the context's watcher shares
 	exchange uint64
@@ -73,6 +75,10 @@ func Dial(ctx context.Context, dial DialFunc, address string) (*Conn, error) {
 
 // Address is that of the node, as it was dialled.
 func (c *Conn) Address() string { return c.address }
+
+// TellsNull: the node sends NULL as NULL, whatever the column was declared as. dqlite sends an empty
+// time.
+func (c *Conn) TellsNull() bool { return c.tellsNull }
 
 // Close closes the connection. An open transaction is rolled back by the server.
 func (c *Conn) Close() error { return c.nc.Close() }

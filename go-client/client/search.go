@@ -195,6 +195,7 @@ func (c *Cluster) ask(ctx context.Context, deadline time.Time, conn *Conn, led *
 		result.err = err
 		return result
 	}
+	conn.tellsNull = server.Cluster != wire.ClusterID{}
 	if why := c.directory.refusal(result.address, server.Cluster); why != "" {
 		result.err, result.stranger = errors.New(why), true
 		return result

@@ -9,8 +9,9 @@ import "unsafe"
 const boxed = 16
 
 type boxes struct {
-	numbers []int64
-	texts   []string
+	numbers   []int64
+	texts     []string
+	tellsNull bool // see client.Conn
 }
 
 type interfaceWords struct{ kind, data unsafe.Pointer }

@@ -103,6 +103,7 @@ func (c *conn) start(ctx context.Context, t *text, values []wire.Value) (*rows, 
 
 func (c *conn) queryOnce(ctx context.Context, deadline time.Time, t *text, values []wire.Value,
 	all *rows) error {
+	all.boxes.tellsNull = c.link.TellsNull()
 	if err := c.prepare(ctx, deadline, t, false); err != nil {
 		return err
 	}

@@ -69,6 +69,9 @@ func (b *boxes) fromWire(v wire.Value) driver.Value {
 	case wire.Boolean:
 		return v.Int() != 0
 	case wire.ISO8601:
+		if v.Text == "" && b.tellsNull {
+			return ""
+		}
 		return parseTime(v.Text)
 	}
 	return nil

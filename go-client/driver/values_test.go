@@ -45,4 +45,8 @@ func TestTimesAreRead(t *testing.T) {
 	if got := b.fromWire(wire.ISO8601Value("")); got != nil {
 		t.Errorf("NULL in a column of times is read as %v", got)
 	}
+	b.tellsNull = true
+	if got := b.fromWire(wire.ISO8601Value("")); got != "" {
+		t.Errorf("an empty text in a column of times is read as %v", got)
+	}
 }

@@ -89,3 +89,78 @@ def test_files_that_are_none(db, tmp_path):
         db.import_file(tmp_path / "text.db")
     with pytest.raises((OSError, quorlite.Error)):
         db.backup(tmp_path / "missing" / "copy.db")
+
+
+WHOLE = """
+    CREATE TABLE sqliteuser(a);
+    INSERT INTO sqliteuser VALUES(1);
+    CREATE TABLE child(id INTEGER PRIMARY KEY, p REFERENCES parent(id));
+    CREATE TABLE parent(id INTEGER PRIMARY KEY);
+    INSERT INTO parent VALUES(1);
+    INSERT INTO child VALUES(1, 1);
+    CREATE TABLE tree(id INTEGER PRIMARY KEY, up REFERENCES tree(id));
+    INSERT INTO tree VALUES(5, NULL), (1, 5);
+    CREATE TABLE times(d DATETIME, b BOOLEAN);
+    INSERT INTO times VALUES('', 1), ('2020-01-01 10:00:00', 0), (NULL, NULL);
+    CREATE TABLE texts(t);
+    INSERT INTO texts VALUES(CAST(x'ff41' AS TEXT)), ('plain');
+    CREATE VIRTUAL TABLE f USING fts5(a);
+    INSERT INTO f(rowid, a) VALUES(7, 'hello world');
+    CREATE VIRTUAL TABLE terms USING fts5vocab(f, row);
+    CREATE VIEW v AS SELECT a FROM sqliteuser -- all of them
+    ;
+"""
+WHOLE_TABLES = ["sqliteuser", "child", "parent", "tree", "times", "v", "terms"]
+
+
+def whole_content(db):
+    rows = [db.execute(f"SELECT * FROM {table}").fetchall() for table in WHOLE_TABLES]
+    rows.append(db.execute("SELECT hex(t), typeof(t) FROM texts").fetchall())
+    rows.append(db.execute("SELECT rowid, a FROM f WHERE f MATCH 'world'").fetchall())
+    return [[tuple(row) for row in table] for table in rows]
+
+
+@pytest.fixture
+def whole(tmp_path):
+    file = sqlite3.connect(tmp_path / "whole.db")
+    if not file.execute("SELECT 1 FROM pragma_module_list WHERE name = 'fts5'").fetchone():
+        pytest.skip("this Python's sqlite3 has no full-text search")
+    file.executescript(WHOLE)
+    yield tmp_path / "whole.db", file
+    file.close()
+
+
+def test_import_of_what_sqlite_allows(db, whole):
+    path, file = whole
+    db.import_file(path)
+    assert whole_content(db) == whole_content(file)
+    assert db.execute("PRAGMA foreign_keys").fetchone() == (1,), "they are checked again"
+
+
+def test_iterdump_of_what_sqlite_allows(db, whole):
+    path, file = whole
+    db.import_file(path)
+    db.row_factory = lambda cursor, row: {"row": row}
+    db.text_factory = bytes
+    script = "\n".join(db.iterdump())
+    again = sqlite3.connect(":memory:")
+    again.executescript(script)
+    assert whole_content(again) == whole_content(file)
+    again.close()
+
+
+def test_iterdump_reads_values_as_they_are_stored(db):
+    declared = db.cluster.connect(db.database, detect_types=quorlite.PARSE_DECLTYPES)
+    declared.executescript("CREATE TABLE t(d DATETIME, b BOOLEAN); INSERT INTO t VALUES('2020-01-01', 1)")
+    assert """INSERT INTO "t"("d", "b") VALUES('2020-01-01', 1);""" in list(declared.iterdump())
+
+
+def test_sequences_without_their_tables(db):
+    db.executescript("CREATE TABLE t(id INTEGER PRIMARY KEY AUTOINCREMENT); DROP TABLE t; CREATE TABLE u(a)")
+    assert not any("sqlite_sequence" in line for line in db.iterdump())
+
+
+def test_a_contentless_index_is_said(db):
+    db.execute("CREATE VIRTUAL TABLE f USING fts5(a, content='')")
+    with pytest.raises(quorlite.NotSupportedError, match="without content"):
+        list(db.iterdump())

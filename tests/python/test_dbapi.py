@@ -231,7 +231,7 @@ def test_parameters_by_name(db):
 @pytest.mark.parametrize(
     ("sql", "parameters"),
     [("SELECT ?", ()), ("SELECT ?", (1, 2)), ("SELECT 1", (1,)), ("SELECT ?", "1"),
-     ("SELECT ?", 1), ("SELECT ?", (object(),)), ("SELECT ?", ([],)), ("", ()), ("-- nothing", ()),
+     ("SELECT ?", 1), ("SELECT ?", (object(),)), ("SELECT ?", ([],)),
      ("SELECT 1; SELECT 2", ())],
 )
 def test_calls_that_make_no_sense(db, sql, parameters):
@@ -252,6 +252,62 @@ def test_sql_that_is_no_unicode(db):
         db.execute("SELECT '\ud800'")
     with pytest.raises(UnicodeEncodeError):
         db.execute("SELECT ?", ("\ud800",))
+
+
+@pytest.mark.parametrize("sql", [
+    "WITH a(v) AS (SELECT 'xyz') SELECT replace(v, 'x', 'y') FROM a",
+    "WITH x AS (SELECT 1) -- INSERT comes later\nSELECT * FROM x",
+    "/* INSERT */ SELECT 1",
+    "/* a */ " * 1000 + "SELECT 1",
+])
+def test_words_that_only_look_like_writes(db, sql):
+    assert len(db.execute(sql).fetchall()) == 1
+    assert not db.in_transaction
+
+
+def test_words_that_write(db):
+    db.execute("CREATE TABLE t(a)")
+    db.execute("WITH x(a) AS (SELECT 1) /* SELECT */ INSERT INTO t SELECT a FROM x")
+    assert db.in_transaction
+
+
+@pytest.mark.parametrize("sql", ["", " ", ";", "-- nothing", "/* a */ " * 1000])
+def test_a_text_without_a_statement_does_nothing(db, sql):
+    cursor = db.execute(sql)
+    assert cursor.fetchall() == [] and cursor.description is None and not db.in_transaction
+
+
+def test_executemany_counts_what_returning_yields(db):
+    db.execute("CREATE TABLE t(a)")
+    assert db.executemany("INSERT INTO t VALUES(?) RETURNING a", [(1,), (2,)]).rowcount == 2
+
+
+def test_isolation_level_none_commits(db, other):
+    db.execute("CREATE TABLE t(a)")
+    db.execute("INSERT INTO t VALUES(1)")
+    db.isolation_level = None
+    assert not db.in_transaction
+    assert other.execute("SELECT * FROM t").fetchall() == [(1,)]
+
+
+def test_a_script_of_which_a_part_is_done_is_in_doubt(db):
+    with pytest.raises(quorlite.InDoubtError, match="is done"):
+        db.executescript("CREATE TABLE t(a); SELECT nosuch")
+
+
+def test_an_empty_text_in_a_column_of_times(db):
+    db.execute("CREATE TABLE t(d DATETIME)")
+    db.execute("INSERT INTO t VALUES(''), (NULL)")
+    assert db.execute("SELECT d FROM t").fetchall() == [("",), (None,)]
+
+
+def test_what_is_too_long_is_not_sent(db):
+    db.execute("CREATE TABLE t(a)")
+    with pytest.raises(quorlite.Error, match="no more than") as failed:
+        db.execute("INSERT INTO t VALUES(?)", (bytes(64 << 20),))
+    assert not failed.value.retriable and failed.value.sqlite_errorcode == 18
+    db.rollback()
+    db.execute("INSERT INTO t VALUES(1)")
 
 
 def test_several_cursors_are_read_in_turn(db):

@@ -154,6 +154,7 @@ protected:
 TEST_F(ErrorsTest, OptionsThatMakeNoSense) {
     const std::string dir = path("node");
     expect(64, {"--dir"}, {});
+    expect(64, {"unknown option --foo"}, {"--foo"});
     expect(64, {"--nonsense"}, {"--dir", dir, "--nonsense"});
     expect(64, {"'here' is not of the form HOST:PORT"}, {"--dir", dir, "--address", "here"});
     expect(64, {"'h:99999' is not of the form"}, {"--dir", dir, "--address", "h:99999"});

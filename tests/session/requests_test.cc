@@ -419,6 +419,9 @@ TEST_F(Requests, LegacyNullTypesAreAnOption) {
     legacy.exec("INSERT INTO t VALUES(NULL, NULL, NULL)");
     EXPECT_EQ(legacy.query("SELECT * FROM t"), "ROWS d,b,n (date'',bool 0,NULL)");
     EXPECT_EQ(client.query("SELECT * FROM t"), "ROWS d,b,n (NULL,NULL,NULL)");
+    // Whoever asks for the cluster's id is no old client.
+    legacy.ask(wire::LeaderRequest{.wants_cluster_id = true});
+    EXPECT_EQ(legacy.query("SELECT * FROM t"), "ROWS d,b,n (NULL,NULL,NULL)");
 }
 
 TEST_F(Requests, ARowTooLargeForAMessageIsAnError) {

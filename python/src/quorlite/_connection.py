@@ -88,7 +88,9 @@ def first_word(sql: str) -> Optional[str]:
 
     None if the text holds no statement, only blanks and comments.
     """
-    word = _core.verb(sql)
+    if not isinstance(sql, str):
+        raise TypeError(f"a statement is a str, not {type(sql).__name__}")
+    word = _core.verb(sql.encode())
     return None if word is None else word.upper()
 
 

@@ -6,7 +6,7 @@ from typing import Any, Optional, Union
 sqlite_version: str
 sqlite_origin: str
 
-def verb(sql: str) -> Optional[str]: ...
+def verb(sql: bytes) -> Optional[str]: ...
 
 class Decoding:
     def __init__(
