@@ -33,7 +33,6 @@ constexpr std::array kSwitches = {
     std::pair{SQLITE_DBCONFIG_ENABLE_FKEY, 1},
     std::pair{SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1},
     std::pair{SQLITE_DBCONFIG_DEFENSIVE, 1},
-    std::pair{SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0},
     std::pair{SQLITE_DBCONFIG_WRITABLE_SCHEMA, 0},
     std::pair{SQLITE_DBCONFIG_ENABLE_FTS3_TOKENIZER, 0},
     std::pair{SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0},
@@ -60,6 +59,10 @@ void restrict_sqlite(sqlite3* db) {
     for (const auto& [limit, value] : kLimits) sqlite3_limit(db, limit, value);
     // An older SQLite ignores what it does not know.
     for (const auto& [option, on] : kSwitches) sqlite3_db_config(db, option, on, nullptr);
+    // Older ones take their own FTS5 and R*Trees for dangerous in triggers, where they belong.
+    constexpr int kKnowsWhatIsHarmless = 3'050'000;
+    const int trusted = sqlite3_libversion_number() < kKnowsWhatIsHarmless ? 1 : 0;
+    sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, trusted, nullptr);
 }
 
 std::string sqlite_version() {
