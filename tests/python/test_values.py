@@ -126,6 +126,7 @@ def test_declared_types(db):
     assert rows[0] == (moment.date(), moment, aware, True)
     assert type(rows[0][3]) is bool
     assert rows[1] == (None, None, None, None)
+    assert rows[2][0] == ""
     assert rows[2][1:] == (datetime.datetime(2026, 1, 2, 3, 4, 5, 500000, datetime.timezone.utc),
                            aware, False)
 

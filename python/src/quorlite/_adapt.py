@@ -58,13 +58,15 @@ def adapt(value: Any) -> Any:
     return value
 
 
-def parse_time(value: Union[str, int]) -> Union[datetime.datetime, datetime.date]:
+def parse_time(value: Union[str, int]) -> Union[datetime.datetime, datetime.date, str]:
     """Of a column that is declared as a time: seconds since 1970 (UTC), or ISO 8601.
 
-    A text of ten characters is a date.
+    A text of ten characters is a date. An empty one is no time, and not NULL either.
     """
     if isinstance(value, int):
         return datetime.datetime.fromtimestamp(value, datetime.timezone.utc)
+    if not value:
+        return value
     if len(value) == 10:
         return datetime.date.fromisoformat(value)
     return parse_datetime(value)
