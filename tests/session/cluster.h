@@ -35,6 +35,9 @@ public:
     }
 
     TestExecutor executor;
+    // Sees what nodes say to each other. Who looks on may also send what no node would say: then
+    // nodes may refuse each other.
+    std::function<void(NodeId from, NodeId to, Channel channel, const Bytes& frame)> on_frame;
 
     replica::Replica& replica(std::size_t id = 1) { return *nodes_.at(id - 1)->replica; }
     static std::string address(std::size_t id) {
@@ -47,6 +50,15 @@ public:
         if (role == raft::Role::kSpare) return;
         change([&](auto done) { replica().assign(NodeId(id), role, done); });
         executor.advance(std::chrono::seconds(1));
+    }
+
+    // The process ends and comes again, on what its disk has. What it had sent arrives.
+    void restart(std::size_t id) {
+        Node& node = *nodes_.at(id - 1);
+        node.replica->stop();
+        executor.run();
+        node.replica.reset();
+        node.start();
     }
 
     void isolate(std::size_t id) { isolated_.insert(NodeId(id)); }
@@ -95,7 +107,9 @@ private:
                 const bool cut =
                     cluster_.isolated_.contains(self_) || cluster_.isolated_.contains(to);
                 if (cut || to.value() > cluster_.nodes_.size()) return;
-                EXPECT_TRUE(cluster_.replica(to.value()).receive(self_, channel, frame));
+                if (cluster_.on_frame) cluster_.on_frame(self_, to, channel, frame);
+                const bool taken = cluster_.replica(to.value()).receive(self_, channel, frame);
+                EXPECT_TRUE(taken || cluster_.on_frame);
             });
         }
         void forget(NodeId) override {}
