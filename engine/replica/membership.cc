@@ -88,9 +88,19 @@ void Replica::State::forget_later(NodeId node) {
     });
 }
 
+void Replica::State::note_space(bool& where, bool available) {
+    const bool before = has_space();
+    where = available;
+    if (has_space() == before) return;
+    core->disk_full(!has_space());
+    warn(has_space() ? "the disk has space again: writing goes on"
+                     : "the disk is full: nothing more can be written here; free some space");
+    hand_over_if_full();
+}
+
 // A leader whose disk is full can write nothing, so it makes one leader that can.
 void Replica::State::hand_over_if_full() {
-    if (disk_has_space || !is_leading() || core->transferring()) return;
+    if (has_space() || !is_leading() || core->transferring()) return;
     if (now() < handed_over_at + options.election_timeout * 2) return;
     std::optional<raft::Progress> best;
     for (const raft::Progress& peer : core->progress()) {

@@ -59,7 +59,7 @@ Status Replica::check_writable() const {
         return Error{code::kBusy,
                      "too many writes wait for the other nodes or the disk: try again"};
     }
-    if (!state_->disk_has_space) {
+    if (!state_->has_space()) {
         return Error{code::kFull,
                      "the disk of the leader is full: free some space; writing goes on "
                      "by itself then"};

@@ -146,13 +146,8 @@ Status Replica::State::open() {
         store->log_durable(index);
         schedule_pump();
     };
-    log->on_space = [this](bool available) {
-        disk_has_space = available;
-        core->disk_full(!available);
-        warn(available ? "the disk has space again: writing goes on"
-                       : "the disk is full: nothing more can be written here; free some space");
-        hand_over_if_full();
-    };
+    log->on_space = [this](bool available) { note_space(log_has_space, available); };
+    store->on_space = [this](bool available) { note_space(store_has_space, available); };
     store->on_flushed = [this] {
         trim_log();
         take_held();

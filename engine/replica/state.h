@@ -78,6 +78,8 @@ struct Replica::State {
     void tick_removal();
     void leave();
     void forget_later(NodeId node);
+    bool has_space() const { return log_has_space && store_has_space; }
+    void note_space(bool& where, bool available);
     void hand_over_if_full();
 
     // --- tail.cc ---
@@ -138,7 +140,8 @@ struct Replica::State {
     std::map<NodeId, std::string> learnt_addresses;  // where nodes say they are: not all are in the
                                                      // configuration, yet or still
     std::uint64_t weight = 0;
-    bool disk_has_space = true;
+    bool log_has_space = true;
+    bool store_has_space = true;
     bool saving_mark = false;
     // What the record `acknowledged` says, or will, and when it may be written next.
     static constexpr Duration kAcknowledgedInterval = std::chrono::seconds(10);

@@ -73,6 +73,13 @@ struct PendingRead {
     Index floor;
 };
 
+// A disk as it was at one time.
+struct Copy {
+    Checkpoint checkpoint;
+    Stored disk;
+    std::vector<raft::Receipt> receipts;
+};
+
 struct Node {
     Node(NodeId with_id, std::uint64_t seed) : id(with_id), random(seed) {}
 
@@ -92,6 +99,7 @@ struct Node {
     std::vector<raft::Receipt> receipts;
     Duration promise{};  // the longest that may be owed
     bool lost = false;   // its disk was replaced, or put back to an older copy, once
+    std::optional<Copy> copy;
 
     // Lost in a crash.
     bool up = false;

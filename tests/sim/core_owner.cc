@@ -107,18 +107,40 @@ void World::damage(Node& on) {
     ++counts_.damages;
 }
 
-// One disk in a run is replaced by an empty one. The others must be a majority that remembers.
+// One disk in a run is replaced by an empty one, or put back to an older copy. Of the latter only
+// the log is older: that it may have forgotten a vote nobody else can know.
 void World::lose(Node& on) {
-    if (!options_.lost_disks || !faults_ || !random_.chance(0.3)) return;
+    if (!options_.lost_disks || !faults_) return;
     if (std::ranges::any_of(nodes_, [](const auto& each) { return each->lost; })) return;
-    note("lost disk", on.id, on.disk.last().value());
-    on.lost = true;
-    on.hard = {};
-    on.checkpoint = {};
-    on.disk = {};
-    on.receipts.clear();
-    on.promise = Duration::zero();
-    oracle_.forgot(on.id);
+    const bool restore = on.copy && others_know(on) && random_.chance(0.7);
+    if (restore || random_.chance(0.05)) {
+        note(restore ? "older disk" : "lost disk", on.id, on.disk.last().value());
+        on.lost = true;
+        if (!restore) {
+            on.hard = {};
+            on.promise = Duration::zero();
+            oracle_.forgot(on.id);
+        }
+        Copy other = restore ? std::move(*on.copy) : Copy{};
+        on.checkpoint = std::move(other.checkpoint);
+        on.disk = std::move(other.disk);
+        on.receipts = std::move(other.receipts);
+    } else if (random_.chance(0.3)) {
+        on.copy = Copy{on.checkpoint, on.disk, on.receipts};
+    }
+}
+
+// Whether all other voters hold receipts for whatever this one acknowledged: what it acknowledged
+// in the last moment before its disk goes back is beyond the promise.
+bool World::others_know(const Node& of) const {
+    const Index least = std::max(of.disk.last(), of.checkpoint.point.index);
+    for (std::size_t i = 0; i < options_.voters; ++i) {
+        const Node& other = *nodes_[i];
+        if (other.id == of.id) continue;
+        const auto receipt = std::ranges::find(other.receipts, of.id, &raft::Receipt::voter);
+        if (receipt == other.receipts.end() || receipt->index < least) return false;
+    }
+    return true;
 }
 
 // As Replica::State::keep_promise().

@@ -55,6 +55,7 @@ private:
     void crash(Node& node, Duration restart_most);
     void damage(Node& node);
     void lose(Node& node);
+    bool others_know(const Node& of) const;
     void keep_promise(Node& node);
     void input(Node& node);  // after each input: checks, and the output now or a little later
     void check(Node& node);
