@@ -44,6 +44,7 @@ struct VoteReply {
   preVote @1 :Bool;
   granted @2 :Bool;
   lastIndex @3 :UInt64 = 0xffffffffffffffff;  # of the voter's log; the default: it does not say
+  lastTerm @4 :UInt64;
 }
 
 struct Entry {               # its index is previousIndex + 1 + its position
@@ -68,6 +69,7 @@ struct AppendRequest {
 struct Receipt {             # a voter has acknowledged everything up to an index that is committed
   voter @0 :UInt64;
   index @1 :UInt64;
+  term @2 :UInt64;           # of the entry there
 }
 
 struct AppendReply {

@@ -32,9 +32,7 @@ namespace quorlite {
     X(LeaseTooLong, "core", "a lease of three election timeouts")                               \
     X(LeaseSurvivesTransfer, "core", "reads by lease after the order to take over was sent")    \
     X(LeaseTrustsItself, "core", "a lease by the leader's own timeout, not by the promises")    \
-    X(ReceiptsForgotten, "core", "nobody remembers what a voter has acknowledged")              \
-    X(LossNotAdmitted, "core", "a voter that lost its memory counts at once")                   \
-    X(PromiseForgotten, "core", "a restart with a shorter timeout forgets a promise")           \
+    X(ReceiptsIgnored, "core", "a voter that lacks what it acknowledged votes")                 \
     X(EmptyDiskVotes, "core", "a voter with an empty disk votes at once")                       \
     X(LeaseNeverEnds, "core", "a leader reads without a lease")                                 \
     X(RoundConfirmedEarly, "core", "a read round counts when it is started")                    \

@@ -10,8 +10,8 @@ constexpr std::size_t kSmallSlotBytes = 4096;
 constexpr std::size_t kSeedsSlotBytes = 36u << 10;
 static_assert(kSeedsSlotBytes > limits::kSeedsMax * (limits::kAddressBytesMax + 4) + 64);
 constexpr const char* kSeedsName = "seeds";
-constexpr std::size_t kReceiptsSlotBytes = 20u << 10;
-static_assert(kReceiptsSlotBytes > limits::kServersMax * 16 + 64);
+constexpr std::size_t kReceiptsSlotBytes = 28u << 10;
+static_assert(kReceiptsSlotBytes > limits::kServersMax * 24 + 64);
 constexpr std::size_t kSnapshotSlotBytes = 128u << 10;
 static_assert(kSnapshotSlotBytes > limits::kConfigurationBytesMax + 64);
 
@@ -113,7 +113,8 @@ Bytes encode(const std::vector<raft::Receipt>& receipts) {
     ByteWriter out(bytes);
     for (const raft::Receipt& receipt : receipts) {
         out.u64(receipt.voter.value());
-        out.u64(receipt.index.value());
+        out.u64(receipt.upto.index.value());
+        out.u64(receipt.upto.term.value());
     }
     return bytes;
 }
@@ -121,7 +122,12 @@ Bytes encode(const std::vector<raft::Receipt>& receipts) {
 std::optional<std::vector<raft::Receipt>> decode_receipts(ByteView content) {
     ByteReader in(content);
     std::vector<raft::Receipt> receipts;
-    while (in.remaining() > 0) receipts.push_back({NodeId(in.u64()), Index(in.u64())});
+    while (in.remaining() > 0) {
+        raft::Receipt receipt{.voter = NodeId(in.u64()), .upto = {}};
+        receipt.upto.index = Index(in.u64());
+        receipt.upto.term = Term(in.u64());
+        receipts.push_back(receipt);
+    }
     if (in.failed() || receipts.size() > limits::kServersMax) return std::nullopt;
     return receipts;
 }

@@ -187,13 +187,13 @@ void Core::State::on(NodeId from, VoteRequest& request) {
     bool grant = log_is_current(request) && !log.configuration().servers.empty() &&
                  (!hard.vote_barrier || mutant(Mutant::kVoteBarrierIgnored)) &&
                  (!owes_vote_to_leader() || request.transfer) &&
-                 has_kept_its_log(from, request.last_index);
+                 has_kept_its_log(from, {request.last_term, request.last_index});
     if (request.pre_vote) {
         grant = grant && request.term > hard.term;
         send(from, VoteReply{.term = grant ? request.term : hard.term,
                              .pre_vote = true,
                              .granted = grant,
-                             .last_index = log.last_index()});
+                             .log_end = log_end()});
         return;
     }
     const bool free = !hard.vote || hard.vote == from || mutant(Mutant::kVoteTwice);
@@ -204,22 +204,21 @@ void Core::State::on(NodeId from, VoteRequest& request) {
         become_follower(hard.term, NodeId());
         draw_election_deadline();
     }
-    send(from, VoteReply{.term = hard.term,
-                         .pre_vote = false,
-                         .granted = grant,
-                         .last_index = log.last_index()});
+    send(from,
+         VoteReply{.term = hard.term, .pre_vote = false, .granted = grant, .log_end = log_end()});
 }
 
 // Whether the voter still has what it is known to have acknowledged; see Receipt in types.h.
-bool Core::State::has_kept_its_log(NodeId voter, Index last_index) {
+bool Core::State::has_kept_its_log(NodeId voter, LogEnd log_end) {
     const auto receipt = receipts.find(voter);
-    if (receipt == receipts.end() || receipt->second <= last_index) return true;
-    output.forgetful = {.voter = voter, .acknowledged = receipt->second, .last_index = last_index};
+    if (receipt == receipts.end() || receipt->second <= log_end) return true;
+    if (mutant(Mutant::kReceiptsIgnored)) return true;
+    output.forgetful = {.voter = voter, .acknowledged = receipt->second, .log_end = log_end};
     return false;
 }
 
 void Core::State::on(NodeId from, VoteReply& reply) {
-    if (reply.granted && reply.last_index && !has_kept_its_log(from, *reply.last_index)) {
+    if (reply.granted && reply.log_end && !has_kept_its_log(from, *reply.log_end)) {
         reply.granted = false;
     }
     if (auto* pre = std::get_if<PreCandidate>(&role); pre != nullptr && reply.pre_vote) {

@@ -87,6 +87,7 @@ bool Core::State::accept_entries(Follower& follower, AppendRequest& request) {
         truncate_log(entries.back().index.next());
     }
     if (next == entries.end()) return true;
+    if (next->index <= follower.confirmed) return false;  // no leader contradicts itself
     if (next->index <= log.last_index()) truncate_log(next->index);
     // An owner that cannot keep up with applying gets no more. The leader's next heartbeat finds
     // the gap.
@@ -187,12 +188,14 @@ void Core::State::meet_leader(Follower& follower, Index last_index, bool to_vote
 }
 
 void Core::State::take_receipts(const AppendRequest& request) {
-    if (mutant(Mutant::kReceiptsForgotten)) return;
-    for (const Receipt& receipt : request.receipts) {
-        if (receipt.index > request.commit || !log.configuration().find(receipt.voter)) continue;
-        Index& known = receipts[receipt.voter];
-        known = std::max(known, receipt.index);
-        if (receipt.voter == options.self && known > log.last_index()) admit_loss(known);
+    for (const auto& [voter, upto] : request.receipts) {
+        if (upto.index > request.commit || !log.configuration().find(voter)) continue;
+        LogEnd& known = receipts[voter];
+        if (upto.index > known.index) known = upto;
+        const bool kept = known.index < log.first_index() || log.term_at(known.index) == known.term;
+        if (voter == options.self && !kept && !mutant(Mutant::kReceiptsIgnored)) {
+            admit_loss(known.index);
+        }
     }
 }
 

@@ -22,8 +22,7 @@ std::vector<Value> of_voters(const Configuration& configuration, NodeId self, Va
         if (server.role != Role::kVoter) continue;
         const Peer* peer = tracker.find(server.id);
         QUORLITE_CHECK(server.id == self || peer != nullptr);
-        const bool counts =
-            server.id == self || !peer->forgot_at || mutant(Mutant::kLossNotAdmitted);
+        const bool counts = server.id == self || !peer->forgot_at;
         values.push_back(server.id == self ? own : counts ? of(*peer) : Value{});
     }
     return values;
@@ -338,16 +337,17 @@ void Core::State::write_receipts(const Leader& leader) {
     for (const Server& server : log.configuration().servers) {
         if (server.role != Role::kVoter) continue;
         const Peer* peer = leader.tracker.find(server.id);
-        const Index match = server.id == options.self ? durable : peer->match;
-        Index& known = receipts[server.id];
-        known = std::max(known, std::min(match, commit));
+        const Index index = std::min(server.id == options.self ? durable : peer->match, commit);
+        LogEnd& known = receipts[server.id];
+        const std::optional<Term> term = log.term_at(index);
+        if (term && index > known.index) known = {*term, index};
     }
 }
 
 std::vector<Receipt> Core::State::receipts_of_voters() const {
     std::vector<Receipt> all;
-    for (const auto& [voter, index] : receipts) {
-        if (log.configuration().is_voter(voter)) all.push_back({voter, index});
+    for (const auto& [voter, upto] : receipts) {
+        if (log.configuration().is_voter(voter)) all.push_back({voter, upto});
     }
     return all;
 }

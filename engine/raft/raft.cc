@@ -155,7 +155,7 @@ Index Core::leaders_last_index() const {
 }
 std::vector<Receipt> Core::receipts() const {
     std::vector<Receipt> all;
-    for (const auto& [voter, index] : state_->receipts) all.push_back({voter, index});
+    for (const auto& [voter, upto] : state_->receipts) all.push_back({voter, upto});
     return all;
 }
 std::optional<Term> Core::term_at(Index index) const {

@@ -72,8 +72,8 @@ struct Conflict {
 // A voter that asked for a vote, or gave one, lacks entries that it has acknowledged.
 struct Forgetful {
     NodeId voter;
-    Index acknowledged;
-    Index last_index;
+    LogEnd acknowledged;
+    LogEnd log_end;
 };
 
 enum class RoleName { kFollower, kPreCandidate, kCandidate, kLeader };

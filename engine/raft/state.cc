@@ -39,15 +39,14 @@ Core::State::State(Options with, Restored restored, Random& with_random, TimePoi
         hard_dirty = true;
     }
     raise_vote_barrier(restored.vote_barrier);
-    for (const Receipt& receipt : restored.receipts) receipts[receipt.voter] = receipt.index;
+    for (const Receipt& receipt : restored.receipts) receipts[receipt.voter] = receipt.upto;
     reported_term = hard.term;
     // Just before it stopped, this node may have answered a heartbeat on which a leader's lease
     // rests. Only in a cluster of which it is, for sure, the one voter can there be no such leader.
     const bool alone = is_only_voter() && log.configuration_index() <= commit;
     contact.promised = hard.term && !alone && !mutant(Mutant::kRestartForgetsPromise);
     contact.at = now;
-    const bool owes_longer =
-        restored.owed > options.election_timeout && !mutant(Mutant::kPromiseForgotten);
+    const bool owes_longer = restored.owed > options.election_timeout;
     if (contact.promised && owes_longer) promised_until = now + restored.owed;
     draw_election_deadline();
     if (alone && may_campaign()) campaign(false);

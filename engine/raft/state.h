@@ -128,7 +128,7 @@ struct Core::State {
     void draw_election_deadline();
     void campaign_early();
     bool log_is_current(const VoteRequest& request) const;
-    bool has_kept_its_log(NodeId voter, Index last_index);
+    bool has_kept_its_log(NodeId voter, LogEnd log_end);
     void on(NodeId from, VoteRequest& request);
     void on(NodeId from, VoteReply& reply);
     void on(NodeId from, TimeoutNow& order);
@@ -172,6 +172,7 @@ struct Core::State {
     void tick_leader(Leader& leader);
     bool heard_by_majority(const Leader& leader) const;
     Duration lease_of(const Leader& leader) const;
+    LogEnd log_end() const { return {log.last_term(), log.last_index()}; }
     void write_receipts(const Leader& leader);
     std::vector<Receipt> receipts_of_voters() const;
     void entries_loaded(NodeId id, std::vector<Entry> entries);
@@ -210,9 +211,9 @@ struct Core::State {
     TimePoint election_deadline;
     TimePoint promised_until;  // by this node before it was restarted: it votes for nobody
     std::optional<Installing> installing;
-    std::map<NodeId, Index> receipts;  // only of members
-    Index receipts_of;                 // the configuration that they were last compared with
-    Index leaders_last;                // as the leader said; 0: there is none
+    std::map<NodeId, LogEnd> receipts;  // only of members
+    Index receipts_of;                  // the configuration that they were last compared with
+    Index leaders_last;                 // as the leader said; 0: there is none
     bool disk_full = false;
 
     // Invariant: log.point().index <= applied <= delivered <= commit <= log.last_index(), and

@@ -79,13 +79,21 @@ struct HardState {
     friend bool operator==(const HardState&, const HardState&) = default;
 };
 
-// A receipt says that a voter has acknowledged everything up to an index that is committed. Nodes
+// Where a log ends. Of two logs the one that ends later is the more complete (thesis
+// section 3.6.1).
+struct LogEnd {
+    Term term;
+    Index index;
+    friend auto operator<=>(const LogEnd&, const LogEnd&) = default;
+};
+
+// A receipt says that a voter has acknowledged everything up to an entry that is committed. Nodes
 // remember each other's, because a voter's disk may be replaced, or put back to an older copy: who
 // has less than its receipt says has lost what others count on, and its vote counts for nothing
 // until it has that again. What is committed is never cut, so no sound voter falls behind its own.
 struct Receipt {
     NodeId voter;
-    Index index;
+    LogEnd upto;
     friend bool operator==(const Receipt&, const Receipt&) = default;
 };
 
@@ -108,7 +116,7 @@ struct VoteReply {
     Term term;
     bool pre_vote = false;
     bool granted = false;
-    std::optional<Index> last_index = {};  // of the voter's log; unknown of version 0.1
+    std::optional<LogEnd> log_end = {};  // the voter's; unknown of version 0.1
 };
 
 struct AppendRequest {

@@ -64,7 +64,8 @@ void write(schema::AppendRequest::Builder to, const raft::AppendRequest& from) {
     auto receipts = to.initReceipts(static_cast<unsigned>(from.receipts.size()));
     for (unsigned i = 0; i < receipts.size(); ++i) {
         receipts[i].setVoter(from.receipts[i].voter.value());
-        receipts[i].setIndex(from.receipts[i].index.value());
+        receipts[i].setIndex(from.receipts[i].upto.index.value());
+        receipts[i].setTerm(from.receipts[i].upto.term.value());
     }
 }
 
@@ -93,7 +94,9 @@ void write(schema::Message::Builder to, const raft::Message& message) {
                 out.setTerm(from.term.value());
                 out.setPreVote(from.pre_vote);
                 out.setGranted(from.granted);
-                if (from.last_index) out.setLastIndex(from.last_index->value());
+                if (!from.log_end) return;
+                out.setLastIndex(from.log_end->index.value());
+                out.setLastTerm(from.log_end->term.value());
             },
             [&](const raft::AppendRequest& from) { write(to.initAppendRequest(), from); },
             [&](const raft::AppendReply& from) {
@@ -154,7 +157,8 @@ std::optional<raft::AppendRequest> read(schema::AppendRequest::Reader from) {
     if (receipts.size() > limits::kServersMax) return {};
     for (auto receipt : receipts) {
         if (!in_bounds({receipt.getIndex()})) return {};
-        to.receipts.push_back({NodeId(receipt.getVoter()), Index(receipt.getIndex())});
+        to.receipts.push_back(
+            {NodeId(receipt.getVoter()), {Term(receipt.getTerm()), Index(receipt.getIndex())}});
     }
     auto entries = from.getEntries();
     to.entries.reserve(entries.size());
@@ -200,7 +204,9 @@ raft::Message read(schema::VoteRequest::Reader from) {
 raft::Message read(schema::VoteReply::Reader from) {
     raft::VoteReply reply{
         .term = Term(from.getTerm()), .pre_vote = from.getPreVote(), .granted = from.getGranted()};
-    if (from.getLastIndex() <= raft::kIndexMax) reply.last_index = Index(from.getLastIndex());
+    if (from.getLastIndex() <= raft::kIndexMax) {
+        reply.log_end = {Term(from.getLastTerm()), Index(from.getLastIndex())};
+    }
     return reply;
 }
 

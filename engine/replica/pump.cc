@@ -101,9 +101,9 @@ void Replica::State::on(const raft::Forgetful& forgetful) {
     if (core->configuration().find(forgetful.voter) == nullptr) return;
     forgetful_said[forgetful.voter] = now();
     warn("node " + std::to_string(forgetful.voter.value()) + " has acknowledged the log up to " +
-         std::to_string(forgetful.acknowledged.value()) + " and holds it up to " +
-         std::to_string(forgetful.last_index.value()) +
-         " only: its disk was replaced, or put back to an older copy. Its votes do not count until "
+         std::to_string(forgetful.acknowledged.index.value()) +
+         " and does not hold all of that: its disk was replaced, or put back to an older copy. Its "
+         "votes do not count until "
          "it has caught up: start the nodes that hold the rest");
 }
 

@@ -25,10 +25,13 @@ bool granted(const Output& output) {
     return replies.size() == 1 && replies[0].granted;
 }
 
-// A follower of node 2 in a cluster of three, which was told that node 3 holds entry 4.
+// A follower of node 2 that lags behind in a cluster of three; it was told that node 3 holds
+// entry 4.
 Lone informed() {
-    Lone lone(restored_of(1, log_of({1, 1, 1, 1})));
-    lone.step(2, heartbeat(1, 4, 1, {{NodeId(3), Index(4)}}));
+    Lone lone(restored_of(1, log_of({1, 1})));
+    AppendRequest request = append_of(1, 2, 1, {}, 4);
+    request.receipts = {{NodeId(3), {Term(1), Index(4)}}};
+    lone.step(2, request);
     return lone;
 }
 
@@ -40,7 +43,7 @@ TEST(Receipts, AreToldWithHeartbeats) {
     const auto heartbeats = sent<AppendRequest>(lone.pass(kHeartbeat), 3);
     ASSERT_FALSE(heartbeats.empty());
     const std::vector<Receipt> expected{
-        {NodeId(1), Index(2)}, {NodeId(2), Index(2)}, {NodeId(3), Index(0)}};
+        {NodeId(1), {Term(2), Index(2)}}, {NodeId(2), {Term(2), Index(2)}}, {NodeId(3), {}}};
     EXPECT_EQ(heartbeats.back().receipts, expected);
     EXPECT_EQ(heartbeats.back().last_index, Index(2));
 }
@@ -48,42 +51,42 @@ TEST(Receipts, AreToldWithHeartbeats) {
 TEST(Receipts, AVoterThatLacksWhatItAcknowledgedGetsNoVote) {
     Lone lone = informed();
     lone.wait(kElectionTimeout);
-    const Output refused = lone.step(3, asks(2, 3, 5));
+    const Output refused = lone.step(3, asks(2, 3, 1));
     EXPECT_FALSE(granted(refused));
     ASSERT_TRUE(refused.forgetful);
     EXPECT_EQ(refused.forgetful->voter, NodeId(3));
-    EXPECT_EQ(refused.forgetful->acknowledged, Index(4));
-    EXPECT_EQ(refused.forgetful->last_index, Index(3));
-    EXPECT_TRUE(granted(lone.step(3, asks(3, 4, 5))));
+    EXPECT_EQ(refused.forgetful->acknowledged.index, Index(4));
+    EXPECT_EQ(refused.forgetful->log_end.index, Index(3));
+    EXPECT_TRUE(granted(lone.step(3, asks(3, 4, 1))));
 }
 
 TEST(Receipts, ItsVoteCountsForNothing) {
     Lone lone = informed();
     lone.pass(kElectionTimeout * 2);
     const Term next = lone.core().term().next();
-    lone.step(3, VoteReply{next, true, true, Index(3)});
+    lone.step(3, VoteReply{next, true, true, LogEnd{Term(1), Index(3)}});
     EXPECT_NE(lone.core().role(), RoleName::kCandidate);
-    lone.step(3, VoteReply{next, true, true, Index(4)});
+    lone.step(3, VoteReply{next, true, true, LogEnd{Term(1), Index(4)}});
     EXPECT_EQ(lone.core().role(), RoleName::kCandidate);
 }
 
 TEST(Receipts, AreKeptOverARestart) {
-    Restored restored = restored_of(1, log_of({1, 1, 1, 1}));
+    Restored restored = restored_of(1, log_of({1, 1}));
     restored.receipts = informed().core().receipts();
     Lone lone(std::move(restored));
     lone.wait(kElectionTimeout);
-    EXPECT_FALSE(granted(lone.step(3, asks(2, 3, 5))));
+    EXPECT_FALSE(granted(lone.step(3, asks(2, 3, 1))));
 }
 
 TEST(Receipts, BelongToMembersOnly) {
     Lone lone = informed();
-    lone.step(2, append_of(1, 4, 1, {configured(5, 1, members("vv"))}, 5));
+    lone.step(2, append_of(1, 2, 1, {configured(3, 1, members("vv"))}, 3));
     EXPECT_TRUE(lone.core().receipts().empty() || lone.core().receipts().back().voter != NodeId(3));
 }
 
 TEST(Receipts, OnlyWhatIsCommittedIsBelieved) {
     Lone lone(restored_of(1, log_of({1, 1, 1, 1})));
-    lone.step(2, heartbeat(1, 4, 1, {{NodeId(3), Index(5)}}));
+    lone.step(2, heartbeat(1, 4, 1, {{NodeId(3), {Term(1), Index(5)}}}));
     lone.wait(kElectionTimeout);
     EXPECT_TRUE(granted(lone.step(3, asks(2, 4, 1))));
 }
@@ -92,7 +95,7 @@ TEST(Receipts, AnOlderCopyOfADiskBarsItsNodeUntilItHasCaughtUp) {
     Lone lone(restored_of(1, log_of({1, 1})));
     const Output told = lone.step(2, [] {
         AppendRequest request = append_of(1, 2, 1, {}, 4);
-        request.receipts = {{NodeId(1), Index(4)}};
+        request.receipts = {{NodeId(1), {Term(1), Index(4)}}};
         return request;
     }());
     EXPECT_EQ(lone.core().vote_barrier(), Index(4));
@@ -210,6 +213,15 @@ TEST(Conflicts, ALogThatContradictsWhatIsCommittedIsNotFollowed) {
     const Output output = lone.step(3, snapshot);
     EXPECT_TRUE(output.conflict);
     EXPECT_FALSE(output.install);
+}
+
+TEST(Conflicts, NoLeaderContradictsItself) {
+    Lone lone(restored_of(1, {}));
+    lone.step(2, append_of(2, 0, 0, {command(1, 2), command(2, 2)}));
+    lone.step(2, append_of(2, 0, 0, {command(1, 1), command(2, 2)}, 2));
+    EXPECT_EQ(lone.core().term_at(Index(1)), Term(2));
+    EXPECT_EQ(lone.core().last_index(), Index(2));
+    EXPECT_EQ(lone.core().commit_index(), Index(0));
 }
 
 TEST(Strangers, ALeaderThatNobodyKnowsIsNotNeededWhileAKnownOneIsHeard) {

@@ -1,5 +1,6 @@
 // The nemesis: crashes, partitions, pauses, false news, membership changes and transfers.
 
+#include <algorithm>
 #include <array>
 
 #include "tests/sim/core_world.h"
@@ -117,9 +118,56 @@ void World::tempt() {
           [this, leader, asking] { cut_[leader][asking] = cut_[asking][leader] = false; });
 }
 
+// What receipts are for: one follower gets heartbeats only; then the leader crashes, and the other
+// follower's disk goes back to what it was before, or is a new one. Nothing else goes wrong
+// meanwhile.
+void World::put_back() {
+    if (!faults_ || std::ranges::any_of(nodes_, [](const auto& each) { return each->lost; }))
+        return;
+    after(options_.election_timeout * 10, [this] { put_back(); });
+    const std::vector<Node*> found = leaders();
+    Node& back = *nodes_[random_.below(3)];
+    Node& starved = *nodes_[random_.below(3)];
+    if (found.size() != 1 || !back.up || !starved.up || &back == &starved) return;
+    Node& leader = *found.front();
+    if (&back == &leader || &starved == &leader) return;
+    note("starved", starved.id, back.id.value());
+    const bool empty = random_.chance(0.5);
+    back.copy = empty ? Copy{} : Copy{back.checkpoint, back.disk, back.receipts};
+    starved_ = starved.id;
+    calm_until_ = now_ + options_.election_timeout * 9;
+    after(options_.election_timeout * 2, [this, &leader, &back, empty] {
+        quiet_until_ = now_ + options_.election_timeout * 6;
+        if (!empty) return await_receipts(leader, back);
+        if (!faults_ || !leader.up || !back.up) return;
+        // The leader crashes while the empty disk has a part of its log.
+        back.goes_back = true;
+        crash(back, options_.election_timeout / 10);
+        after(random_.between(Duration(0), options_.election_timeout / 2), [this, &leader] {
+            starved_ = NodeId();
+            if (faults_ && leader.up) crash(leader, options_.election_timeout * 8);
+        });
+    });
+    after(options_.election_timeout * 6, [this] { starved_ = NodeId(); });
+}
+
+// As soon as the starved one knows what the other has acknowledged.
+void World::await_receipts(Node& leader, Node& back) {
+    if (!faults_ || !starved_ || !leader.up || !back.up) return;
+    if (!others_know(back)) {
+        after(options_.heartbeat, [this, &leader, &back] { await_receipts(leader, back); });
+        return;
+    }
+    starved_ = NodeId();
+    back.goes_back = true;
+    crash(leader, options_.election_timeout * 8);
+    crash(back, options_.election_timeout / 10);
+}
+
 void World::inject() {
     if (!faults_) return;
     after(random_.between(Duration(0), options_.fault_interval * 2), [this] { inject(); });
+    if (now_ < calm_until_) return;
     Node& on = victim();
     switch (random_.below(7)) {
         case 0:

@@ -100,6 +100,7 @@ struct Node {
     Duration promise{};  // the longest that may be owed
     bool lost = false;   // its disk was replaced, or put back to an older copy, once
     std::optional<Copy> copy;
+    bool goes_back = false;  // to the copy, with the next crash
 
     // Lost in a crash.
     bool up = false;

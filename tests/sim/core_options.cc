@@ -68,9 +68,11 @@ CoreOptions::CoreOptions(Seeded& random) {
     // The fault atlas: a damaged node does not vote until it is repaired, so the others must be a
     // majority meanwhile, whatever the configuration becomes.
     damage = crashes && voters >= 3 && random.chance(0.25);
-    lost_disks = crashes && !damage && voters >= 3 && random.chance(0.3);
-    memberships = !damage && !lost_disks && random.chance(0.5);
+    older_disks = !damage && voters == 3 && random.chance(0.3);
+    lost_disks = crashes && !damage && !older_disks && voters >= 3 && random.chance(0.3);
+    memberships = !damage && !lost_disks && !older_disks && random.chance(0.5);
     mixed_timeouts = random.chance(0.25);
+    partitions = partitions || mixed_timeouts;
     unreadable_log = random.chance(0.2);
 
     write_interval = election_timeout / draw<int>(random, {2, 10, 50, 200});
@@ -97,9 +99,10 @@ std::string CoreOptions::describe() const {
          << " partitions=" << partitions << " pauses=" << pauses << " true_gone=" << true_gone
          << " false_gone=" << false_gone << " memberships=" << memberships
          << " transfers=" << transfers << " damage=" << damage << " lost_disks=" << lost_disks
-         << " mixed_timeouts=" << mixed_timeouts << " unreadable_log=" << unreadable_log
-         << "\n  write_interval=" << ms(write_interval) << " batch_most=" << batch_most
-         << " payload_bytes_most=" << payload_bytes_most << " read_interval=" << ms(read_interval);
+         << " older_disks=" << older_disks << " mixed_timeouts=" << mixed_timeouts
+         << " unreadable_log=" << unreadable_log << "\n  write_interval=" << ms(write_interval)
+         << " batch_most=" << batch_most << " payload_bytes_most=" << payload_bytes_most
+         << " read_interval=" << ms(read_interval);
     return text.str();
 }
 

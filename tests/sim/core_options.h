@@ -56,7 +56,8 @@ struct CoreOptions {
     bool memberships;
     bool transfers;
     bool damage;
-    bool lost_disks;
+    bool lost_disks;   // replaced by empty ones
+    bool older_disks;  // put back to an older copy
     bool mixed_timeouts;
     bool unreadable_log;
 

@@ -110,24 +110,24 @@ void World::damage(Node& on) {
 // One disk in a run is replaced by an empty one, or put back to an older copy. Of the latter only
 // the log is older: that it may have forgotten a vote nobody else can know.
 void World::lose(Node& on) {
-    if (!options_.lost_disks || !faults_) return;
-    if (std::ranges::any_of(nodes_, [](const auto& each) { return each->lost; })) return;
-    const bool restore = on.copy && others_know(on) && random_.chance(0.7);
-    if (restore || random_.chance(0.05)) {
-        note(restore ? "older disk" : "lost disk", on.id, on.disk.last().value());
-        on.lost = true;
-        if (!restore) {
-            on.hard = {};
-            on.promise = Duration::zero();
-            oracle_.forgot(on.id);
-        }
-        Copy other = restore ? std::move(*on.copy) : Copy{};
-        on.checkpoint = std::move(other.checkpoint);
-        on.disk = std::move(other.disk);
-        on.receipts = std::move(other.receipts);
-    } else if (random_.chance(0.3)) {
-        on.copy = Copy{on.checkpoint, on.disk, on.receipts};
+    if (!faults_ || std::ranges::any_of(nodes_, [](const auto& each) { return each->lost; }))
+        return;
+    const bool scripted = std::exchange(on.goes_back, false);
+    Copy other = scripted ? std::move(*on.copy) : Copy{};
+    const bool empty = other.disk.entries.empty() && !other.checkpoint.point.index;
+    if (scripted ? !empty && !others_know(on) : !options_.lost_disks || !random_.chance(0.1))
+        return;
+    note(empty ? "lost disk" : "older disk", on.id, on.disk.last().value());
+    on.lost = true;
+    if (empty) {
+        on.hard = {};
+        on.promise = Duration::zero();
+        oracle_.forgot(on.id);
+        other.checkpoint = {};
     }
+    on.checkpoint = std::move(other.checkpoint);
+    on.disk = std::move(other.disk);
+    on.receipts = std::move(other.receipts);
 }
 
 // Whether all other voters hold receipts for whatever this one acknowledged: what it acknowledged
@@ -138,7 +138,7 @@ bool World::others_know(const Node& of) const {
         const Node& other = *nodes_[i];
         if (other.id == of.id) continue;
         const auto receipt = std::ranges::find(other.receipts, of.id, &raft::Receipt::voter);
-        if (receipt == other.receipts.end() || receipt->index < least) return false;
+        if (receipt == other.receipts.end() || receipt->upto.index < least) return false;
     }
     return true;
 }

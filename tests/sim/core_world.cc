@@ -123,6 +123,8 @@ std::vector<Node*> World::leaders() {
 // --- network ---
 
 void World::send(const raft::Envelope& envelope) {
+    const auto* append = std::get_if<raft::AppendRequest>(&envelope.message);
+    if (append != nullptr && envelope.to == starved_ && !append->entries.empty()) return;
     const std::size_t from = envelope.from.value() - 1;
     const std::size_t to = envelope.to.value() - 1;
     if (to >= nodes_.size()) return oracle_.fail("a message to a node that does not exist");
@@ -162,6 +164,7 @@ Outcome World::run() {
     after(options_.write_interval, [this] { client_write(); });
     after(options_.read_interval, [this] { client_read(); });
     after(options_.fault_interval, [this] { inject(); });
+    if (options_.older_disks) put_back();
     if (options_.memberships) after(options_.election_timeout, [this] { change_membership(); });
     run_until(now_ + options_.duration, nullptr);
     heal();

@@ -91,6 +91,8 @@ private:
     void isolate(Node& node, bool in, bool out);
     void pause(Node& node);
     void tempt();
+    void put_back();
+    void await_receipts(Node& leader, Node& back);
     Duration restart_most();
     void tell_gone(const Node& gone, double probability);
     Node& victim();
@@ -105,6 +107,8 @@ private:
     std::vector<Event> events_;
     std::vector<std::unique_ptr<Node>> nodes_;
     std::vector<std::vector<bool>> cut_;             // [from][to]: nothing passes
+    NodeId starved_;                                 // heartbeats reach it, entries do not
+    TimePoint calm_until_;                           // no faults are injected before
     std::vector<std::vector<TimePoint>> link_last_;  // the last delivery, for links in order
     Oracle oracle_;
     bool faults_ = true;
