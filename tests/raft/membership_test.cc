@@ -1,5 +1,6 @@
 // Membership changes, one at a time (thesis chapter 4).
 
+#include "engine/base/limits.h"
 #include "tests/raft/harness.h"
 
 namespace quorlite::raft {
@@ -30,6 +31,30 @@ TEST(Membership, AnswersMistakesWithTheTextsOfTheProtocol) {
     expect_refused(core.assign(now, NodeId(1), Role::kSpare), 1,
                    "the last voter cannot be demoted");
     EXPECT_EQ(core.configuration(), members("vs-"));
+}
+
+TEST(Membership, HasALimit) {
+    Lone lone(restored_of(0, {}, "v" + std::string(limits::kPeersMax - 1, '-')));
+    lone.take();
+    lone.written();
+    expect_refused(lone.core().add(lone.now(), NodeId(5000), "h:5000"), 1,
+                   "a cluster has at most 256 members: remove one first");
+    Lone wordy(restored_of(0, {}, "v"));
+    wordy.take();
+    wordy.written();
+    int added = 0;
+    const auto one_more = [&] {
+        const NodeId id(static_cast<std::uint64_t>(added + 2));
+        const Result<Index> done = wordy.core().add(
+            wordy.now(), id,
+            std::string(limits::kAddressBytesMax - 6, 'a') + ':' + std::to_string(10000 + added));
+        wordy.take();
+        wordy.written();
+        return done.ok();
+    };
+    while (added < 300 && one_more()) ++added;
+    EXPECT_GT(added, 200);
+    EXPECT_LE(encode(wordy.core().configuration()).size(), limits::kConfigurationBytesMax);
 }
 
 TEST(Membership, OnlyALeaderChangesIt) {

@@ -41,6 +41,30 @@ std::vector<PeerMessage> samples() {
     add(raft::SnapshotRequest{Term(7), point(), 12, payload("manifest")});
     add(raft::SnapshotReply{Term(7), 12, Index(40), true});
     add(raft::TimeoutNow{Term(9)});
+    add(raft::VoteReply{Term(5), false, true, raft::LogEnd{Term(4), Index(10)}});
+    raft::AppendRequest heartbeat{Term(5), Index(9), Term(4), Index(8), 3, {}};
+    heartbeat.last_index = Index(12);
+    add(heartbeat);
+    heartbeat.trusted = true;
+    add(heartbeat);
+    heartbeat.to_voter = true;
+    heartbeat.receipts = {{NodeId(1), {Term(4), Index(8)}}, {NodeId(2), {Term(3), Index(6)}}};
+    add(heartbeat);
+    raft::AppendReply reply{Term(5), 3, true, Index(11), Index(7)};
+    reply.promise = std::chrono::milliseconds(300);
+    add(reply);
+    reply.full = true;
+    add(reply);
+    reply.forgot = true;
+    add(reply);
+    raft::SnapshotRequest offer{Term(7), point(), 12, payload("manifest")};
+    offer.last_index = Index(60);
+    offer.to_voter = true;
+    add(offer);
+    raft::SnapshotReply installed{Term(7), 12, Index(40), true};
+    installed.promise = std::chrono::milliseconds(300);
+    installed.forgot = true;
+    add(installed);
     add(ChunkRequest{Index(40), 1, 4096, 1u << 20});
     add(Chunk{Index(40), 1, 4096, Bytes(5000, 0xab), Index(51)});
     add(PageRequest{"app.db", 7});
@@ -87,6 +111,37 @@ TEST(PeerCodec, ALogWhoseTermsGoBackIsRefused) {
 TEST(PeerCodec, HalfAPageIsRefused) {
     PeerMessage message = samples()[0];
     message.body = PageReply{"app.db", 7, Index(44), Bytes(2048)};
+    EXPECT_FALSE(decode_peer_message(encode(message)).has_value());
+}
+
+TEST(PeerCodec, NumbersThatNoLogReachesAreRefused) {
+    raft::AppendRequest request{Term(5), Index(9), Term(4), Index(8), 3, {}};
+    request.receipts = {{NodeId(1), {Term(4), Index(8)}}};
+    PeerMessage message = samples()[0];
+    const auto accepted = [&](const raft::AppendRequest& changed) {
+        message.body = raft::Message(changed);
+        return decode_peer_message(encode(message)).has_value();
+    };
+    EXPECT_TRUE(accepted(request));
+    const auto with = [&](auto change) {
+        raft::AppendRequest changed = request;
+        change(changed);
+        return changed;
+    };
+    const Index beyond(raft::kIndexMax + 1);
+    EXPECT_FALSE(accepted(with([&](auto& changed) { changed.previous_index = beyond; })));
+    EXPECT_FALSE(accepted(with([&](auto& changed) { changed.commit = beyond; })));
+    EXPECT_FALSE(accepted(with([&](auto& changed) { changed.last_index = beyond; })));
+    EXPECT_FALSE(accepted(with([&](auto& changed) { changed.receipts[0].upto.index = beyond; })));
+    raft::SnapshotRequest offer{Term(7), point(), 12, payload("manifest")};
+    offer.point.index = beyond;
+    message.body = raft::Message(offer);
+    EXPECT_FALSE(decode_peer_message(encode(message)).has_value());
+}
+
+TEST(PeerCodec, AddressesWithoutEndAreRefused) {
+    PeerMessage message = samples()[0];
+    message.from_address.assign(513, 'a');
     EXPECT_FALSE(decode_peer_message(encode(message)).has_value());
 }
 

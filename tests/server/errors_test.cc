@@ -283,7 +283,7 @@ TEST_F(ErrorsTest, ADirectoryOfAnotherNode) {
 
 TEST_F(ErrorsTest, ADirectoryWithoutWhatItHad) {
     const std::string dir = made_directory("node", free_address());
-    for (const std::string each : {"identity", "log", "vote"}) {
+    for (const std::string each : {"identity", "log", "vote", "databases"}) {
         fs::rename(dir + "/" + each, path("aside"));
         expect(71, {"\"" + each + "\" is missing", "join again"}, {"--dir", dir});
         fs::remove_all(dir + "/" + each);
