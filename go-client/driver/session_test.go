@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"reflect"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -105,9 +106,9 @@ func TestAStatementThatBreaksConnectionsIsNotSentAThirdTime(t *testing.T) {
 	server := fake.New(0, 0)
 	db := openTCP(t, server, driver.Config{StatementCache: -1})
 	mustExec(t, db, "UPDATE x")
-	times := 0
+	var times atomic.Int32
 	server.Silence("INSERT row", func() {
-		times++
+		times.Add(1)
 		go server.HangUp()
 	})
 	_, err := db.ExecContext(quorlite.Idempotent(ctx), "INSERT row")
@@ -115,16 +116,16 @@ func TestAStatementThatBreaksConnectionsIsNotSentAThirdTime(t *testing.T) {
 	if !errors.As(err, &failure) || failure.MayRetry || failure.Kind != quorlite.Connection {
 		t.Errorf("a statement: %v", err)
 	}
-	if times != 2 {
-		t.Errorf("a statement was sent %d times", times)
+	if sent := times.Load(); sent != 2 {
+		t.Errorf("a statement was sent %d times", sent)
 	}
-	times = 0
+	times.Store(0)
 	err = driver.RunTx(ctx, db, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, "INSERT row")
 		return err
 	})
-	if err == nil || times != 2 {
-		t.Errorf("a transaction was run %d times: %v", times, err)
+	if run := times.Load(); err == nil || run != 2 {
+		t.Errorf("a transaction was run %d times: %v", run, err)
 	}
 	server.Silence("", nil)
 	mustExec(t, db, "INSERT row")

@@ -148,7 +148,7 @@ TEST(CapturedFrames, HellosAreUnderstood) {
         EXPECT_EQ(hello->version_max, expected["versionMax"]);
         EXPECT_EQ(hello->channel, expected["channel"]);
         EXPECT_EQ(hello->id.value(), expected["id"]);
-        EXPECT_EQ(hello->address, expected["address"]);
+        EXPECT_EQ(hello->address, expected["address"].get<std::string>());
         channels.insert(hello->channel);
     }
     EXPECT_EQ(channels, (std::set<int>{0, 1}));
@@ -166,7 +166,7 @@ TEST(CapturedFrames, EveryKindOfMessageIsUnderstood) {
         EXPECT_EQ(message->cluster.high, expected.value("clusterHigh", std::uint64_t{0}));
         EXPECT_EQ(message->from.value(), expected["from"]);
         EXPECT_EQ(message->to.value(), expected["to"]);
-        EXPECT_EQ(message->from_address, expected["fromAddress"]);
+        EXPECT_EQ(message->from_address, expected["fromAddress"].get<std::string>());
         const std::string kind = kind_of(expected);
         EXPECT_EQ(std::visit([](const auto& body) { return fields(body); }, message->body),
                   expected[kind])
