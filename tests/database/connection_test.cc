@@ -262,8 +262,8 @@ TEST_F(ConnectionTest, DeleteDatabaseIsDoneWhenItWasSteppedAndCommitted) {
         "BEGIN IMMEDIATE; EXPLAIN QUERY PLAN PRAGMA delete_database; COMMIT",
         "BEGIN IMMEDIATE; PRAGMA delete_database; ROLLBACK",
         "BEGIN IMMEDIATE; SAVEPOINT a; PRAGMA delete_database; ROLLBACK TO A; COMMIT",
-        "BEGIN IMMEDIATE; SAVEPOINT a; SAVEPOINT b; PRAGMA delete_database; RELEASE b;"
-        "ROLLBACK TO a; RELEASE a; COMMIT",
+        ("BEGIN IMMEDIATE; SAVEPOINT a; SAVEPOINT b; PRAGMA delete_database; RELEASE b;"
+         "ROLLBACK TO a; RELEASE a; COMMIT"),
         "BEGIN IMMEDIATE; PRAGMA delete_database; INSERT OR ROLLBACK INTO t VALUES(1, 1)",
     };
     for (const char* const sql : harmless) {

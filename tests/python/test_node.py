@@ -79,7 +79,7 @@ def test_nodes_that_cannot_start_say_why(tmp_path):
         (dict(directory=tmp_path / "a"), "directory"),
         (dict(directory=tmp_path / "b", address="nonsense"), "options"),
         (dict(directory="/proc/nowhere", address=free_addresses(1)[0]), "directory"),
-        (dict(directory=tmp_path / "c", address="192.0.2.1:1"), "listen"),
+        (dict(directory=tmp_path / "c", address="192.0.2.1:1", bootstrap=True), "listen"),
     ]
     for options, reason in cases:
         with pytest.raises(quorlite.NodeError) as caught:
