@@ -189,7 +189,8 @@ void Core::State::meet_leader(Follower& follower, Index last_index, bool to_vote
 
 void Core::State::take_receipts(const AppendRequest& request) {
     for (const auto& [voter, upto] : request.receipts) {
-        if (upto.index > request.commit || !log.configuration().find(voter)) continue;
+        if (upto.index > request.commit || upto.term > request.term) continue;
+        if (log.configuration().find(voter) == nullptr) continue;
         LogEnd& known = receipts[voter];
         if (upto.index > known.index) known = upto;
         const bool kept = known.index < log.first_index() || log.term_at(known.index) == known.term;

@@ -158,17 +158,15 @@ void Replica::State::ask_others(const PageRequest& request) {
 }
 
 void Replica::State::damaged(const std::string& database, std::uint32_t page) {
-    if (!repair->damaged(database, page, now()) || !owner.on_warning) return;
-    owner.on_warning("page " + std::to_string(page) + " of the database " + database +
-                     " is damaged on this node's disk: the other nodes are asked for it");
+    if (!repair->damaged(database, page, now())) return;
+    warn("page " + std::to_string(page) + " of the database " + database +
+         " is damaged on this node's disk: the other nodes are asked for it");
 }
 
 void Replica::State::receive(const PageReply& reply, NodeId from) {
     if (!repair->receive(reply, !serving)) return;
-    if (owner.on_warning) {
-        owner.on_warning("page " + std::to_string(reply.page) + " of the database " +
-                         reply.database + " is mended, by node " + std::to_string(from.value()));
-    }
+    warn("page " + std::to_string(reply.page) + " of the database " + reply.database +
+         " is mended, by node " + std::to_string(from.value()));
     if (unapplied.empty()) return;
     apply({});
     schedule_pump();

@@ -91,6 +91,13 @@ TEST(Receipts, OnlyWhatIsCommittedIsBelieved) {
     EXPECT_TRUE(granted(lone.step(3, asks(2, 4, 1))));
 }
 
+TEST(Receipts, AreOfNoLaterTermThanTheirLeader) {
+    Lone lone(restored_of(1, log_of({1, 1, 1, 1})));
+    lone.step(2, heartbeat(1, 4, 1, {{NodeId(3), {Term(2), Index(4)}}}));
+    lone.wait(kElectionTimeout);
+    EXPECT_TRUE(granted(lone.step(3, asks(2, 4, 1))));
+}
+
 TEST(Receipts, AnOlderCopyOfADiskBarsItsNodeUntilItHasCaughtUp) {
     Lone lone(restored_of(1, log_of({1, 1})));
     const Output told = lone.step(2, [] {
