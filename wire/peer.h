@@ -5,9 +5,10 @@
 // the Hello, which says who speaks; all others are opaque here. spec/peer-protocol.md has the
 // layout.
 //
-//   encode(hello)  magic word and Hello, as the opening bytes      frame_header(payload)  before a
-//   payload FrameReader    bytes as they arrive -> payloads                decode_hello(payload)
-//   the first payload
+//   encode(hello)          magic word and Hello: the opening bytes
+//   frame_header(payload)  what goes before a payload
+//   FrameReader            bytes as they arrive -> payloads
+//   decode_hello(payload)  the first payload
 //
 // A payload lies at an address divisible by 8, as Cap'n Proto wants it. The reader grows its buffer
 // only as bytes really arrive, whatever a header announces, and shrinks again after a large frame.

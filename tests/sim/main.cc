@@ -8,8 +8,7 @@
 //   quorlite-sim --mutant NAME ...                   with a deliberate fault (mutants build only)
 //   quorlite-sim --hunt [--layer L] [--finds COUNT]  every mutant of the layer, until it was found
 //                                                    so often, each time from the next seed on;
-//                                                    with
-//                                                    --mutant only that one
+//                                                    with --mutant only that one
 //   quorlite-sim --list-mutants
 #include <algorithm>
 #include <csignal>

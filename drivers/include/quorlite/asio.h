@@ -7,7 +7,7 @@
 //
 //     quorlite::async::connection db(executor, cluster, "app");
 //     auto found = co_await db.query("SELECT name FROM people WHERE id = ?", {42},
-//     asio::use_awaitable);
+//                                   asio::use_awaitable);
 //
 // Errors: the throwing form completes with void(std::exception_ptr, T); the exception is an error
 // or in_doubt_error (coroutines and futures throw it). The form named try_... completes with

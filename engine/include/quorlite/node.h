@@ -75,8 +75,8 @@ struct NodeOptions {
     // A new node founds a cluster, of which it is the first member. Where there is a cluster
     // already this makes a second one, so it is not to be a lasting part of a configuration.
     bool bootstrap = false;
-    std::uint64_t id =
-        0;  // 0: as recorded; for a new node 1 in a new cluster, else drawn at random
+    // 0: as recorded; for a new node 1 in a new cluster, else drawn at random.
+    std::uint64_t id = 0;
 
     std::chrono::milliseconds election_timeout{600};
     std::chrono::milliseconds heartbeat{60};
@@ -176,10 +176,9 @@ public:
     Started(NodeError error) : content_(std::move(error)) {}
 
     explicit operator bool() const { return content_.index() == 0; }
-    Node& node() { return std::get<Node>(content_); }  // throws if there is none
-    const NodeError& error() const {
-        return std::get<NodeError>(content_);
-    }  // throws if there is none
+    // Both throw if there is none.
+    Node& node() { return std::get<Node>(content_); }
+    const NodeError& error() const { return std::get<NodeError>(content_); }
 
 private:
     std::variant<Node, NodeError> content_;
