@@ -1,0 +1,121 @@
+#!/usr/bin/env python3
+"""What the documents point at is there: relative links, paths of the repository, kinds of tests.
+
+Usage: documents.py [ROOT]   prints one line for each violation and exits with 1 if there is any.
+
+In the text of every *.md file:
+  a link        [text](path#heading)   the path exists, beside the document, and has that heading
+  a path        `engine/raft/raft.h`   its first folder is one of ours, so the rest exists, too
+  a document    `disk-format.md`       exists beside this one or at the top
+  a kind        `tests/run sim 1000`   tests/run knows it
+
+test_documents.py breaks each of these rules once.
+"""
+
+import pathlib
+import re
+import sys
+
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+CODE = re.compile(r"`([^`\n]+)`")
+KIND = re.compile(r"\btests/run ([a-z][a-z-]*)")
+PLACEHOLDER = re.compile(r"[<>{}…*$]")
+SKIPPED = ("build", "run")  # folders that appear when one works
+
+
+def text_of(lines):
+    """(number, line) of what is not inside of a fenced block."""
+    fenced = False
+    for number, line in enumerate(lines, 1):
+        if line.lstrip().startswith("```"):
+            fenced = not fenced
+        elif not fenced:
+            yield number, line
+
+
+def anchor_of(heading):
+    """As GitHub and others make it: lower case, no punctuation, hyphens for spaces."""
+    kept = re.sub(r"[^\w\- ]", "", heading.strip().lower())
+    return kept.replace(" ", "-")
+
+
+def anchors_in(path):
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return {anchor_of(line.lstrip("#")) for _, line in text_of(lines) if line.startswith("#")}
+
+
+def check_links(root, document, lines):
+    del root
+    for number, line in text_of(lines):
+        for target in LINK.findall(line):
+            if re.match(r"[a-z]+:", target):
+                continue
+            name, _, anchor = target.partition("#")
+            path = document.parent / name if name else document
+            if not path.exists():
+                yield number, f"the link to {target} leads nowhere"
+            elif anchor and anchor not in anchors_in(path):
+                yield number, f"{name or 'this document'} has no heading '#{anchor}'"
+
+
+def looks_like_ours(word, root, document):
+    if PLACEHOLDER.search(word) or word.startswith(("/", "-")):
+        return False
+    first, slash, _ = word.partition("/")
+    if not slash:
+        return bool(re.fullmatch(r"[\w-]+\.md", word))
+    beside = document.parent
+    return first and first not in SKIPPED and ((root / first).is_dir() or (beside / first).is_dir())
+
+
+def check_paths(root, document, lines):
+    for number, line in text_of(lines):
+        for code in CODE.findall(line):
+            for word in code.split():
+                word = re.sub(r":\d[\d-]*$", "", word.rstrip(",;:"))
+                if not looks_like_ours(word, root, document):
+                    continue
+                if not (root / word).exists() and not (document.parent / word).exists():
+                    yield number, f"there is no {word}"
+
+
+def kinds(root):
+    script = (root / "tests/run").read_text(encoding="utf-8")
+    return set(re.findall(r"^    ([a-z-]+)\)", script, re.MULTILINE))
+
+
+def check_kinds(root, document, lines):
+    del document
+    for number, line in enumerate(lines, 1):
+        for kind in KIND.findall(line):
+            if kind not in kinds(root):
+                yield number, f"tests/run has no kind '{kind}'"
+
+
+RULES = [check_links, check_paths, check_kinds]
+
+
+def complaints_about(root, document):
+    lines = document.read_text(encoding="utf-8").splitlines()
+    for rule in RULES:
+        for number, text in rule(root, document, lines):
+            yield f"{document.relative_to(root).as_posix()}:{number}: {text}"
+
+
+def documents(root):
+    for path in sorted(root.rglob("*.md")):
+        if path.relative_to(root).parts[0] not in SKIPPED:
+            yield path
+
+
+def main():
+    root = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ".").resolve()
+    everything = list(documents(root))
+    found = [line for document in everything for line in complaints_about(root, document)]
+    print("\n".join(found) if found
+          else f"documents: {len(everything)} files, nothing to complain about")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
