@@ -8,6 +8,7 @@ In the text of every *.md file:
   a path        `engine/raft/raft.h`   its first folder is one of ours, so the rest exists, too
   a document    `disk-format.md`       exists beside this one or at the top
   a kind        `tests/run sim 1000`   tests/run knows it
+  a decision    its third line has date, status and what it replaces; the index lists it
 
 test_documents.py breaks each of these rules once.
 """
@@ -20,6 +21,7 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 CODE = re.compile(r"`([^`\n]+)`")
 KIND = re.compile(r"\btests/run ([a-z][a-z-]*)")
 PLACEHOLDER = re.compile(r"[<>{}…*$]")
+DECISION = re.compile(r"\d{4}-\d{2}-\d{2}\b.*\b([Aa]ccepted|[Rr]eplaced by \d+)\b.* Replaces: .*\.$")
 SKIPPED = ("build", "run")  # folders that appear when one works
 
 
@@ -92,7 +94,17 @@ def check_kinds(root, document, lines):
                 yield number, f"tests/run has no kind '{kind}'"
 
 
-RULES = [check_links, check_paths, check_kinds]
+def check_decision(root, document, lines):
+    if document.parent != root / "spec/decisions" or not re.match(r"\d{4}-", document.name):
+        return
+    if len(lines) < 3 or not DECISION.match(lines[2]):
+        yield 3, "a decision has here: 2026-11-23. Accepted. Replaces: nothing."
+    index = document.parent / "README.md"
+    if not index.exists() or f"]({document.name})" not in index.read_text(encoding="utf-8"):
+        yield 1, "spec/decisions/README.md does not list this decision"
+
+
+RULES = [check_links, check_paths, check_kinds, check_decision]
 
 
 def complaints_about(root, document):

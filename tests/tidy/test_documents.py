@@ -63,6 +63,18 @@ class Rules(unittest.TestCase):
         self.assert_clean("`tests/run sim 1000`, `tests/run python-bench`")
         self.assert_found("```\ntests/run simulation\n```", "no kind 'simulation'")
 
+    def test_decisions(self):
+        def decision(line, index="[1](0001-first.md)"):
+            (self.root / "spec/decisions/README.md").write_text(index, encoding="utf-8")
+            return self.complaints(f"# 1. First\n\n{line}\n", "spec/decisions/0001-first.md")
+
+        self.assertEqual(decision("2026-11-23. Accepted. Replaces: nothing."), [])
+        self.assertEqual(decision("2026-11-23. Replaced by 2. Replaces: nothing."), [])
+        for line in ("", "**Context.** It was so.", "2026-11-23. Accepted.", "Accepted. Replaces: 3."):
+            self.assertIn("a decision has here", " ".join(decision(line)))
+        found = decision("2026-11-23. Accepted. Replaces: nothing.", index="# Decisions")
+        self.assertIn("does not list", " ".join(found))
+
     def test_all_documents_are_read(self):
         (self.root / "build").mkdir()
         (self.root / "build/copy.md").write_text("# Copy\n", encoding="utf-8")
