@@ -8,11 +8,15 @@ In the text of every *.md file:
   a path        `engine/raft/raft.h`   its first folder is one of ours, so the rest exists, too
   a document    `disk-format.md`       exists beside this one or at the top
   a kind        `tests/run sim 1000`   tests/run knows it
+  a test        `Flush.Crash*`         GoogleTest has it; so with the patterns of --gtest_filter=
+  a mutant      mutant `VoteTwice`     engine/base/mutants.h has it
   a decision    its third line has date, status and what it replaces; the index lists it
 
 test_documents.py breaks each of these rules once.
 """
 
+import fnmatch
+import functools
 import pathlib
 import re
 import sys
@@ -20,6 +24,10 @@ import sys
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 CODE = re.compile(r"`([^`\n]+)`")
 KIND = re.compile(r"\btests/run ([a-z][a-z-]*)")
+CASE = re.compile(r"(?:\w+/)?([A-Z]\w*\.[A-Z*][\w*]*)")
+FILTER = re.compile(r"--gtest_filter=([^\s`]+)")
+DEFINED = re.compile(r"\bTEST(?:_F|_P)?\(\s*(\w+)\s*,\s*(\w+)\s*\)")
+MUTANT = re.compile(r"\bmutant `(\w+)`")
 PLACEHOLDER = re.compile(r"[<>{}…*$]")
 DECISION = re.compile(r"\d{4}-\d{2}-\d{2}\b.*\b([Aa]ccepted|[Rr]eplaced by \d+)\b.* Replaces: .*\.$")
 SKIPPED = ("build", "run")  # folders that appear when one works
@@ -94,6 +102,34 @@ def check_kinds(root, document, lines):
                 yield number, f"tests/run has no kind '{kind}'"
 
 
+@functools.cache
+def cases(root):
+    texts = (path.read_text(encoding="utf-8") for path in (root / "tests").rglob("*.cc"))
+    return {".".join(found) for text in texts for found in DEFINED.findall(text)}
+
+
+@functools.cache
+def mutants(root):
+    text = (root / "engine/base/mutants.h").read_text(encoding="utf-8")
+    return set(re.findall(r"^ +X\((\w+),", text, re.MULTILINE))
+
+
+def check_tests(root, document, lines):
+    del document
+    whole = {f"Prefix/{case}/0" for case in cases(root)}  # as a pattern meets those with parameters
+    for number, line in text_of(lines):
+        words = [word.rstrip(",;") for code in CODE.findall(line) for word in code.split()]
+        for case in filter(None, map(CASE.fullmatch, words)):
+            if not fnmatch.filter(cases(root), case[1]):
+                yield number, f"there is no test {case[1]}"
+        for pattern in (part for each in FILTER.findall(line) for part in each.split(":")):
+            if not fnmatch.filter(cases(root) | whole, pattern):
+                yield number, f"--gtest_filter={pattern} finds no test"
+        for mutant in MUTANT.findall(line):
+            if mutant not in mutants(root):
+                yield number, f"there is no mutant {mutant}"
+
+
 def check_decision(root, document, lines):
     if document.parent != root / "spec/decisions" or not re.match(r"\d{4}-", document.name):
         return
@@ -104,7 +140,7 @@ def check_decision(root, document, lines):
         yield 1, "spec/decisions/README.md does not list this decision"
 
 
-RULES = [check_links, check_paths, check_kinds, check_decision]
+RULES = [check_links, check_paths, check_kinds, check_tests, check_decision]
 
 
 def complaints_about(root, document):

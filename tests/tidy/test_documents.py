@@ -10,6 +10,8 @@ import documents
 FILES = {
     "README.md": "# Top\n",
     "engine/raft/raft.h": "",
+    "engine/base/mutants.h": '    X(VoteTwice, "core", "a voter forgets")  \\\n',
+    "tests/raft/vote_test.cc": "TEST_F(VoteTest, IsGivenOnce) {\n}\nTEST_P(\n    Votes, Travel) {\n}\n",
     "spec/other.md": "# Other\n\n## What it is for (all of it)\n",
     "spec/decisions/0001-first.md": "# 1. First\n",
     "tests/run": 'case "$1" in\n    sim)        # simulated\n    python-bench)\nesac\n',
@@ -62,6 +64,16 @@ class Rules(unittest.TestCase):
     def test_kinds(self):
         self.assert_clean("`tests/run sim 1000`, `tests/run python-bench`")
         self.assert_found("```\ntests/run simulation\n```", "no kind 'simulation'")
+
+    def test_tests(self):
+        self.assert_clean("`VoteTest.IsGivenOnce`, `All/Votes.Tra*`, `VoteTest.*`")
+        self.assert_clean("`raft_test --gtest_filter=*Once:Prefix/Votes.*`")
+        self.assert_found("`VoteTest.IsGivenTwice`", "there is no test VoteTest.IsGivenTwice")
+        self.assert_found("`raft_test --gtest_filter=*Once:*Twice`", "*Twice finds no test")
+
+    def test_mutants(self):
+        self.assert_clean("mutant `VoteTwice`")
+        self.assert_found("seed 5, mutant `VoteThrice`", "there is no mutant VoteThrice")
 
     def test_decisions(self):
         def decision(line, index="[1](0001-first.md)"):
