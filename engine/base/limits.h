@@ -1,4 +1,5 @@
-// Every limit of the engine in one place: queues, buffers and maps never grow beyond these.
+// Limits of the engine: queues, buffers and maps never grow beyond these. What one file alone knows
+// may have its limit there.
 //
 // Sizes are in bytes unless the name says otherwise. What an operator may change is an option whose
 // default is here.
