@@ -18,6 +18,7 @@
 #include "engine/server/loop.h"
 #include "engine/server/peers.h"
 #include "engine/server/system.h"
+#include "quorlite/node_options.h"
 
 namespace quorlite {
 namespace {
@@ -33,8 +34,6 @@ constexpr std::chrono::milliseconds kPollInterval{2};
 constexpr std::chrono::milliseconds kFinishMax{1'500};
 constexpr int kHandoverAttempts = 3;
 constexpr std::chrono::milliseconds kHandoverMax{2'000};  // an attempt, at any election timeout
-constexpr std::size_t kSizeMax = std::size_t{1} << 40;    // of what is given as a size, in bytes
-constexpr std::size_t kConnectionsMax = 1'000'000;
 // How long a node that was leader goes on answering "not leader" before it closes: a client that
 // hears it knows that nothing was done, one that only sees its connection close does not.
 constexpr std::chrono::milliseconds kFarewell{300};
@@ -70,88 +69,6 @@ std::string role_name(raft::RoleName role) {
     return "follower";
 }
 
-NodeError wrong(std::string message) {
-    return NodeError{Kind::kOptions, std::move(message)};
-}
-
-std::optional<NodeError> check_address(const std::string& address) {
-    if (parse_address(address)) return std::nullopt;
-    return wrong("'" + address + "' is not of the form HOST:PORT; IPv6: [ADDRESS]:PORT");
-}
-
-std::optional<NodeError> check_addresses(const NodeOptions& options) {
-    if (options.bootstrap && !options.join.empty()) {
-        return wrong("--bootstrap founds a cluster, --join joins one: give one of them");
-    }
-    std::vector<std::string> given = options.join;
-    if (!options.address.empty()) given.push_back(options.address);
-    if (!options.listen.empty()) given.push_back(options.listen);
-    for (const std::string& address : given) {
-        if (auto error = check_address(address)) return error;
-    }
-    if (options.address.size() > limits::kAddressBytesMax) {
-        return wrong("the address is longer than " + std::to_string(limits::kAddressBytesMax) +
-                     " bytes: use a shorter name");
-    }
-    if (is_any_host(options.address)) {
-        return wrong("nobody can reach a node at " + options.address +
-                     ": give --address the name of this machine, and --listen this");
-    }
-    if (options.join.size() > limits::kSeedsMax) {
-        return wrong("--join takes at most " + std::to_string(limits::kSeedsMax) +
-                     " addresses: a few members are enough, they know the others");
-    }
-    const bool only_itself = std::all_of(options.join.begin(), options.join.end(),
-                                         [&](const auto& seed) { return seed == options.address; });
-    if (!options.join.empty() && only_itself) {
-        return wrong("--join names only the node itself: name another, or leave it out");
-    }
-    return std::nullopt;
-}
-
-std::optional<NodeError> check_sizes(const NodeOptions& options) {
-    struct Size {
-        const char* name;
-        std::size_t value;
-        std::size_t least;
-    };
-    for (const Size& size : {
-             Size{"--page-cache", options.page_cache_bytes, 32u << 10},
-             Size{"--page-caches", options.page_caches_bytes, 1u << 20},
-             Size{"--memory-max", options.memory_bytes_max, 16u << 20},
-             Size{"--buffers-max", options.buffers_bytes_max, 1u << 20},
-             Size{"--temporary-max", options.temporary_bytes_max, 1u << 20},
-             Size{"--transaction-max", options.transaction_bytes_max, 64u << 10},
-             Size{"--flush-size", options.flush_bytes, 64u << 10},
-             Size{"--log-tail", options.log_tail_bytes, 64u << 10},
-         }) {
-        if (size.value >= size.least && size.value <= kSizeMax) continue;
-        return wrong(std::string(size.name) + " is " + std::to_string(size.value) +
-                     " bytes: it must be from " + std::to_string(size.least) + " to " +
-                     std::to_string(kSizeMax));
-    }
-    return std::nullopt;
-}
-
-std::optional<NodeError> check(const NodeOptions& options) {
-    if (options.directory.empty()) return wrong("a node needs a directory: give one with --dir");
-    if (auto error = check_addresses(options)) return error;
-    if (auto error = check_sizes(options)) return error;
-    if (options.connections_max == 0 || options.connections_max > kConnectionsMax) {
-        return wrong("--connections is " + std::to_string(options.connections_max) +
-                     ": it must be from 1 to " + std::to_string(kConnectionsMax));
-    }
-    if (options.heartbeat.count() <= 0 || options.heartbeat * 4 > options.election_timeout) {
-        return wrong(
-            "the election timeout must be at least four times the heartbeat: raise "
-            "--election-timeout, or lower --heartbeat");
-    }
-    if (options.awake_wait < Duration::zero() || options.awake_wait > kAwakeWaitMax) {
-        return wrong("--awake-wait must be from 0us to 10ms");
-    }
-    return std::nullopt;
-}
-
 // How the descriptors that the process may have are shared.
 struct DescriptorShares {
     server::Descriptors front;
@@ -177,7 +94,7 @@ struct Node::Impl {
     explicit Impl(NodeOptions options_)
         : options(std::move(options_)),
           log(translate(options.log_level)),
-          loop(clock, {.awake_max = options.awake_wait}),
+          loop(clock, {.awake_max = options.busy_poll}),
           peers(loop, clock, random, log) {}
     ~Impl() { stop(); }
 
@@ -359,8 +276,8 @@ Result<replica::Options> Node::Impl::replica_options() {
     };
     wanted.database.transaction_bytes_max = options.transaction_bytes_max;
     wanted.database.flush_bytes = options.flush_bytes;
-    wanted.database.page_cache_bytes = options.page_cache_bytes;
-    wanted.database.page_caches_bytes = options.page_caches_bytes;
+    wanted.database.page_cache_bytes = options.cache_per_connection_bytes;
+    wanted.database.page_caches_bytes = options.cache_total_bytes;
     wanted.database.memory_bytes_max = options.memory_bytes_max;
     wanted.database.temporary_bytes_max = options.temporary_bytes_max;
     wanted.database.base_files_open_max = descriptors.base_files;

@@ -7,58 +7,107 @@
 
 #include "core/errors.h"
 #include "core/session.h"
-#include "quorlite/node.h"
+#include "quorlite/node_options.h"
 
 namespace quorlite::python {
 namespace {
 
-using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
 // How long signals may wait.
 constexpr milliseconds kStep{100};
 
-NodeLogLevel log_level(const std::string& name) {
-    if (name == "debug") return NodeLogLevel::kDebug;
-    if (name == "info") return NodeLogLevel::kInfo;
-    if (name == "warning") return NodeLogLevel::kWarning;
-    if (name == "error") return NodeLogLevel::kError;
-    if (name == "off") return NodeLogLevel::kOff;
-    throw_misuse("a log level is debug, info, warning, error or off, not " + name);
+std::size_t whole(std::string_view name, py::handle value) {
+    const auto number = py::reinterpret_borrow<py::object>(value);
+    const bool numeric = py::isinstance<py::int_>(number) || py::isinstance<py::float_>(number);
+    if (!numeric || !number.equal(py::int_(number))) {
+        throw py::type_error(std::string(name) + " is a whole number, not " +
+                             std::string(py::repr(number)));
+    }
+    const std::size_t converted = PyLong_AsSize_t(py::int_(number).ptr());
+    if (PyErr_Occurred() != nullptr) throw py::error_already_set();
+    return converted;
 }
 
-// Seconds by the names of NodeOptions.
-void set_times(NodeOptions& options, const py::dict& times) {
-    const std::pair<const char*, milliseconds*> known[] = {
-        {"election_timeout", &options.election_timeout},
-        {"heartbeat", &options.heartbeat},
-        {"busy_timeout", &options.busy_timeout},
-        {"idle_transaction", &options.idle_transaction},
-        {"write_timeout", &options.write_timeout},
-        {"join_timeout", &options.join_timeout},
-    };
-    for (const auto& [name, time] : known) {
-        if (times.contains(name)) *time = time_of<milliseconds>(times[name]);
+// Takes the value of one option as Python gives it: times in seconds, sizes in bytes.
+class Setter {
+public:
+    Setter(NodeOptions& options, std::string_view name, py::handle value)
+        : options_(options), name_(name), value_(value) {}
+
+    void operator()(const TextOption& text) const {
+        options_.*text.member = value_.cast<std::string>();
     }
-    if (times.contains("awake_wait")) {
-        options.awake_wait = time_of<microseconds>(times["awake_wait"]);
+    void operator()(const ListOption& list) const {
+        options_.*list.member = value_.cast<std::vector<std::string>>();
     }
+    void operator()(const FlagOption& flag) const { options_.*flag.member = value_.cast<bool>(); }
+    void operator()(const NumberOption& number) const {
+        options_.*number.member =
+            number.member == &NodeOptions::id ? node_id_of(value_) : whole(name_, value_);
+    }
+    void operator()(const BytesOption& size) const { options_.*size.member = whole(name_, value_); }
+    template <class Time>
+    void operator()(const TimeOption<Time>& time) const {
+        options_.*time.member = time_of<Time>(value_);
+    }
+    template <class Value>
+    void operator()(const ChoiceOption<Value>& option) const {
+        const auto given = value_.cast<std::string>();
+        const auto chosen = std::ranges::find(option.choices, given, &Choice<Value>::name);
+        if (chosen != option.choices.end()) {
+            options_.*option.member = chosen->value;
+            return;
+        }
+        std::string names;
+        for (const auto& each : option.choices) {
+            names += (names.empty() ? "" : ", ") + std::string(each.name);
+        }
+        throw_misuse(std::string(name_) + " is one of " + names + ", not " + given);
+    }
+
+private:
+    NodeOptions& options_;
+    std::string_view name_;
+    py::handle value_;
+};
+
+// An option by a name that it had before is taken with a warning.
+const NodeOption& option_called(std::string_view name) {
+    for (const NodeOption& option : node_options()) {
+        if (option.member == name) return option;
+        if (option.former_member != name) continue;
+        const std::string warning = std::string(name) + " is called " + std::string(option.member);
+        if (PyErr_WarnEx(PyExc_DeprecationWarning, warning.c_str(), 2) != 0) {
+            throw py::error_already_set();
+        }
+        return option;
+    }
+    throw_misuse("a node has no option '" + std::string(name) + "'");
 }
 
-void set_sizes(NodeOptions& options, const py::dict& sizes) {
-    const std::pair<const char*, std::size_t*> known[] = {
-        {"connections_max", &options.connections_max},
-        {"page_cache_bytes", &options.page_cache_bytes},
-        {"page_caches_bytes", &options.page_caches_bytes},
-        {"memory_bytes_max", &options.memory_bytes_max},
-        {"temporary_bytes_max", &options.temporary_bytes_max},
-        {"transaction_bytes_max", &options.transaction_bytes_max},
-    };
-    for (const auto& [name, size] : known) {
-        if (!sizes.contains(name)) continue;
-        *size = PyLong_AsSize_t(py::object(sizes[name]).ptr());
-        if (PyErr_Occurred() != nullptr) throw py::error_already_set();
+NodeOptions options_of(const py::dict& given) {
+    NodeOptions options;
+    for (const auto& [key, value] : given) {
+        const auto name = key.cast<std::string>();
+        try {
+            std::visit(Setter(options, name, value), option_called(name).kind);
+        } catch (const py::cast_error&) {
+            throw py::type_error(name + " cannot be " + std::string(py::repr(value)));
+        }
     }
+    return options;
+}
+
+// For the documentation of Node: a line for each option.
+std::string describe_options() {
+    std::string text;
+    for (const NodeOption& option : node_options()) {
+        const std::string value = to_text(option, NodeOptions());
+        text += "* `" + std::string(option.member) + "`: " + std::string(option.help);
+        text += value.empty() ? "\n" : " (" + value + ")\n";
+    }
+    return text;
 }
 
 class EmbeddedNode {
@@ -144,25 +193,12 @@ private:
 }  // namespace
 
 void define_node(py::module_& module) {
+    module.def("describe_node_options", &describe_options);
     py::class_<EmbeddedNode, std::shared_ptr<EmbeddedNode>>(module, "Node")
-        .def(py::init([](std::string directory, std::string address, std::string listen,
-                         std::vector<std::string> join, bool bootstrap, py::handle id,
-                         const py::dict& times, const py::dict& sizes, const std::string& level) {
-                 NodeOptions options;
-                 options.directory = std::move(directory);
-                 options.address = std::move(address);
-                 options.listen = std::move(listen);
-                 options.join = std::move(join);
-                 options.bootstrap = bootstrap;
-                 options.id = node_id_of(id);
-                 options.log_level = log_level(level);
-                 set_times(options, times);
-                 set_sizes(options, sizes);
-                 return std::make_shared<EmbeddedNode>(std::move(options));
+        .def(py::init([](const py::dict& options) {
+                 return std::make_shared<EmbeddedNode>(options_of(options));
              }),
-             py::arg("directory"), py::arg("address"), py::arg("listen"), py::arg("join"),
-             py::arg("bootstrap"), py::arg("id"), py::arg("times"), py::arg("sizes"),
-             py::arg("log_level"))
+             py::arg("options"))
         .def("wait_ready", &EmbeddedNode::wait_ready, py::arg("timeout"))
         .def("handover", &EmbeddedNode::handover)
         .def("status", &EmbeddedNode::status)

@@ -479,7 +479,7 @@ SCENARIOS = [leader_killed, leader_stopped_gracefully, rolling_restart, leader_p
              pages_rotten]
 ON_REQUEST = [short_life, large_snapshot]
 OPTIONS = {
-    limit_reached: ["--connections", "50"],
+    limit_reached: ["--connections-max", "50"],
     members_removed: ["--election-timeout", "200ms", "--heartbeat", "50ms"],
 }
 

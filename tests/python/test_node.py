@@ -94,14 +94,25 @@ def test_nodes_that_cannot_start_say_why(tmp_path):
         quorlite.Node(tmp_path / "e", free_addresses(1)[0], bootstrap=True, no_such_option=1)
     with pytest.raises(quorlite.ProgrammingError):
         quorlite.Node(tmp_path / "e", free_addresses(1)[0], bootstrap=True, log_level="loud")
-    for wrong in (dict(election_timeout="soon"), dict(connections_max="many"), dict(page_cache_bytes=1.5)):
+    for wrong in (dict(election_timeout="soon"), dict(connections_max="many"), dict(cache_total_bytes=1.5),
+                  dict(address=1), dict(join=[1]), dict(disk=2)):
         with pytest.raises(TypeError) as caught:
             quorlite.Node(tmp_path / "e", free_addresses(1)[0], bootstrap=True, **wrong)
         assert "pybind11" not in str(caught.value).lower()
-    with pytest.raises(quorlite.NodeError, match="--awake-wait"):
-        quorlite.Node(tmp_path / "e", free_addresses(1)[0], bootstrap=True, awake_wait=0.1, log_level="off")
-    with pytest.raises(quorlite.NodeError, match="--connections"):
+    with pytest.raises(quorlite.NodeError, match="--busy-poll"):
+        quorlite.Node(tmp_path / "e", free_addresses(1)[0], bootstrap=True, busy_poll=0.1, log_level="off")
+    with pytest.raises(quorlite.NodeError, match="--connections-max"):
         quorlite.Node(tmp_path / "e", free_addresses(1)[0], bootstrap=True, connections_max=0, log_level="off")
+
+
+def test_an_option_is_taken_by_its_former_name(tmp_path):
+    with pytest.warns(DeprecationWarning, match="page_caches_bytes is called cache_total_bytes"):
+        with pytest.raises(quorlite.NodeError, match="--cache-total is 3B"):
+            quorlite.Node(tmp_path / "e", free_addresses(1)[0], bootstrap=True, page_caches_bytes=3)
+
+
+def test_all_options_are_documented():
+    assert "* `cache_total_bytes`: Memory for pages, of all clients together (256MiB)" in quorlite.Node.__doc__
 
 
 def test_a_directory_in_use_is_refused(tmp_path):

@@ -166,20 +166,20 @@ TEST_F(ErrorsTest, OptionsThatMakeNoSense) {
            {"--dir", dir, "--address", "h:1", "--id", "-3"});
     expect(64, {"--id", "is not a whole number"},
            {"--dir", dir, "--address", "h:1", "--id", "99999999999999999999"});
-    expect(64, {"--connections", "'many' is not a whole number"},
-           {"--dir", dir, "--address", "h:1", "--connections", "many"});
-    expect(64, {"--connections", "99999999999"},
-           {"--dir", dir, "--address", "h:1", "--connections", "99999999999"});
+    expect(64, {"--connections-max", "'many' is not a whole number"},
+           {"--dir", dir, "--address", "h:1", "--connections-max", "many"});
+    expect(64, {"--connections-max", "99999999999"},
+           {"--dir", dir, "--address", "h:1", "--connections-max", "99999999999"});
     expect(64, {"--failure-domain", "'-1' is not a whole number"},
            {"--dir", dir, "--address", "h:1", "--failure-domain", "-1"});
-    expect(64, {"--log-level", "loud not in {debug,error,info,off,warning}"},
+    expect(64, {"--log-level", "loud not in {debug,info,warning,error,off}"},
            {"--dir", dir, "--address", "h:1", "--log-level", "loud"});
     for (const char* const time : {"0", "-1s", "soon", "1 parsec", "100000000000000000000ms"}) {
         expect(64, {"--write-timeout"},
                {"--dir", dir, "--address", "h:1", "--write-timeout", time});
     }
     for (const char* const time : {"-1us", "1s", "11ms"}) {
-        expect(64, {"--awake-wait"}, {"--dir", dir, "--address", "h:1", "--awake-wait", time});
+        expect(64, {"--busy-poll"}, {"--dir", dir, "--address", "h:1", "--busy-poll", time});
     }
 }
 
@@ -196,8 +196,8 @@ TEST_F(ErrorsTest, AddressesThatNobodyCanReach) {
 
 TEST_F(ErrorsTest, SizesThatMakeNoSense) {
     for (const char* const option :
-         {"--page-cache", "--page-caches", "--memory-max", "--buffers-max", "--temporary-max",
-          "--transaction-max", "--flush-size", "--log-tail"}) {
+         {"--cache-per-connection", "--cache-total", "--memory-max", "--buffers-max",
+          "--temporary-max", "--transaction-max", "--flush-size", "--log-tail"}) {
         for (const char* const size : {"0", "10EB"}) {
             expect(64, {option, "it must be from"},
                    {"--dir", path("node"), "--address", "h:1", option, size});
@@ -217,7 +217,7 @@ TEST_F(ErrorsTest, ConfigurationFilesThatMakeNoSense) {
     };
     expect_refused("adress = \"h:1\"", "no option is called 'adress'");
     expect_refused("address = \"here\"", "'here' is not of the form");
-    expect_refused("connections = many", "--connections");
+    expect_refused("connections-max = many", "--connections-max");
     expect_refused("connections = 5 6", "'5 6' is not a whole number");
     expect_refused("busy-timeout = 5parsecs", "--busy-timeout");
     expect(64, {path("missing.conf")}, {"--config", path("missing.conf")});
@@ -261,7 +261,7 @@ TEST_F(ErrorsTest, OptionsFromAFile) {
     const std::string address = free_address();
     std::ofstream(path("node.conf"))
         << "dir = \"" << path("node") << "\"\naddress = \"" << address
-        << "\"\nbootstrap = true\nid = 9\nheartbeat = \"50ms\"\npage-cache = 4 MB\n";
+        << "\"\nbootstrap = true\nid = 9\nheartbeat = \"50ms\"\ncache-per-connection = 4 MB\n";
     Process process({"--config", path("node.conf")});
     const std::string output = process.read_until("ready id=9");
     EXPECT_NE(output.find("ready id=9 address=" + address), std::string::npos) << output;

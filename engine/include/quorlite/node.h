@@ -65,45 +65,43 @@ struct NodeError {
     std::string message;
 };
 
-inline constexpr std::chrono::microseconds kAwakeWaitMax{10'000};
-
+// What each means is said by its row in the README's table, by `quorlited --help`, and to programs
+// by node_options.h, which has the bounds too.
 struct NodeOptions {
-    std::string directory;          // made if it is missing
-    std::string address;            // HOST:PORT, as others reach this node; new nodes must have one
-    std::string listen;             // HOST:PORT to bind instead of the address
-    std::vector<std::string> join;  // members of the cluster that a new node is to join
-    // A new node founds a cluster, of which it is the first member. Where there is a cluster
-    // already this makes a second one, so it is not to be a lasting part of a configuration.
+    std::string directory;
+    std::string address;
+    std::string listen;
+    std::vector<std::string> join;
+    // Where there is a cluster already this founds a second one, so it must not be a lasting part
+    // of a configuration.
     bool bootstrap = false;
-    // 0: as recorded; for a new node 1 in a new cluster, else drawn at random.
+    // 0: as the directory says; of a new node, 1 in a new cluster, else drawn at random.
     std::uint64_t id = 0;
 
     std::chrono::milliseconds election_timeout{600};
     std::chrono::milliseconds heartbeat{60};
-    std::chrono::milliseconds busy_timeout{5'000};  // how long a writer waits for another
-    // How long a transaction may keep others from writing while its client asks for nothing.
+    std::chrono::milliseconds busy_timeout{5'000};
     std::chrono::milliseconds idle_transaction{60'000};
-    std::chrono::milliseconds write_timeout{10'000};  // how long a write waits for a quorum
+    std::chrono::milliseconds write_timeout{10'000};
     std::chrono::milliseconds join_timeout{60'000};
-    // A wait that will be short, for a client, a peer or the disk, is spent on the processor up to
-    // this long, because to be woken takes as long again. 0: it always sleeps.
-    std::chrono::microseconds awake_wait{150};   // at most kAwakeWaitMax
-    std::size_t connections_max = 10'000;        // clients
-    std::size_t page_cache_bytes = 2u << 20;     // per client's database, at most
-    std::size_t page_caches_bytes = 256u << 20;  // of all clients; each has 64 KiB in any case
-    std::size_t memory_bytes_max = 1u << 30;     // of SQLite: page caches, and values at work
-    std::size_t buffers_bytes_max = 512u << 20;  // requests and answers of all clients
-    std::size_t temporary_bytes_max = 1u << 30;  // of all temporary files, in TMPDIR
+    std::chrono::microseconds busy_poll{150};
+
+    std::uint64_t connections_max = 10'000;
+    std::size_t cache_per_connection_bytes = 2u << 20;
+    std::size_t cache_total_bytes = 256u << 20;
+    std::size_t memory_bytes_max = 1u << 30;
+    std::size_t buffers_bytes_max = 512u << 20;
+    std::size_t temporary_bytes_max = 1u << 30;
     std::size_t transaction_bytes_max = 256u << 20;
-    std::size_t flush_bytes = 16u << 20;     // changed pages that start a flush to the files
-    std::size_t log_tail_bytes = 64u << 20;  // log kept for nodes that fall behind
+    std::size_t flush_bytes = 16u << 20;
+    std::size_t log_tail_bytes = 64u << 20;
+
     std::uint64_t failure_domain = 0;
-    // A voter that is away for long, or was removed, is replaced by a standby, by whoever leads.
     bool manage_roles = true;
-    bool quorum_reads = false;       // ask a quorum for every read instead of relying on the lease
-    bool legacy_null_types = false;  // declared types rename NULL, as old dqlite servers did
+    bool quorum_reads = false;
+    bool legacy_null_types = false;
     NodeDisk disk = NodeDisk::kAuto;
-    NodeLogLevel log_level = NodeLogLevel::kInfo;  // to standard error
+    NodeLogLevel log_level = NodeLogLevel::kInfo;
 
     std::function<void()> on_ready;  // the node is a member and knows a leader; once
     // The node cannot join, or was removed from the cluster: stop() is all that is left. At most

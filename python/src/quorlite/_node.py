@@ -5,30 +5,11 @@ from __future__ import annotations
 import dataclasses
 import os
 import sqlite3
+import textwrap
 from collections.abc import Sequence
 from typing import Union
 
 from quorlite import _core
-from quorlite._errors import ProgrammingError
-
-_TIMES = {
-    "election_timeout",
-    "heartbeat",
-    "busy_timeout",
-    "idle_transaction",
-    "write_timeout",
-    "join_timeout",
-    "awake_wait",
-}
-_SIZES = {
-    "connections_max",
-    "page_cache_bytes",
-    "page_caches_bytes",
-    "memory_bytes_max",
-    "temporary_bytes_max",
-    "transaction_bytes_max",
-}
-
 
 @dataclasses.dataclass(frozen=True)
 class NodeStatus:
@@ -48,12 +29,6 @@ class NodeStatus:
     log_bytes: int
 
 
-def _whole(name: str, value: float) -> int:
-    if not isinstance(value, (int, float)) or value != int(value):
-        raise TypeError(f"{name} is a whole number, not {value!r}")
-    return int(value)
-
-
 class Node:
     """A node with its data in `directory`; a context manager that stops it.
 
@@ -65,10 +40,7 @@ class Node:
     :param listen: HOST:PORT to bind instead of the address.
     :param wait: How many seconds to wait until the node is a member and knows a leader; 0 to
         return at once.
-    :param options: Times in seconds (`election_timeout`, `heartbeat`, `busy_timeout`,
-        `idle_transaction`, `write_timeout`, `join_timeout`, `awake_wait`) and limits (`connections_max`,
-        `page_cache_bytes`, `page_caches_bytes`, `memory_bytes_max`, `temporary_bytes_max`,
-        `transaction_bytes_max`).
+    :param options: What follows; times in seconds, sizes in bytes.
     """
 
     def __init__(
@@ -82,21 +54,19 @@ class Node:
         id: int = 0,  # noqa: A002
         log_level: str = "warning",
         wait: float = 20.0,
-        **options: float,
+        **options: object,
     ) -> None:
-        unknown = set(options) - _TIMES - _SIZES
-        if unknown:
-            raise ProgrammingError(f"a node has no option {sorted(unknown)[0]!r}")
         self._core = _core.Node(
-            directory=os.fspath(directory),
-            address=address,
-            listen=listen,
-            join=[join] if isinstance(join, str) else list(join),
-            bootstrap=bootstrap,
-            id=id,
-            times={name: value for name, value in options.items() if name in _TIMES},
-            sizes={name: _whole(name, value) for name, value in options.items() if name in _SIZES},
-            log_level=log_level,
+            {
+                "directory": os.fspath(directory),
+                "address": address,
+                "listen": listen,
+                "join": [join] if isinstance(join, str) else list(join),
+                "bootstrap": bootstrap,
+                "id": id,
+                "log_level": log_level,
+                **options,
+            }
         )
         if wait > 0:
             try:
@@ -142,3 +112,6 @@ class Node:
 
     def __exit__(self, *exception: object) -> None:
         self.stop()
+
+
+Node.__doc__ = f"{Node.__doc__}\n{textwrap.indent(_core.describe_node_options(), '    ')}"
