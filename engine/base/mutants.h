@@ -43,6 +43,11 @@ namespace quorlite {
     X(ChangesOverlap, "core", "a membership change before the last one is committed")           \
     X(DemotedVoterGivesUp, "core", "the one log that can win belongs to a demoted voter")       \
     X(FullWindowHidesCompaction, "core", "a peer with a full window gets no snapshot")          \
+    X(TermUnbounded, "core", "a term that no cluster reaches is believed")                      \
+    X(StrangersVote, "core", "a vote counts, whoever it is from")                               \
+    X(AcknowledgedBeyondLog, "core", "an acknowledgement of what was never sent is believed")   \
+    X(OrderUnchecked, "core", "entries are taken in the order that they say")                   \
+    X(MembershipUnchecked, "core", "a membership is logged before it is looked at")             \
     /* whole nodes: found by the layer `node` */                                                \
     X(AnswerBeforeCommit, "node", "a write is acknowledged before the quorum has it")           \
     X(ReadBeforeCommit, "node", "a read of what is not committed yet is answered")              \

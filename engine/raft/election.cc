@@ -64,7 +64,8 @@ void Core::State::heard_leader(NodeId leader) {
 // And no election is asked for in earnest by who was never a voter here.
 bool Core::State::is_believable(NodeId from, const Message& message) const {
     const Term term = std::visit([](const auto& content) { return content.term; }, message);
-    if (term.value() > kTermMax || term.value() > hard.term.value() + kTermStepMax) return false;
+    const std::uint64_t most = std::min(kTermMax, hard.term.value() + kTermStepMax);
+    if (term.value() > most && !mutant(Mutant::kTermUnbounded)) return false;
     const Configuration& configuration = log.configuration();
     if (configuration.servers.empty() || configuration.find(from) != nullptr) return true;
     const bool leads = std::holds_alternative<AppendRequest>(message) ||
@@ -148,8 +149,9 @@ void Core::State::count_votes() {
     const Configuration& configuration = log.configuration();
     const std::size_t quorum = quorum_of(configuration.voter_count());
     const auto voters_in = [&configuration](const std::vector<NodeId>& nodes) {
-        return static_cast<std::size_t>(std::count_if(
-            nodes.begin(), nodes.end(), [&](NodeId node) { return configuration.is_voter(node); }));
+        return static_cast<std::size_t>(std::ranges::count_if(nodes, [&](NodeId node) {
+            return configuration.is_voter(node) || mutant(Mutant::kStrangersVote);
+        }));
     };
     if (const auto* pre = std::get_if<PreCandidate>(&role)) {
         if (voters_in(pre->ballot.granted) >= quorum) campaign(false);

@@ -29,12 +29,16 @@ bool Core::State::well_formed(const AppendRequest& request) const {
     if (log.term_at(index) == term) before = log.configuration_at(index);
     for (const Entry& entry : request.entries) {
         index = index.next();
-        if (entry.index != index || entry.term < term || entry.term > request.term) return false;
+        const bool follows = entry.index == index && entry.term >= term;
+        if (!follows && !mutant(Mutant::kOrderUnchecked)) return false;
+        if (entry.term > request.term) return false;
         if (entry.payload == nullptr || entry.size() > limits::kLogEntryBytesMax) return false;
         if (entry.kind == EntryKind::kBarrier && entry.size() != 0) return false;
         if (entry.kind == EntryKind::kConfiguration) {
             std::optional<Configuration> after = decode_configuration(*entry.payload);
-            if (!after || after->voter_count() == 0) return false;
+            const bool sound = after && after->voter_count() > 0;
+            if (!sound && !mutant(Mutant::kMembershipUnchecked)) return false;
+            if (!sound) continue;
             const bool first = !before || before->servers.empty();
             if (!first && !is_one_change(*before, *after)) return false;
             before = std::move(after);

@@ -169,7 +169,8 @@ void Core::State::snapshot_unavailable(NodeId id) {
 void Core::State::on(NodeId from, AppendReply& reply) {
     Leader* leader = as_leader();
     Peer* peer = leader != nullptr ? leader->tracker.find(from) : nullptr;
-    if (peer == nullptr || reply.round > leader->round || reply.match > log.last_index()) return;
+    if (peer == nullptr || reply.round > leader->round) return;
+    if (reply.match > log.last_index() && !mutant(Mutant::kAcknowledgedBeyondLog)) return;
     if (reply.round >= peer->acked_round) peer->promise = reply.promise;
     peer->full = reply.full;
     note_memory(*leader, *peer, reply.forgot);

@@ -56,6 +56,7 @@ CoreOptions::CoreOptions(Seeded& random) {
     loss = draw<double>(random, {0, 0, 0.01, 0.05, 0.3});
     duplication = draw<double>(random, {0, 0, 0.05, 0.5});
     straggler = draw<double>(random, {0, 0, 0.001, 0.02});
+    forged = draw<double>(random, {0, 0, 0, 0.02, 0.2});
 
     fault_interval = election_timeout * draw<int>(random, {1, 2, 4, 8});
     crashes = random.chance(0.7);
@@ -94,15 +95,15 @@ std::string CoreOptions::describe() const {
          << " eager_ticks=" << eager_ticks << " flush_every=" << flush_every
          << " keep_entries=" << keep_entries << "\n  delay_most=" << ms(delay_most)
          << " in_order=" << in_order << " loss=" << loss << " duplication=" << duplication
-         << " straggler=" << straggler << " fault_interval=" << ms(fault_interval)
-         << " crashes=" << crashes << " crashes_in_output=" << crashes_in_output
-         << " partitions=" << partitions << " pauses=" << pauses << " true_gone=" << true_gone
-         << " false_gone=" << false_gone << " memberships=" << memberships
-         << " transfers=" << transfers << " damage=" << damage << " lost_disks=" << lost_disks
-         << " older_disks=" << older_disks << " mixed_timeouts=" << mixed_timeouts
-         << " unreadable_log=" << unreadable_log << "\n  write_interval=" << ms(write_interval)
-         << " batch_most=" << batch_most << " payload_bytes_most=" << payload_bytes_most
-         << " read_interval=" << ms(read_interval);
+         << " straggler=" << straggler << " forged=" << forged
+         << " fault_interval=" << ms(fault_interval) << " crashes=" << crashes
+         << " crashes_in_output=" << crashes_in_output << " partitions=" << partitions
+         << " pauses=" << pauses << " true_gone=" << true_gone << " false_gone=" << false_gone
+         << " memberships=" << memberships << " transfers=" << transfers << " damage=" << damage
+         << " lost_disks=" << lost_disks << " older_disks=" << older_disks
+         << " mixed_timeouts=" << mixed_timeouts << " unreadable_log=" << unreadable_log
+         << "\n  write_interval=" << ms(write_interval) << " batch_most=" << batch_most
+         << " payload_bytes_most=" << payload_bytes_most << " read_interval=" << ms(read_interval);
     return text.str();
 }
 

@@ -44,6 +44,7 @@ struct CoreOptions {
     double loss;
     double duplication;
     double straggler;  // the part of messages delayed by up to several election timeouts
+    double forged;     // the part of messages that a forged one follows
 
     // The faults.
     Duration fault_interval;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <sstream>
 
+#include "tests/sim/forgery.h"
+
 namespace quorlite::sim {
 namespace {
 
@@ -127,8 +129,10 @@ void World::send(const raft::Envelope& envelope) {
     if (append != nullptr && envelope.to == starved_ && !append->entries.empty()) return;
     const std::size_t from = envelope.from.value() - 1;
     const std::size_t to = envelope.to.value() - 1;
+    if (envelope.to >= kStranger) return;  // nobody hears the answer
     if (to >= nodes_.size()) return oracle_.fail("a message to a node that does not exist");
     ++counts_.messages;
+    if (faults_ && random_.chance(options_.forged)) forge_one(envelope);
     if (cut_[from][to] || (faults_ && random_.chance(options_.loss))) return;
     const int copies = faults_ && random_.chance(options_.duplication) ? 2 : 1;
     for (int i = 0; i < copies; ++i) {
@@ -146,15 +150,28 @@ void World::send(const raft::Envelope& envelope) {
 }
 
 void World::deliver(const raft::Envelope& envelope) {
-    Node& to = node(envelope.to);
-    if (!to.up || cut_[envelope.from.value() - 1][envelope.to.value() - 1]) return;
+    if (cut_[envelope.from.value() - 1][envelope.to.value() - 1]) return;
+    hand_over(node(envelope.to), envelope);
+}
+
+void World::hand_over(Node& to, const raft::Envelope& envelope) {
+    if (!to.up) return;
     if (to.paused_until > now_) {
-        return after_on(to, Duration(0), [this, envelope] { deliver(envelope); });
+        return after_on(to, Duration(0), [this, &to, envelope] { hand_over(to, envelope); });
     }
     const Term term = std::visit([](const auto& body) { return body.term; }, envelope.message);
     note("message", to.id, envelope.from.value() << 8 | envelope.message.index(), term.value());
     to.core->step(local(to), envelope.from, envelope.message);
     input(to);
+}
+
+// By somebody who overhears what nodes say, and reaches all of them.
+void World::forge_one(const raft::Envelope& real) {
+    const std::optional<raft::Envelope> forged = forge(real, random_);
+    if (!forged) return;
+    ++counts_.forged;
+    after(random_.between(options_.delay_least, options_.delay_most * 2),
+          [this, forged = *forged] { hand_over(node(forged.to), forged); });
 }
 
 // --- the run ---
@@ -246,11 +263,11 @@ std::string World::summary() const {
     text << "events=" << counts_.events << " messages=" << counts_.messages
          << " elections=" << counts_.elections << " crashes=" << counts_.crashes
          << " partitions=" << counts_.partitions << " pauses=" << counts_.pauses
-         << " changes=" << counts_.changes << " transfers=" << counts_.transfers
-         << " snapshots=" << counts_.snapshots << " damages=" << counts_.damages
-         << " commits=" << oracle_.commits() << " acknowledged=" << counts_.acknowledged
-         << " lease_reads=" << counts_.lease_reads << " round_reads=" << counts_.round_reads
-         << " recovery=" << counts_.recovery;
+         << " changes=" << counts_.changes << " forged=" << counts_.forged
+         << " transfers=" << counts_.transfers << " snapshots=" << counts_.snapshots
+         << " damages=" << counts_.damages << " commits=" << oracle_.commits()
+         << " acknowledged=" << counts_.acknowledged << " lease_reads=" << counts_.lease_reads
+         << " round_reads=" << counts_.round_reads << " recovery=" << counts_.recovery;
     for (auto& each : nodes_) text << "\n  " << describe(*each);
     return text.str();
 }

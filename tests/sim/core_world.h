@@ -41,6 +41,8 @@ private:
     Duration global(const Node& node, Duration local_duration) const;
     void send(const raft::Envelope& envelope);
     void deliver(const raft::Envelope& envelope);
+    void hand_over(Node& to, const raft::Envelope& envelope);
+    void forge_one(const raft::Envelope& real);
     Node& node(NodeId id) { return *nodes_[id.value() - 1]; }
     std::vector<Node*> leaders();
     void heal();
@@ -122,8 +124,8 @@ private:
 
     struct Counts {
         std::uint64_t events = 0, messages = 0, elections = 0, crashes = 0, partitions = 0,
-                      pauses = 0, changes = 0, transfers = 0, snapshots = 0, damages = 0,
-                      acknowledged = 0, lease_reads = 0, round_reads = 0;
+                      pauses = 0, changes = 0, forged = 0, transfers = 0, snapshots = 0,
+                      damages = 0, acknowledged = 0, lease_reads = 0, round_reads = 0;
         double recovery = 0;  // election timeouts from healing to the first commit
     } counts_;
 };
