@@ -91,10 +91,9 @@ bool Core::State::accept_term(NodeId from, const Message& message) {
                              std::holds_alternative<SnapshotRequest>(message);
     if (term == hard.term) return true;
     if (term < hard.term) {
-        // The deposed leader learns of the new term.
-        if (from_leader) {
-            send(from, AppendReply{.term = hard.term, .match = Index(), .applied = applied});
-        }
+        // The deposed leader learns of the new term. Or it leads that one, too, and its message is
+        // late.
+        if (from_leader) send(from, answer(0, false, Index()));
         return false;
     }
     if (std::holds_alternative<TimeoutNow>(message)) return false;

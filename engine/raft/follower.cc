@@ -133,25 +133,22 @@ void Core::State::acknowledge(Follower& follower, std::uint64_t round) {
     const bool early = mutant(Mutant::kAckBeforeDurable);
     const Index match = early ? follower.confirmed : std::min(durable, follower.confirmed);
     follower.reported = std::max(follower.reported, match);
-    send(follower.leader, AppendReply{.term = hard.term,
-                                      .round = round,
-                                      .success = true,
-                                      .match = match,
-                                      .applied = applied,
-                                      .promise = promise(),
-                                      .full = disk_full,
-                                      .forgot = hard.forgot});
+    send(follower.leader, answer(round, true, match));
 }
 
 void Core::State::reject(std::uint64_t round, Index hint) {
-    send(known_leader(), AppendReply{.term = hard.term,
-                                     .round = round,
-                                     .success = false,
-                                     .match = hint,
-                                     .applied = applied,
-                                     .promise = promise(),
-                                     .full = disk_full,
-                                     .forgot = hard.forgot});
+    send(known_leader(), answer(round, false, hint));
+}
+
+AppendReply Core::State::answer(std::uint64_t round, bool success, Index match) const {
+    return {.term = hard.term,
+            .round = round,
+            .success = success,
+            .match = match,
+            .applied = applied,
+            .promise = promise(),
+            .full = disk_full,
+            .forgot = hard.forgot};
 }
 
 // Only entries from a leader restore what the damaged log lost: this node's own claims do not

@@ -144,6 +144,7 @@ struct Core::State {
     Index agreement_hint(const AppendRequest& request) const;
     void acknowledge(Follower& follower, std::uint64_t round);
     void reject(std::uint64_t round, Index hint);
+    AppendReply answer(std::uint64_t round, bool success, Index match) const;
     void snapshot_installed(const SnapshotPoint& point);
     void lift_vote_barrier();
     void raise_vote_barrier(Index index);

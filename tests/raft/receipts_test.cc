@@ -140,6 +140,19 @@ TEST(EmptyDisk, ItIsBarredUntilAMajorityWithoutItHasConfirmedItsLeader) {
     EXPECT_EQ(lone.core().vote_barrier(), Index());
 }
 
+TEST(EmptyDisk, ItSaysSoToLateMessagesToo) {
+    Lone lone(Restored{});
+    AppendRequest first = append_of(3, 0, 0, {configured(1, 1, members("vvv"))}, 1);
+    first.last_index = Index(1);
+    first.to_voter = true;
+    lone.step(2, first);
+    const auto replies = sent<AppendReply>(lone.step(2, append_of(2, 0, 0)));
+    ASSERT_EQ(replies.size(), 1u);
+    EXPECT_EQ(replies[0].term, Term(3));
+    EXPECT_TRUE(replies[0].forgot);
+    EXPECT_EQ(replies[0].promise, kElectionTimeout / 2);
+}
+
 TEST(EmptyDisk, ALeaderDoesNotCountItBeforeOthersHaveConfirmedThatItLeads) {
     Lone lone(restored_of(1, log_of({1})));
     lone.elect({2});
