@@ -75,7 +75,11 @@ namespace quorlite {
     X(UnfinishedPartsApplied, "node", "the parts of a transaction that never ended are kept")   \
     X(PartsForgottenAtStepDown, "node", "a deposed leader forgets the parts it committed")      \
     X(UncommittedMoved, "node", "uncommitted frames are moved to the pages")                    \
-    X(DamageNotNoticed, "node", "pages are read without a look at their checksums")
+    X(DamageNotNoticed, "node", "pages are read without a look at their checksums")             \
+    X(OtherClustersHeard, "node", "a frame of another cluster is believed")                     \
+    X(SenderUnchecked, "node", "a frame is believed to be from whom it says")                   \
+    X(CommandUnchecked, "node", "what cannot be read as a command is logged")                   \
+    X(FullLeaderLeads, "node", "a leader whose disk is full leads on")
 // clang-format on
 
 enum class Mutant {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "engine/base/check.h"
+#include "engine/base/mutants.h"
 #include "engine/replica/state.h"
 
 namespace quorlite::replica {
@@ -101,6 +102,7 @@ void Replica::State::note_space(bool& where, bool available) {
 // A leader whose disk is full can write nothing, so it makes one leader that can.
 void Replica::State::hand_over_if_full() {
     if (has_space() || !is_leading() || core->transferring()) return;
+    if (mutant(Mutant::kFullLeaderLeads)) return;
     if (now() < handed_over_at + options.election_timeout * 2) return;
     std::optional<raft::Progress> best;
     for (const raft::Progress& peer : core->progress()) {

@@ -137,6 +137,7 @@ void Nemesis::strike(Fault fault) {
         case Fault::kLoss:
         case Fault::kDuplication:
         case Fault::kSlowNetwork:
+        case Fault::kForgery:
         case Fault::kDrift:
         case Fault::kYields:
             break;  // not struck

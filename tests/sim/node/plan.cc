@@ -36,6 +36,7 @@ constexpr std::array<Kind, kFaults> kKinds = {{
     {Fault::kLoss, "loss", 0.3},
     {Fault::kDuplication, "duplication", 0.3},
     {Fault::kSlowNetwork, "slow-network", 0.2},
+    {Fault::kForgery, "forgery", 0},  // see draw_aside()
     {Fault::kDrift, "drift", 0.5},
     {Fault::kYields, "yields", 0.6},
 }};
@@ -82,6 +83,13 @@ void draw_network(Plan& plan, Seeded& random) {
     }
 }
 
+// From a copy of the stream: so what else a seed draws, and what it once found, stays as it is.
+void draw_aside(Plan& plan, Seeded random) {
+    if (plan.failovers || !random.chance(0.3)) return;
+    plan.faults.push_back(Fault::kForgery);
+    plan.network.forged = static_cast<double>(random.between(1, 20)) / 100;
+}
+
 }  // namespace
 
 std::string_view name_of(Fault fault) {
@@ -97,7 +105,7 @@ Plan draw_plan(Seeded& random) {
     Plan plan;
     plan.failovers = random.chance(0.15);
     constexpr std::uint64_t kSizes[] = {1, 3, 3, 3, 5};
-    plan.voters = plan.failovers ? 3 : random.one_of(std::span(kSizes));
+    plan.voters = plan.failovers ? random.between(1, 2) * 2 + 1 : random.one_of(std::span(kSizes));
     plan.clients = random.between(1, 12);
     plan.watchers = random.between(0, 8);
     plan.pause_max = random.between(milliseconds(1), milliseconds(200));
@@ -112,7 +120,12 @@ Plan draw_plan(Seeded& random) {
     if (plan.has(Fault::kYields)) plan.yields = static_cast<double>(random.between(1, 50)) / 100;
     draw_network(plan, random);
     draw_sizes(plan, random);
+    if (plan.failovers) {  // disks take little more, when they are full
+        plan.replica.log.segment_bytes = 64u << 10;
+        plan.replica.log.spare_segments = 1;
+    }
     plan.replica.quorum_reads = random.chance(0.1);
+    draw_aside(plan, random);
     return plan;
 }
 
@@ -137,6 +150,7 @@ std::string Plan::describe() const {
     value("loss", network.loss);
     value("duplication", network.duplication);
     value("slow", network.slow);
+    value("forged", network.forged);
     value("delay_max_us", std::chrono::duration_cast<microseconds>(network.delay_max).count());
     value("wal_frames_soft", replica.database.wal_frames_soft);
     value("flush_bytes", replica.database.flush_bytes);

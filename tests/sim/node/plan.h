@@ -32,15 +32,16 @@ enum class Fault {
     kLoss,
     kDuplication,
     kSlowNetwork,
-    kDrift,   // clocks run up to 30 % too fast or too slow
-    kYields,  // statements give the loop away
+    kForgery,  // frames that no node has sent; see forger.h
+    kDrift,    // clocks run up to 30 % too fast or too slow
+    kYields,   // statements give the loop away
 };
 inline constexpr std::size_t kFaults = static_cast<std::size_t>(Fault::kYields) + 1;
 std::string_view name_of(Fault fault);
 
 struct Plan {
-    // A run with nothing but killed leaders and default timeouts, in which each must be followed
-    // soon.
+    // A run with nothing but lost leaders, killed or with a full disk, and default timeouts, in
+    // which each must be followed soon.
     bool failovers = false;
     std::uint64_t voters = 3;
     std::uint64_t clients = 4;

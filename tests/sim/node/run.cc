@@ -14,6 +14,7 @@
 
 #include "tests/sim/layer.h"
 #include "tests/sim/node/cluster.h"
+#include "tests/sim/node/forger.h"
 #include "tests/sim/node/nemesis.h"
 #include "tests/sim/node/plan.h"
 #include "tests/sim/node/workload.h"
@@ -32,6 +33,7 @@ constexpr Duration kFlushedMax = seconds(150);  // three flush intervals, by a s
 // two of them, and what a client needs to find the new leader.
 constexpr Duration kResumeMax = seconds(6);
 constexpr Duration kFailoverMax = seconds(3);
+constexpr Duration kFilledMax = seconds(5);  // until the log asks for room
 constexpr int kOperationsPerYield = 20;
 
 class Run {
@@ -41,7 +43,13 @@ public:
           plan_(draw_plan(world_.random)),
           cluster_(world_),
           workload_(world_, {.pause_max = plan_.pause_max, .auto_vacuum = plan_.auto_vacuum}),
-          trace_(trace) {}
+          forger_(world_.random,
+                  [this](NodeId sender, NodeId to, Bytes frame) {
+                      cluster_.network.inject(sender, to, std::move(frame));
+                  }),
+          trace_(trace) {
+        cluster_.network.overheard = [this](const Bytes& frame) { forger_.overhear(frame); };
+    }
 
     Outcome run();
 
@@ -53,6 +61,8 @@ private:
     void set_up();
     void disturb();
     void kill_leader();
+    void fill_leaders_disk();
+    bool leader_is_full();
     bool await_write(Duration limit);
     void make_peace();
     void await_readable();
@@ -103,10 +113,12 @@ private:
     Cluster cluster_;
     Workload workload_;
     std::unique_ptr<Nemesis> nemesis_;
+    Forger forger_;
     std::vector<std::unique_ptr<SimClient>> clients_;
     std::unique_ptr<SimClient> observer_;  // asks only what is asked here
     std::string failure_;
     std::uint64_t last_node_ = 0;
+    ClusterId cluster_id_;
     std::uint64_t failovers_ = 0;
     Duration resumed_after_{};
     bool trace_;
@@ -129,6 +141,8 @@ NodeId Run::add_node() {
     options.clock.offset = world_.random.between(Duration(0), seconds(1000000));
     cluster_.add(std::move(options));
     cluster_.start(id);
+    if (id == NodeId(1)) cluster_id_ = cluster_.replica(id).cluster_id();
+    cluster_.replica(id).meet_cluster(cluster_id_);  // as the members say that it asks
     return id;
 }
 
@@ -214,7 +228,7 @@ void Run::disturb() {
     const Duration end = world_.now() + kFaultPhase;
     nemesis_->rage(end);
     while (world_.now() < end && !failed()) {
-        if (plan_.failovers) kill_leader();
+        if (plan_.failovers) world_.random.chance(0.7) ? kill_leader() : fill_leaders_disk();
         run_for(world_.random.between(Duration(1), plan_.fault_every));
         fail(cluster_.compare_databases(nemesis_->disks_failed()).value_or(""));
         if (trace_) show_nodes();
@@ -240,6 +254,32 @@ void Run::kill_leader() {
     if (!await_write(kFailoverMax)) fail("no write was taken for 3 s after the leader was killed");
     run_until([&] { return cluster_.running(node); }, 2 * kFailoverMax);
     run_for(seconds(1));
+}
+
+// A leader that can write no more makes one of the others the leader, and one with room if there is
+// one: so two disks in five may be full.
+void Run::fill_leaders_disk() {
+    const auto leader = cluster_.leader();
+    if (!leader) return;
+    std::vector<NodeId> full = {*leader};
+    const NodeId other = world_.random.one_of(cluster_.ids());
+    if (plan_.voters >= 5 && world_.random.chance(0.7)) full.push_back(other);
+    for (const NodeId node : full) {
+        say("the disk of node " + std::to_string(node.value()) + " is full");
+        cluster_.disk(node).set_full(true);
+    }
+    if (run_until([&] { return leader_is_full() || cluster_.leader() != leader; }, kFilledMax)) {
+        if (!await_write(kFailoverMax)) fail("no write for 3 s after the leader's disk was full");
+    }
+    for (const NodeId node : full) cluster_.disk(node).set_full(false);
+    run_for(seconds(1));
+}
+
+bool Run::leader_is_full() {
+    const auto leader = cluster_.leader();
+    if (!leader) return false;
+    const Status writable = cluster_.replica(*leader).check_writable();
+    return !writable.ok() && writable.error().code == code::kFull;
 }
 
 // How long it took is kept.
@@ -404,6 +444,7 @@ Outcome Run::run() {
                        std::to_string(nemesis_ ? nemesis_->strikes() : 0) + " strikes, " +
                        std::to_string(failovers_) + " failovers, " +
                        std::to_string(cluster_.deaths()) + " deaths of failed syncs, " +
+                       std::to_string(forger_.forged()) + " forged frames, " +
                        std::to_string(cluster_.chunks_sent()) + " snapshot chunks",
             .trace_hash = world_.trace(),
             .simulated_seconds = std::chrono::duration<double>(world_.now()).count(),

@@ -114,15 +114,26 @@ bool NodeExecutor::may_yield() {
 }
 
 void SimNetwork::send(NodeId from, NodeId to, Channel channel, Bytes frame) {
+    const bool listened = faults.forged > 0 && channel == Channel::kConsensus;
+    if (listened && world_.random.chance(faults.forged)) overheard(frame);
     if (!connected(from, to) || world_.random.chance(faults.loss)) return;
     const int copies = world_.random.chance(faults.duplication) ? 2 : 1;
     for (int i = 0; i < copies; ++i) {
-        Duration delay = world_.random.between(faults.delay_min, faults.delay_max);
-        if (world_.random.chance(faults.slow)) delay += faults.slow_delay;
-        world_.schedule(world_.now() + delay, [this, from, to, channel, frame]() mutable {
+        world_.schedule(world_.now() + delay(), [this, from, to, channel, frame]() mutable {
             if (connected(from, to)) deliver_(from, to, channel, std::move(frame));
         });
     }
+}
+
+void SimNetwork::inject(NodeId from, NodeId to, Bytes frame) {
+    world_.schedule(world_.now() + delay(), [this, from, to, frame = std::move(frame)]() mutable {
+        deliver_(from, to, Channel::kConsensus, std::move(frame));
+    });
+}
+
+Duration SimNetwork::delay() {
+    const Duration delay = world_.random.between(faults.delay_min, faults.delay_max);
+    return world_.random.chance(faults.slow) ? delay + faults.slow_delay : delay;
 }
 
 }  // namespace quorlite::sim

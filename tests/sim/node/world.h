@@ -112,7 +112,8 @@ struct NetworkFaults {
     double duplication = 0;
     Duration delay_min = std::chrono::microseconds(50);
     Duration delay_max = std::chrono::milliseconds(1);
-    double slow = 0;  // of frames that take `slow_delay`
+    double forged = 0;  // of frames that a forged one follows
+    double slow = 0;    // of frames that take `slow_delay`
     Duration slow_delay = std::chrono::milliseconds(100);
 };
 
@@ -123,13 +124,19 @@ public:
     SimNetwork(World& world, Deliver deliver) : world_(world), deliver_(std::move(deliver)) {}
 
     NetworkFaults faults;
+    // Somebody listens, to consensus only.
+    std::function<void(const Bytes& frame)> overheard;
 
     void cut(NodeId from, NodeId to) { cuts_.insert({from, to}); }
     void heal() { cuts_.clear(); }
     bool connected(NodeId from, NodeId to) const { return !cuts_.contains({from, to}); }
     void send(NodeId from, NodeId to, Channel channel, Bytes frame);
+    // What comes from somebody whom cuts do not stop.
+    void inject(NodeId from, NodeId to, Bytes frame);
 
 private:
+    Duration delay();
+
     World& world_;
     Deliver deliver_;
     std::set<std::pair<NodeId, NodeId>> cuts_;
