@@ -1,6 +1,7 @@
 // Changes of the membership, and the transfer of leadership: proposed to raft, and answered when
 // they are committed or have failed. A promotion waits for the node to catch up.
 
+#include <algorithm>
 #include <utility>
 
 #include "engine/base/check.h"
@@ -62,6 +63,13 @@ void Replica::State::membership_applied(const raft::Configuration& configuration
     }
     const bool was_member = members.find(identity.id) != nullptr;
     members = configuration;
+    const auto count = [&](raft::Role role) {
+        return static_cast<std::size_t>(
+            std::ranges::count(members.servers, role, &raft::Server::role));
+    };
+    seams.events.record(event::MembershipChanged{applied, count(raft::Role::kVoter),
+                                                 count(raft::Role::kStandby),
+                                                 count(raft::Role::kSpare)});
     removal_applied = was_member && configuration.find(identity.id) == nullptr;
     if (removal_applied && core->last_index() >= core->leaders_last_index()) leave();
 }
@@ -94,8 +102,8 @@ void Replica::State::note_space(bool& where, bool available) {
     where = available;
     if (has_space() == before) return;
     core->disk_full(!has_space());
-    warn(has_space() ? "the disk has space again: writing goes on"
-                     : "the disk is full: nothing more can be written here; free some space");
+    has_space() ? seams.events.record(event::DiskHasSpace{})
+                : seams.events.record(event::DiskFilled{});
     hand_over_if_full();
 }
 
@@ -111,7 +119,7 @@ void Replica::State::hand_over_if_full() {
     }
     if (!best) return;
     handed_over_at = now();
-    warn("the disk is full: leadership is handed to node " + std::to_string(best->id.value()));
+    seams.events.record(event::LeadershipGivenUp{best->id});
     static_cast<void>(core->transfer(now(), best->id));  // if it fails, it is tried again
     schedule_pump();
 }

@@ -160,14 +160,12 @@ void Replica::State::ask_others(const PageRequest& request) {
 
 void Replica::State::damaged(const std::string& database, std::uint32_t page) {
     if (!repair->damaged(database, page, now())) return;
-    warn("page " + std::to_string(page) + " of the database " + database +
-         " is damaged on this node's disk: the other nodes are asked for it");
+    seams.events.record(event::PageDamaged{database, page});
 }
 
 void Replica::State::receive(const PageReply& reply, NodeId from) {
     if (!repair->receive(reply, !serving)) return;
-    warn("page " + std::to_string(reply.page) + " of the database " + reply.database +
-         " is mended, by node " + std::to_string(from.value()));
+    seams.events.record(event::PageRepaired{reply.database, reply.page, from});
     if (unapplied.empty()) return;
     apply({});
     schedule_pump();

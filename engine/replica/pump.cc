@@ -15,7 +15,7 @@ constexpr Duration kTickMax = std::chrono::milliseconds(100);
 constexpr Duration kTickMin = std::chrono::milliseconds(1);
 constexpr int kContradictionTimeouts = 4;  // election timeouts
 constexpr int kContradictionsMin = 3;
-constexpr Duration kRepeatInterval = std::chrono::minutes(1);  // of a line for the operator
+constexpr Duration kRepeatInterval = std::chrono::minutes(1);  // of a warning
 
 Error no_quorum(Duration waited) {
     const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(waited).count();
@@ -67,17 +67,11 @@ void Replica::State::carry_out(raft::Output output) {
     if (output.forgetful) on(*output.forgetful);
 }
 
-void Replica::State::warn(std::string line) {
-    if (owner.on_warning) owner.on_warning(std::move(line));
-}
-
 // One message might be anybody's. A leader repeats itself.
 void Replica::State::on(const raft::Conflict& conflict) {
     if (contradiction.leader != conflict.leader || contradiction.count == 0) {
         contradiction = {.leader = conflict.leader, .since = now()};
-        warn("the log of node " + std::to_string(conflict.leader.value()) +
-             ", which leads, contradicts at index " + std::to_string(conflict.index.value()) +
-             " what is committed here");
+        seams.events.record(event::LogContradicted{conflict.leader, conflict.index});
     }
     ++contradiction.count;
     const Duration patience = options.election_timeout * kContradictionTimeouts;
@@ -100,11 +94,7 @@ void Replica::State::on(const raft::Forgetful& forgetful) {
     });
     if (core->configuration().find(forgetful.voter) == nullptr) return;
     forgetful_said[forgetful.voter] = now();
-    warn("node " + std::to_string(forgetful.voter.value()) + " has acknowledged the log up to " +
-         std::to_string(forgetful.acknowledged.index.value()) +
-         " and does not hold all of that: its disk was replaced, or put back to an older copy. Its "
-         "votes do not count until "
-         "it has caught up: start the nodes that hold the rest");
+    seams.events.record(event::VoterForgot{forgetful.voter, forgetful.acknowledged.index});
 }
 
 void Replica::State::apply(std::vector<raft::Entry> entries) {
@@ -168,10 +158,17 @@ bool Replica::State::may_read_by_lease(TimePoint at) const {
 void Replica::State::role_changed() {
     if (leading && !is_leading()) step_down();
     if (!leading && core->role() == raft::RoleName::kLeader) lead();
-    if (core->leader() != known_leader) {
-        known_leader = core->leader();
-        if (owner.on_leader_change) owner.on_leader_change();
-    }
+    tell_of_leadership();
+}
+
+void Replica::State::tell_of_leadership() {
+    const bool stood = std::exchange(standing, core->role() == raft::RoleName::kPreCandidate ||
+                                                   core->role() == raft::RoleName::kCandidate);
+    if (standing && !stood) seams.events.record(event::CandidacyStarted{core->term()});
+    if (core->leader() == known_leader) return;
+    known_leader = core->leader();
+    seams.events.record(event::LeaderChanged{core->term(), known_leader});
+    if (owner.on_leader_change) owner.on_leader_change();
 }
 
 void Replica::State::lead() {

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "engine/base/clock.h"
+#include "engine/base/events.h"
 #include "engine/base/executor.h"
 #include "engine/base/network.h"
 #include "engine/database/database.h"
@@ -51,6 +52,7 @@ struct Seams {
     Disk& disk;
     Network& network;
     Executor& executor;
+    Events& events;
 };
 
 struct Leader {
@@ -128,8 +130,6 @@ public:
     std::uint64_t weight() const;
     void set_weight(std::uint64_t weight);
 
-    // A line for the operator: what is wrong, and what to do.
-    std::function<void(std::string line)> on_warning;
     // Runs on the loop when leadership (of any node) changed.
     std::function<void()> on_leader_change;
     // The node cannot go on (a failed sync is fatal() instead): it was removed from the cluster.

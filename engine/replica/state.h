@@ -46,7 +46,7 @@ struct Replica::State {
     void lead();
     void step_down();
     void answer_all();
-    void warn(std::string line);
+    void tell_of_leadership();
     void on(const raft::Conflict& conflict);
     void on(const raft::Forgetful& forgetful);
     void release();
@@ -127,6 +127,7 @@ struct Replica::State {
     bool serving = false;
     std::uint64_t epoch = 1;
     NodeId known_leader;
+    bool standing = false;  // for election
 
     struct Promotion {
         NodeId id;

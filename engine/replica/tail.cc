@@ -77,6 +77,7 @@ void Replica::State::offer_snapshot(NodeId peer) {
         core->snapshot_unavailable(now(), peer);
         return;
     }
+    seams.events.record(event::SnapshotOffered{peer, source.mark().index});
     core->offer_snapshot(now(), peer,
                          {source.mark().index, source.mark().term, std::move(*configuration)},
                          source.manifest());
@@ -110,12 +111,14 @@ void Replica::State::installed(raft::SnapshotPoint point, Status status) {
         applied = point.index;
         std::erase_if(unapplied, [&](const auto& entry) { return entry.index <= applied; });
         core->snapshot_installed(now(), point);
+        seams.events.record(event::SnapshotInstalled{point.index});
         if (core->last_index() > point.index) {
             log->trim(point.index);
         } else {
             log->reset(point.index);
         }
     } else {
+        seams.events.record(event::SnapshotRefused{core->leader(), point.index});
         core->snapshot_refused(now());
     }
     schedule_pump();

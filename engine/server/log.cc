@@ -11,6 +11,7 @@
 #include <future>
 #include <system_error>
 #include <thread>
+#include <vector>
 
 #include "engine/base/line.h"
 
@@ -67,6 +68,18 @@ class StandardError final : public spdlog::sinks::base_sink<spdlog::details::nul
     void flush_() override {}
 };
 
+LogLevel level_of(Severity severity) {
+    switch (severity) {
+        case Severity::kDebug:
+            return LogLevel::kDebug;
+        case Severity::kInfo:
+            return LogLevel::kInfo;
+        case Severity::kWarning:
+            return LogLevel::kWarning;
+    }
+    return LogLevel::kWarning;
+}
+
 }  // namespace
 
 struct Log::State {
@@ -100,7 +113,14 @@ Log::~Log() {
     }
 }
 
-void Log::write(LogLevel level, std::string_view event, Fields fields) {
+void Log::record(const Event& event) {
+    const Description described = describe(event);
+    std::vector<LogField> fields;
+    for (const auto& [name, value] : described.fields) fields.emplace_back(name, value);
+    write(level_of(described.severity), described.text, fields);
+}
+
+void Log::write(LogLevel level, std::string_view event, std::span<const LogField> fields) {
     const auto translated = translate(level);
     if (!state_->logger->should_log(translated)) return;
     std::string line(event);

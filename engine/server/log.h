@@ -7,8 +7,11 @@
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
+
+#include "engine/base/events.h"
 
 namespace quorlite::server {
 
@@ -16,6 +19,7 @@ enum class LogLevel { kDebug, kInfo, kWarning, kError, kOff };
 
 struct LogField {
     LogField(std::string_view key_, std::string_view value_) : key(key_), value(value_) {}
+    LogField(std::string_view key_, std::string value_) : key(key_), value(std::move(value_)) {}
     LogField(std::string_view key_, const char* value_) : key(key_), value(value_) {}
     LogField(std::string_view key_, std::uint64_t number)
         : key(key_), value(std::to_string(number)) {}
@@ -24,26 +28,30 @@ struct LogField {
     std::string value;  // quoted in the line if it holds anything but printable non-spaces
 };
 
-class Log {
+class Log : public Events {
 public:
     using Fields = std::initializer_list<LogField>;
 
     explicit Log(LogLevel level);  // to standard error
-    ~Log();
+    ~Log() override;
+
+    void record(const Event& event) override;
 
     void debug(std::string_view event, Fields fields = {}) {
-        write(LogLevel::kDebug, event, fields);
+        write(LogLevel::kDebug, event, {fields.begin(), fields.size()});
     }
-    void info(std::string_view event, Fields fields = {}) { write(LogLevel::kInfo, event, fields); }
+    void info(std::string_view event, Fields fields = {}) {
+        write(LogLevel::kInfo, event, {fields.begin(), fields.size()});
+    }
     void warning(std::string_view event, Fields fields = {}) {
-        write(LogLevel::kWarning, event, fields);
+        write(LogLevel::kWarning, event, {fields.begin(), fields.size()});
     }
     void error(std::string_view event, Fields fields = {}) {
-        write(LogLevel::kError, event, fields);
+        write(LogLevel::kError, event, {fields.begin(), fields.size()});
     }
 
 private:
-    void write(LogLevel level, std::string_view event, Fields fields);
+    void write(LogLevel level, std::string_view event, std::span<const LogField> fields);
 
     struct State;
     std::unique_ptr<State> state_;

@@ -327,9 +327,12 @@ std::optional<NodeError> Node::Impl::open_replica() {
     if (!wanted) return directory_error(wanted.error());
     // First: a directory that was made for an address which cannot be had would be of no use.
     if (auto error = bind(options.listen.empty() ? wanted->address : options.listen)) return error;
-    auto made = replica::Replica::open(
-        *wanted,
-        {.clock = clock, .random = random, .disk = *disk, .network = peers, .executor = loop});
+    auto made = replica::Replica::open(*wanted, {.clock = clock,
+                                                 .random = random,
+                                                 .disk = *disk,
+                                                 .network = peers,
+                                                 .executor = loop,
+                                                 .events = log});
     if (!made) return directory_error(made.error());
     replica = std::move(*made);
     return std::nullopt;
@@ -355,7 +358,6 @@ std::optional<NodeError> Node::Impl::bind(const std::string& address) {
 
 std::optional<NodeError> Node::Impl::serve() {
     replica->on_leader_change = [this] { front->leadership_changed(); };
-    replica->on_warning = [this](const std::string& line) { log.warning(line); };
     replica->on_removed = [this](std::string reason) {
         report_failure({Kind::kRemoved, std::move(reason)});
     };
@@ -602,7 +604,6 @@ void Node::Impl::stop() {
         peers.stop();
         if (!replica) return;
         replica->on_leader_change = nullptr;
-        replica->on_warning = nullptr;
         replica->on_removed = nullptr;
         replica->on_diverged = nullptr;
         replica->stop();

@@ -420,7 +420,7 @@ def pages_rotten(cluster):
     cluster.until(readable, 60, "every row can be read, and is what it was")
     assert cluster.leader() is node
     assert people.query("PRAGMA integrity_check") == [("ok",)]
-    mended = node.log.read_text().count("is mended, by node")
+    mended = node.log.read_text().count("is repaired, by node")
     assert 0 < refused < ROTTEN_PAGES / 2 < mended, (refused, mended)  # most are found before anyone reads them
     return f"{mended} pages mended; {refused} reads refused meanwhile"
 

@@ -21,11 +21,10 @@ protected:
     PageRepair() {
         cluster.join(2);
         cluster.join(3);
-        for (std::size_t id = 1; id <= 3; ++id) {
-            cluster.replica(id).on_warning = [this](const std::string& line) {
-                lines.push_back(line);
-            };
-        }
+        cluster.on_event = [this](NodeId, const Event& event) {
+            const Description described = quorlite::describe(event);
+            if (described.severity == Severity::kWarning) lines.push_back(described.text);
+        };
         EXPECT_EQ(client.exec("CREATE TABLE t(a INTEGER PRIMARY KEY, b)"), "RESULT 0 0");
         for (int i = 0; i < 40; ++i) insert();
         flush();
@@ -78,7 +77,7 @@ TEST_F(PageRepair, OfALeaderWhoseReadersGetAnErrorUntilItIsDone) {
     EXPECT_THAT(fresh.query("SELECT sum(length(b)) FROM t"), HasSubstr("120000"));
     ASSERT_FALSE(lines.empty());
     EXPECT_THAT(lines.front(), HasSubstr("of the database test.db is damaged on this node's disk"));
-    EXPECT_THAT(lines.back(), HasSubstr("is mended, by node"));
+    EXPECT_THAT(lines.back(), HasSubstr("is repaired, by node"));
 }
 
 // A reader meets the first of them, and nobody any other.

@@ -39,6 +39,8 @@ public:
     // nodes may refuse each other.
     std::function<void(NodeId from, NodeId to, Channel channel, const Bytes& frame)> on_frame;
 
+    std::function<void(NodeId node, const Event& event)> on_event;
+
     replica::Replica& replica(std::size_t id = 1) { return *nodes_.at(id - 1)->replica; }
     static std::string address(std::size_t id) {
         return std::string("127.0.0.1:") + std::to_string(9000 + id);
@@ -145,6 +147,18 @@ private:
         TestExecutor& executor_;
     };
 
+    class Watched final : public Events {
+    public:
+        Watched(Cluster& cluster, NodeId self) : cluster_(cluster), self_(self) {}
+        void record(const Event& event) override {
+            if (cluster_.on_event) cluster_.on_event(self_, event);
+        }
+
+    private:
+        Cluster& cluster_;
+        NodeId self_;
+    };
+
     struct Node {
         Node(Cluster& its_cluster, std::size_t its_id)
             : cluster(its_cluster),
@@ -152,7 +166,8 @@ private:
               random(its_id),
               executor(its_cluster.executor),
               disk(its_id),
-              network(its_cluster, NodeId(its_id)) {}
+              network(its_cluster, NodeId(its_id)),
+              events(its_cluster, NodeId(its_id)) {}
 
         void start() {
             disk.attach(cluster.executor);
@@ -163,7 +178,7 @@ private:
             options.log.segment_bytes = 1u << 20;
             if (cluster.configure_) cluster.configure_(options);
             auto opened = replica::Replica::open(
-                options, {cluster.executor, random, disk, network, executor});
+                options, {cluster.executor, random, disk, network, executor, events});
             ASSERT_TRUE(opened.ok()) << opened.error().message;
             replica = std::move(*opened);
         }
@@ -174,6 +189,7 @@ private:
         Background executor;
         sim::SimDisk disk;
         Wire network;
+        Watched events;
         std::unique_ptr<replica::Replica> replica;
     };
 

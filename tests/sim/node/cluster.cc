@@ -19,6 +19,18 @@ constexpr Duration kWakingMax = std::chrono::milliseconds(2);
 
 }  // namespace
 
+class Cluster::NodeEvents final : public Events {
+public:
+    NodeEvents(const Cluster& cluster, NodeId node) : cluster_(cluster), node_(node) {}
+    void record(const quorlite::Event& event) override {
+        if (cluster_.on_event) cluster_.on_event(node_, event);
+    }
+
+private:
+    const Cluster& cluster_;
+    const NodeId node_;
+};
+
 struct Cluster::Life {
     Life(World& world, const NodeOptions& options, NodeExecutor::Run run)
         : executor(world, options.clock, options.yields, std::move(run)),
@@ -27,6 +39,7 @@ struct Cluster::Life {
     NodeExecutor executor;
     Seeded random;
     std::unique_ptr<NodeNetwork> network;
+    std::unique_ptr<NodeEvents> events;
     std::unique_ptr<replica::Replica> replica;
     std::map<std::uint64_t, std::shared_ptr<session::Session>> sessions;
     std::map<std::uint64_t, std::weak_ptr<SessionLink>> links;
@@ -260,6 +273,7 @@ void Cluster::start(NodeId id) {
             timer ? run_unordered(id, task) : run_when_awake(id, task);
         });
     node.life->network = std::make_unique<NodeNetwork>(network, id);
+    node.life->events = std::make_unique<NodeEvents>(*this, id);
     node.disk->attach(node.life->executor);
     run_on(id, [&] { open(id, node); });
 }
@@ -268,7 +282,7 @@ void Cluster::open(NodeId id, Node& node) {
     Life& life = *node.life;
     auto opened = replica::Replica::open(
         node.options.replica,
-        {life.executor, life.random, *node.disk, *life.network, life.executor});
+        {life.executor, life.random, *node.disk, *life.network, life.executor, *life.events});
     if (!opened.ok()) {
         if (node.may_die) {
             if (on_expected_death) on_expected_death(id);

@@ -64,6 +64,9 @@ public:
     // The running node that leads the highest term and serves, if any.
     std::optional<NodeId> leader();
 
+    // What nodes tell of themselves.
+    std::function<void(NodeId node, const quorlite::Event& event)> on_event;
+
     // Null if the node does not run.
     std::unique_ptr<Link> dial(NodeId node);
 
@@ -84,6 +87,7 @@ private:
     struct Life;
     struct Node;
     class SessionLink;
+    class NodeEvents;
     enum class End { kNone, kCrash, kKill };
 
     Node& node(NodeId id) { return *nodes_.at(id); }

@@ -48,6 +48,7 @@ public:
                       cluster_.network.inject(sender, to, std::move(frame));
                   }),
           trace_(trace) {
+        cluster_.on_event = [this](NodeId node, const quorlite::Event& event) { say(node, event); };
         cluster_.network.overheard = [this](const Bytes& frame) { forger_.overhear(frame); };
     }
 
@@ -99,6 +100,15 @@ private:
         run_until([&reached] { return reached; }, kPeaceMax);
     }
     std::vector<std::vector<Row>> ask(const std::vector<std::string>& queries);
+    void say(NodeId node, const quorlite::Event& event) const {
+        if (!trace_) return;
+        std::string line = "node ";
+        line.append(std::to_string(node.value())).append(": ").append(describe(event).text);
+        for (const auto& [name, value] : describe(event).fields) {
+            line.append(" ").append(name).append("=").append(value);
+        }
+        say(line);
+    }
     void say(const std::string& what) const {
         if (!trace_) return;
         const auto now = std::chrono::duration_cast<microseconds>(world_.now()).count();
