@@ -1,6 +1,6 @@
 // The Events seam: what happens in a node, as values, for whoever watches it. The server writes
-// them to its log, the simulator to its trace, metrics may count them. They are told on the loop, in the
-// order in which they happen; nothing depends on whether anybody listens.
+// them to its log, the simulator to its trace. They are told on the loop, in the order in which
+// they happen; nothing depends on whether anybody listens.
 //
 // An event is a fact about the node or its cluster, not about one client. What an operator has to
 // act on is a warning, and its text says what to do.
