@@ -48,6 +48,8 @@ namespace quorlite {
     X(AcknowledgedBeyondLog, "core", "an acknowledgement of what was never sent is believed")   \
     X(OrderUnchecked, "core", "entries are taken in the order that they say")                   \
     X(MembershipUnchecked, "core", "a membership is logged before it is looked at")             \
+    X(SilentLinkKept, "core", "a connection that nothing answers is never replaced")            \
+    X(CloneHeard, "core", "of a node that runs twice both processes are heard")                 \
     /* whole nodes: found by the layer `node` */                                                \
     X(AnswerBeforeCommit, "node", "a write is acknowledged before the quorum has it")           \
     X(ReadBeforeCommit, "node", "a read of what is not committed yet is answered")              \

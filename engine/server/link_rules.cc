@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "engine/base/mutants.h"
+
 namespace quorlite::server {
 namespace {
 
@@ -11,6 +13,12 @@ constexpr Duration kPauseMax = std::chrono::seconds(10);  // between replacement
 constexpr int kConversationPatiences = 8;
 // What is sent so soon after something was heard is taken for the answer to it, which has none.
 constexpr int kAnswersPerPatience = 4;
+
+constexpr Duration kPatienceMin = std::chrono::milliseconds(100);
+constexpr Duration kPatienceMax = std::chrono::seconds(3);
+// A node that hears nobody asks for votes after two election timeouts at the most; by a slow clock.
+constexpr int kSilentTimeouts = 4;
+constexpr Duration kProcessSilenceMax = std::chrono::seconds(10);
 
 constexpr Duration kFrameStallMax = std::chrono::seconds(5);
 constexpr std::size_t kFrameBytesPerSecondMin = 16u << 10;
@@ -49,10 +57,19 @@ bool LinkSilence::peer_called(TimePoint now) {
 }
 
 bool LinkSilence::replace(TimePoint now) {
-    if (now < next_) return false;
+    if (now < next_ || mutant(Mutant::kSilentLinkKept)) return false;
     next_ = now + pause_;
     pause_ = std::min(2 * pause_, pause_max_);
     return true;
+}
+
+Duration patience_of(Duration election_timeout) {
+    return std::clamp(election_timeout / 2, kPatienceMin, kPatienceMax);
+}
+
+bool keeps_its_place(Duration silence, Duration election_timeout) {
+    if (mutant(Mutant::kCloneHeard)) return false;
+    return silence < std::min(election_timeout * kSilentTimeouts, kProcessSilenceMax);
 }
 
 void FramePace::read(std::size_t unfinished_bytes, bool is_new, TimePoint now) {

@@ -41,6 +41,13 @@ private:
     TimePoint sent_{};                           // the newest frame
 };
 
+// How long a peer may be silent on the consensus channel before a connection to it is doubted.
+Duration patience_of(Duration election_timeout);
+
+// Whether a process of a node that was heard so long ago is still taken for the node's. If so,
+// another process that says it is the same node is a clone, and is refused.
+bool keeps_its_place(Duration silence, Duration election_timeout);
+
 // An incoming frame that has begun: it must come to its end in time, however long it says it is.
 class FramePace {
 public:

@@ -40,9 +40,7 @@ constexpr int kBulkTimeoutMs = 10'000;
 constexpr std::size_t kFramesPerCall = 128;
 constexpr std::size_t kTurnBytesMax = 4u << 20;  // received before others get their turn
 constexpr Duration kPaceCheckedEvery = std::chrono::seconds(1);
-constexpr Duration kPatienceMin = std::chrono::milliseconds(100);
-constexpr Duration kPatienceMax = std::chrono::seconds(3);
-constexpr Duration kProcessSilenceMax = std::chrono::seconds(10);  // then another takes its place
+constexpr Duration kBulkPatience = std::chrono::seconds(3);
 constexpr std::size_t kLargeBacklogBytes = 256u
                                            << 10;  // sent and not acknowledged, or not even sent
 
@@ -131,8 +129,7 @@ struct Peers::State {
     }
     Link* find(NodeId node, Channel channel);
     Duration patience(Channel channel) const {
-        if (channel == Channel::kBulk) return kPatienceMax;
-        return std::clamp(own.election_timeout / 2, kPatienceMin, kPatienceMax);
+        return channel == Channel::kBulk ? kBulkPatience : patience_of(own.election_timeout);
     }
     // Closes a connection if there is no room for one more stranger.
     void make_room_for_stranger();
@@ -838,7 +835,7 @@ bool Peers::Incoming::has_unread() {
 bool Peers::Incoming::is_alive() {
     if (is_over()) return false;
     const Duration silence = peers_->clock.now() - heard_at_;
-    return has_unread() || silence < std::min(peers_->own.election_timeout, kProcessSilenceMax);
+    return has_unread() || keeps_its_place(silence, peers_->own.election_timeout);
 }
 
 bool Peers::Incoming::refuse(std::string_view reason, std::string_view details) {

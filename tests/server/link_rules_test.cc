@@ -197,6 +197,14 @@ TEST(FramePaceTest, NothingUnfinishedIsNeverSlow) {
     EXPECT_FALSE(pace.is_too_slow(at(1h)));
 }
 
+// The first of two may hear nothing, for what is for it goes to its clone: then it asks for votes
+// after two election timeouts at the most, by a clock that may be 30 % slower than this one.
+TEST(ProcessTest, OneThatHearsNobodyKeepsItsPlaceAgainstItsClone) {
+    EXPECT_TRUE(keeps_its_place(2 * 600ms * 13 / 7, 600ms));
+    EXPECT_FALSE(keeps_its_place(4 * 600ms, 600ms));
+    EXPECT_FALSE(keeps_its_place(10s, 60s));
+}
+
 TEST(FramePaceTest, AFrameThatStallsIsTooSlow) {
     FramePace pace;
     pace.read(100u << 20, false, at(0s));

@@ -54,7 +54,9 @@ void World::acknowledge(Node& on) {
         if (term != ack.term) continue;  // another leader's entry took its place
         oracle_.acknowledged(ack.index, ack.term);
         ++counts_.acknowledged;
-        if (!faults_) healed_write_ = ack.index;
+        if (faults_) continue;
+        if (!healed_write_) counts_.resumed = in_timeouts(now_ - healed_at_);
+        healed_write_ = ack.index;
     }
 }
 

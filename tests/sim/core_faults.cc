@@ -112,7 +112,8 @@ void World::tempt() {
     const Duration until_crash =
         random_.between(options_.election_timeout, options_.election_timeout * 3);
     after(until_crash, [this, &tempted] {
-        if (faults_ && tempted.up) crash(tempted, options_.election_timeout / 10);
+        if (faults_ && tempted.up && now_ >= calm_until_)
+            crash(tempted, options_.election_timeout / 10);
     });
     after(options_.election_timeout * 4,
           [this, leader, asking] { cut_[leader][asking] = cut_[asking][leader] = false; });
@@ -169,7 +170,7 @@ void World::inject() {
     after(random_.between(Duration(0), options_.fault_interval * 2), [this] { inject(); });
     if (now_ < calm_until_) return;
     Node& on = victim();
-    switch (random_.below(7)) {
+    switch (random_.below(8)) {
         case 0:
             if (options_.crashes && on.up) crash(on, restart_most());
             break;
@@ -197,6 +198,9 @@ void World::inject() {
             break;
         case 5:
             if (options_.partitions && options_.crashes) tempt();
+            break;
+        case 6:
+            if (options_.half_open) half_open(random_.chance(0.3));
             break;
         default: {
             const std::vector<Node*> found = leaders();

@@ -71,8 +71,10 @@ CoreOptions::CoreOptions(Seeded& random) {
     damage = crashes && voters >= 3 && random.chance(0.25);
     older_disks = !damage && voters == 3 && random.chance(0.3);
     lost_disks = crashes && !damage && !older_disks && voters >= 3 && random.chance(0.3);
-    memberships = !damage && !lost_disks && !older_disks && random.chance(0.5);
-    mixed_timeouts = random.chance(0.25);
+    clones = !damage && !lost_disks && !older_disks && voters == 3 && random.chance(0.3);
+    memberships = !damage && !lost_disks && !older_disks && !clones && random.chance(0.5);
+    mixed_timeouts = !clones && random.chance(0.25);
+    half_open = random.chance(0.3);
     partitions = partitions || mixed_timeouts;
     unreadable_log = random.chance(0.2);
 
@@ -100,10 +102,11 @@ std::string CoreOptions::describe() const {
          << " crashes_in_output=" << crashes_in_output << " partitions=" << partitions
          << " pauses=" << pauses << " true_gone=" << true_gone << " false_gone=" << false_gone
          << " memberships=" << memberships << " transfers=" << transfers << " damage=" << damage
-         << " lost_disks=" << lost_disks << " older_disks=" << older_disks
-         << " mixed_timeouts=" << mixed_timeouts << " unreadable_log=" << unreadable_log
-         << "\n  write_interval=" << ms(write_interval) << " batch_most=" << batch_most
-         << " payload_bytes_most=" << payload_bytes_most << " read_interval=" << ms(read_interval);
+         << " lost_disks=" << lost_disks << " older_disks=" << older_disks << " clones=" << clones
+         << " half_open=" << half_open << " mixed_timeouts=" << mixed_timeouts
+         << " unreadable_log=" << unreadable_log << "\n  write_interval=" << ms(write_interval)
+         << " batch_most=" << batch_most << " payload_bytes_most=" << payload_bytes_most
+         << " read_interval=" << ms(read_interval);
     return text.str();
 }
 

@@ -59,6 +59,8 @@ struct CoreOptions {
     bool damage;
     bool lost_disks;   // replaced by empty ones
     bool older_disks;  // put back to an older copy
+    bool clones;       // a node runs twice
+    bool half_open;    // connections that swallow what is sent
     bool mixed_timeouts;
     bool unreadable_log;
 

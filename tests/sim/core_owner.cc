@@ -51,6 +51,7 @@ void World::start(Node& on) {
         on.election_timeout *= kSlowTimeouts;
     }
     keep_promise(on);
+    if (!is_clone(on)) open_links(on);
     raft::Options options{.self = on.id,
                           .election_timeout = on.election_timeout,
                           .heartbeat = options_.heartbeat,
@@ -79,6 +80,7 @@ void World::crash(Node& on, Duration restart_most) {
     }
     on.up = false;
     on.core.reset();
+    for (auto& row : heard_) row[on.id.value() - 1] = {};  // its connections are closed
     damage(on);
     lose(on);
     // After a reboot the clock begins anew.
@@ -197,7 +199,8 @@ void World::input(Node& on) {
 }
 
 bool World::crashes_here(Node& on) {
-    if (!faults_ || !options_.crashes_in_output || !random_.chance(0.0003)) return false;
+    if (!faults_ || !options_.crashes_in_output || now_ < calm_until_ || !random_.chance(0.0003))
+        return false;
     crash(on, restart_most());
     return true;
 }
@@ -218,12 +221,14 @@ void World::carry_out(Node& on) {
     }
     for (const raft::Envelope& envelope : output.messages) {
         const auto* reply = std::get_if<raft::VoteReply>(&envelope.message);
-        if (reply != nullptr && reply->granted && !reply->pre_vote) {
+        if (reply != nullptr && reply->granted && !reply->pre_vote && !is_clone(on)) {
             oracle_.voted(on.id, reply->term, envelope.to);
         }
         const auto* request = std::get_if<raft::VoteRequest>(&envelope.message);
-        if (request != nullptr && !request->pre_vote) oracle_.voted(on.id, request->term, on.id);
-        send(envelope);
+        if (request != nullptr && !request->pre_vote && !is_clone(on)) {
+            oracle_.voted(on.id, request->term, on.id);
+        }
+        send(on, envelope);
         if (crashes_here(on)) return;
     }
     for (raft::Entry& entry : output.committed) {

@@ -12,6 +12,7 @@
 #include <memory>
 #include <vector>
 
+#include "engine/server/link_rules.h"
 #include "tests/sim/core_node.h"
 #include "tests/sim/core_options.h"
 #include "tests/sim/core_oracle.h"
@@ -39,8 +40,9 @@ private:
     void run_until(TimePoint end, const std::function<bool()>& done);
     TimePoint local(const Node& node) const;
     Duration global(const Node& node, Duration local_duration) const;
-    void send(const raft::Envelope& envelope);
-    void deliver(const raft::Envelope& envelope);
+    double in_timeouts(Duration duration) const;
+    void send(Node& on, const raft::Envelope& envelope);
+    void deliver(const Node& from, const raft::Envelope& envelope);
     void hand_over(Node& to, const raft::Envelope& envelope);
     void forge_one(const raft::Envelope& real);
     Node& node(NodeId id) { return *nodes_[id.value() - 1]; }
@@ -51,6 +53,28 @@ private:
     void note(const char* what, NodeId id, std::uint64_t a = 0, std::uint64_t b = 0);
     std::string summary() const;
     std::string describe(const Node& node) const;
+
+    // --- core_links.cc: connections ---
+    // One, from a node to another.
+    struct Link {
+        server::LinkSilence silence;  // as its sender sees it
+        bool is_half_open = false;    // what is sent is swallowed
+        bool is_dialling = false;     // a new one
+    };
+    // Of all processes of a node, the one that is listened to.
+    struct Heard {
+        const Node* process = nullptr;
+        TimePoint at;
+    };
+    void open_links(Node& node);
+    bool enters_link(Node& node, NodeId to);
+    bool leaves_link(const Node& from, Node& to);
+    void dial(Node& node, Node& to);
+    void half_open(bool all);
+    void clone_one();
+    void end_clone(Node& leader, std::uint64_t refused_before);
+    bool is_clone(const Node& node) const { return &node == clone_.get(); }
+    Node& addressed(NodeId id);
 
     // --- core_owner.cc: what the owner of a core does ---
     void start(Node& node);
@@ -109,6 +133,10 @@ private:
     std::vector<Event> events_;
     std::vector<std::unique_ptr<Node>> nodes_;
     std::vector<std::vector<bool>> cut_;             // [from][to]: nothing passes
+    std::vector<std::vector<Link>> links_;           // [from][to]
+    std::vector<std::vector<Heard>> heard_;          // [by][whom]
+    std::unique_ptr<Node> clone_;                    // of one of the nodes, once in a run
+    NodeId sealed_;                                  // nothing reaches it, nothing comes from it
     NodeId starved_;                                 // heartbeats reach it, entries do not
     TimePoint calm_until_;                           // no faults are injected before
     std::vector<std::vector<TimePoint>> link_last_;  // the last delivery, for links in order
@@ -124,9 +152,12 @@ private:
 
     struct Counts {
         std::uint64_t events = 0, messages = 0, elections = 0, crashes = 0, partitions = 0,
-                      pauses = 0, changes = 0, forged = 0, transfers = 0, snapshots = 0,
-                      damages = 0, acknowledged = 0, lease_reads = 0, round_reads = 0;
-        double recovery = 0;  // election timeouts from healing to the first commit
+                      pauses = 0, changes = 0, forged = 0, half_opens = 0, replaced = 0,
+                      refused = 0, transfers = 0, snapshots = 0, damages = 0, acknowledged = 0,
+                      lease_reads = 0, round_reads = 0;
+        // Election timeouts from healing to the last election, and to the first commit.
+        double recovery = 0;
+        double resumed = 0;
     } counts_;
 };
 
