@@ -39,7 +39,8 @@ inline constexpr std::size_t kPeerConnectionsMax = 4 * kPeersMax;  // incoming
 // Of them, those that are no members', or have not said who they are.
 inline constexpr std::size_t kStrangersMax = 64;
 inline constexpr std::size_t kUnfinishedFramesBytesMax = 192u << 20;  // of all peers
-inline constexpr std::size_t kSeedsMax = 64;                   // addresses of members to join
+inline constexpr std::size_t kDialThreads = 8;  // that may block in a program's own function
+inline constexpr std::size_t kSeedsMax = 64;    // addresses of members to join
 inline constexpr std::size_t kHeldAppendBytesMax = 32u << 20;  // entries that wait for a flush
 inline constexpr std::size_t kSnapshotChunkBytes = 1u << 20;
 inline constexpr std::size_t kDamagedPagesMax = 256;  // asked for at one time

@@ -1,12 +1,10 @@
 #include "engine/server/front.h"
 
 #include <errno.h>
-#include <netinet/tcp.h>
-#include <sys/socket.h>
+#include <sys/uio.h>
 
 #include <algorithm>
 #include <array>
-#include <asio/buffer.hpp>
 #include <asio/io_context.hpp>
 #include <asio/ip/tcp.hpp>
 #include <deque>
@@ -41,22 +39,11 @@ constexpr unsigned kSweepsPerLook = 5;  // for clients that are gone
 constexpr Duration kWarningPause = std::chrono::minutes(1);
 
 // A client whose host vanished is noticed within half a minute: where nothing is on its way, by
-// probes; else because nothing is acknowledged. (TCP_USER_TIMEOUT would do the latter, but also end
-// the connection of a living client that reads slowly.)
-constexpr int kKeepIdleSeconds = 15;
-constexpr int kKeepIntervalSeconds = 5;
-constexpr int kKeepProbes = 3;
+// probes; else because nothing is acknowledged. (KeepAlive::unacknowledged_ms would do the latter,
+// but also end the connection of a living client that reads slowly.)
+constexpr KeepAlive kKeepAlive{.idle_seconds = 15, .interval_seconds = 5, .probes = 3};
 constexpr Duration kSilenceMax = std::chrono::seconds(30);
 constexpr Duration kReadPatience = std::chrono::minutes(5);  // for one that lives and does not read
-
-void set_option(int descriptor, int level, int option, int value) {
-    // A refused option costs speed or patience, never correctness.
-    static_cast<void>(::setsockopt(descriptor, level, option, &value, sizeof value));
-}
-
-bool would_block(int error) {
-    return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
-}
 
 enum class Phase {
     kStranger,  // its first word is awaited
@@ -96,7 +83,7 @@ struct Front::State {
 
     Result<tcp::endpoint> resolve(const HostPort& parts);
     void accept(const std::shared_ptr<State>& self);
-    void welcome(const std::shared_ptr<State>& self, tcp::socket socket);
+    void welcome(const std::shared_ptr<State>& self, std::unique_ptr<Stream> stream);
     bool may_warn(TimePoint& last);
     void warn_of_descriptors();
     void sweep(const std::shared_ptr<State>& self);
@@ -108,8 +95,8 @@ struct Front::State {
 // One accepted connection. What Asio reports is noted and worked on in turn(), a task of the loop.
 class Front::Connection : public std::enable_shared_from_this<Connection> {
 public:
-    Connection(std::shared_ptr<Front::State> front, tcp::socket socket)
-        : front_(std::move(front)), socket_(std::move(socket)), since_(front_->clock.now()) {}
+    Connection(std::shared_ptr<Front::State> front, std::unique_ptr<Stream> stream)
+        : front_(std::move(front)), stream_(std::move(stream)), since_(front_->clock.now()) {}
 
     void start() { update_waits(); }
     TimePoint since() const { return since_; }
@@ -146,10 +133,9 @@ private:
     void wait_readable();
     void wait_writable();
     void wait_broken();
-    std::string peer_name() const;
 
     std::shared_ptr<Front::State> front_;
-    tcp::socket socket_;
+    std::unique_ptr<Stream> stream_;  // until it is handed over
     const TimePoint since_;
     TimePoint active_ = since_;     // when bytes last moved
     std::size_t buffer_bytes_ = 0;  // its share of the front's
@@ -230,9 +216,7 @@ std::size_t Front::Connection::read_more(std::size_t got) {
     const std::size_t left = held_bytes_max_ - std::min(held_.size(), held_bytes_max_);
     const std::size_t room = wanted ? kReadBytes : std::min(left, kReadBytes);
     if (room <= got) return 0;
-    const ssize_t more =
-        ::recv(socket_.native_handle(), front_->buffer.data() + got, room - got, MSG_DONTWAIT);
-    return more > 0 ? static_cast<std::size_t>(more) : 0;
+    return stream_->read_now(std::span(front_->buffer).subspan(got, room - got)).bytes;
 }
 
 void Front::Connection::take(ByteView bytes) {
@@ -251,7 +235,7 @@ void Front::Connection::take(ByteView bytes) {
 void Front::Connection::learn_who() {
     if (held_.size() < sizeof(std::uint64_t)) return;
     if (load_little<std::uint64_t>(held_.data()) == wire::kPeerMagic) return hand_over_to_peers();
-    const bool scarce = socket_.native_handle() >= front_->options.descriptors.clients_below;
+    const bool scarce = stream_->descriptor() >= front_->options.descriptors.clients_below;
     if (scarce) front_->warn_of_descriptors();
     if (scarce || front_->clients.size() >= front_->options.connections_max) {
         ++front_->counters.refused;
@@ -268,7 +252,7 @@ void Front::Connection::become_client() {
     // one.
     session_ =
         session::Session::open(*front_->replica, front_->loop, front_->clock,
-                               front_->options.session, peer_name(), [weak = weak_from_this()] {
+                               front_->options.session, stream_->peer(), [weak = weak_from_this()] {
                                    if (const auto self = weak.lock()) self->note(kChanged);
                                });
 }
@@ -276,10 +260,7 @@ void Front::Connection::become_client() {
 void Front::Connection::hand_over_to_peers() {
     front_->strangers.erase(place);
     phase_ = Phase::kClosed;
-    asio::error_code error;
-    const int descriptor = socket_.release(error);
-    if (error) return;
-    front_->adopt(descriptor, ByteView(held_).subspan(sizeof(std::uint64_t)));
+    front_->adopt(std::move(stream_), ByteView(held_).subspan(sizeof(std::uint64_t)));
 }
 
 void Front::Connection::end_input() {
@@ -311,17 +292,16 @@ bool Front::Connection::send() {
             note(kChanged);
             return false;
         }
-        const ssize_t sent = ::send(socket_.native_handle(), output.data(), output.size(),
-                                    MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (sent < 0) {
-            if (errno == EINTR) continue;
-            blocked_ = would_block(errno);
+        const iovec part{const_cast<std::uint8_t*>(output.data()), output.size()};
+        const Moved moved = stream_->write_now({&part, 1});
+        if (moved.state != Moved::State::kSome) {
+            blocked_ = moved.state == Moved::State::kBlocked;
             if (!blocked_) close();
             return false;
         }
         active_ = front_->clock.now();
-        sent_in_turn += static_cast<std::size_t>(sent);
-        session_->consumed(static_cast<std::size_t>(sent));
+        sent_in_turn += moved.bytes;
+        session_->consumed(moved.bytes);
     }
     return false;
 }
@@ -365,8 +345,7 @@ void Front::Connection::close() {
     front_->clients.erase(self);
     front_->buffer_bytes -= std::exchange(buffer_bytes_, 0u);
     phase_ = Phase::kClosed;
-    asio::error_code ignored;
-    socket_.close(ignored);
+    stream_->close();
     if (session_) session_->close();
 }
 
@@ -385,13 +364,8 @@ void Front::Connection::look_for_the_end() {
 bool Front::Connection::is_gone(TimePoint now) {
     if (now - active_ < kSilenceMax) return false;
     if (blocked_ && now - active_ >= kReadPatience) return true;
-    tcp_info info{};
-    socklen_t size = sizeof info;
-    if (::getsockopt(socket_.native_handle(), IPPROTO_TCP, TCP_INFO, &info, &size) != 0) {
-        return false;
-    }
-    const bool asked = info.tcpi_unacked > 0 || info.tcpi_probes > 1;
-    return asked && std::chrono::milliseconds(info.tcpi_last_ack_recv) >= kSilenceMax;
+    const Way way = stream_->way();
+    return way.asked && way.silence >= kSilenceMax;
 }
 
 // Keeps the right waits pending: for input while there is room for it, else only for the end of the
@@ -407,40 +381,28 @@ void Front::Connection::update_waits() {
 void Front::Connection::wait_readable() {
     waits_readable_ = true;
     // Waiting until it can be read would cost one more call of the system each time.
-    socket_.async_receive(asio::buffer(first_),
-                          [self = shared_from_this()](asio::error_code error, std::size_t size) {
-                              if (error == asio::error::operation_aborted) return;
-                              self->first_bytes_ = size;
-                              self->read_error_ = error;
-                              self->note(kReadable);
-                          });
+    stream_->read(first_, [self = shared_from_this()](std::error_code error, std::size_t size) {
+        if (error == asio::error::operation_aborted) return;
+        self->first_bytes_ = size;
+        self->read_error_ = error;
+        self->note(kReadable);
+    });
 }
 
 void Front::Connection::wait_writable() {
     waits_writable_ = true;
-    socket_.async_wait(tcp::socket::wait_write,
-                       [self = shared_from_this()](asio::error_code error) {
-                           self->waits_writable_ = false;
-                           if (error != asio::error::operation_aborted) self->note(kWritable);
-                       });
+    stream_->wait(Stream::Wait::kWritable, [self = shared_from_this()](std::error_code error) {
+        self->waits_writable_ = false;
+        if (error != asio::error::operation_aborted) self->note(kWritable);
+    });
 }
 
 void Front::Connection::wait_broken() {
     waits_broken_ = true;
-    socket_.async_wait(tcp::socket::wait_error,
-                       [self = shared_from_this()](asio::error_code error) {
-                           self->waits_broken_ = false;
-                           if (error != asio::error::operation_aborted) self->note(kBroken);
-                       });
-}
-
-std::string Front::Connection::peer_name() const {
-    asio::error_code error;
-    const tcp::endpoint endpoint = socket_.remote_endpoint(error);
-    if (error) return "a client that is gone";
-    const std::string host = endpoint.address().to_string();
-    const bool brackets = endpoint.address().is_v6();
-    return (brackets ? '[' + host + ']' : host) + ':' + std::to_string(endpoint.port());
+    stream_->wait(Stream::Wait::kBroken, [self = shared_from_this()](std::error_code error) {
+        self->waits_broken_ = false;
+        if (error != asio::error::operation_aborted) self->note(kBroken);
+    });
 }
 
 // ---- The port ----
@@ -514,22 +476,17 @@ void Front::State::accept(const std::shared_ptr<State>& self) {
             });
             return;
         }
-        if (!error) self->welcome(self, std::move(socket));
+        if (!error) self->welcome(self, make_stream(std::move(socket)));
         self->accept(self);
     });
 }
 
-void Front::State::welcome(const std::shared_ptr<State>& self, tcp::socket socket) {
+void Front::State::welcome(const std::shared_ptr<State>& self, std::unique_ptr<Stream> stream) {
     ++counters.accepted;
-    const int descriptor = socket.native_handle();
-    set_option(descriptor, IPPROTO_TCP, TCP_NODELAY, 1);
-    set_option(descriptor, SOL_SOCKET, SO_KEEPALIVE, 1);
-    set_option(descriptor, IPPROTO_TCP, TCP_KEEPIDLE, kKeepIdleSeconds);
-    set_option(descriptor, IPPROTO_TCP, TCP_KEEPINTVL, kKeepIntervalSeconds);
-    set_option(descriptor, IPPROTO_TCP, TCP_KEEPCNT, kKeepProbes);
+    stream->set_keep_alive(kKeepAlive);
     const bool crowded =
         clients.size() + strangers.size() >= options.connections_max + kStrangersMax;
-    const bool scarce = descriptor >= options.descriptors.peers_below;
+    const bool scarce = stream->descriptor() >= options.descriptors.peers_below;
     if (scarce) warn_of_descriptors();
     if (crowded || scarce) {
         ++counters.refused;
@@ -540,7 +497,7 @@ void Front::State::welcome(const std::shared_ptr<State>& self, tcp::socket socke
         });
     }
     if (scarce) return;  // who makes room still has its descriptor
-    auto connection = std::make_shared<Connection>(self, std::move(socket));
+    auto connection = std::make_shared<Connection>(self, std::move(stream));
     connection->place = strangers.insert(strangers.end(), connection);
     connection->start();
 }

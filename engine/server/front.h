@@ -32,6 +32,7 @@
 #include "engine/replica/replica.h"
 #include "engine/server/log.h"
 #include "engine/server/loop.h"
+#include "engine/server/stream.h"
 #include "engine/session/session.h"
 
 namespace quorlite::server {
@@ -62,8 +63,8 @@ struct FrontCounters {
 
 class Front {
 public:
-    // Takes over the descriptor of a peer's connection and the bytes after its magic word.
-    using Adopt = std::function<void(int descriptor, ByteView received)>;
+    // Takes over a peer's connection, and the bytes after its magic word.
+    using Adopt = std::function<void(std::unique_ptr<Stream> stream, ByteView received)>;
 
     Front(Loop& loop, Clock& clock, Log& log, FrontOptions options, Adopt adopt);
     ~Front();

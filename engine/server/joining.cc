@@ -1,37 +1,34 @@
 #include "engine/server/joining.h"
 
-#include <array>
-#include <asio/connect.hpp>
-#include <asio/io_context.hpp>
-#include <asio/ip/tcp.hpp>
-#include <asio/write.hpp>
+#include <sys/uio.h>
 
-#include "engine/base/address.h"
+#include <array>
+#include <asio/error.hpp>
 
 namespace quorlite::server {
 namespace {
-
-using asio::ip::tcp;
 
 constexpr Duration kConnectTimeout = std::chrono::seconds(2);
 // The answer to a promotion takes as long as it takes to catch up; asking again does no harm.
 constexpr Duration kAnswerTimeout = std::chrono::seconds(30);
 
-// One connection to a member. A late report about an earlier one finds another in its place.
-struct Conversation {
-    explicit Conversation(asio::io_context& context) : resolver(context), socket(context) {}
-    tcp::resolver resolver;
-    tcp::socket socket;
+// What is said to one member, and how. A late report about an earlier one finds another in its
+// place.
+struct Exchange {
+    std::shared_ptr<Dial> dial;
+    std::unique_ptr<Stream> stream;  // once it is connected
     Bytes output;
+    std::size_t sent = 0;  // of it
     std::array<std::uint8_t, 16u << 10> input{};
 };
 
 }  // namespace
 
 struct Joining::State : std::enable_shared_from_this<State> {
-    State(Loop& loop_, Clock& clock_, Log& log_, cluster::JoinerOptions options, Met met_,
-          Done done_)
+    State(Loop& loop_, Dialer& dialer_, Clock& clock_, Log& log_, cluster::JoinerOptions options,
+          Met met_, Done done_)
         : loop(loop_),
+          dialer(dialer_),
           clock(clock_),
           log(log_),
           joiner(std::move(options), clock_.now()),
@@ -39,12 +36,13 @@ struct Joining::State : std::enable_shared_from_this<State> {
           done(std::move(done_)) {}
 
     Loop& loop;
+    Dialer& dialer;
     Clock& clock;
     Log& log;
     cluster::Joiner joiner;
     Met met;  // once
     Done done;
-    std::shared_ptr<Conversation> conversation;
+    std::shared_ptr<Exchange> exchange;
     TimerId timer = TimerId::kNone;
 
     void perform(cluster::Joiner::Action action);
@@ -55,19 +53,20 @@ struct Joining::State : std::enable_shared_from_this<State> {
     void on(const cluster::Joiner::Joined& joined) { finish(joined.role); }
     void on(const cluster::Joiner::Refused& refused) { finish(refused.error); }
 
-    void connect_to(const tcp::resolver::results_type& endpoints);
+    void connected(std::error_code error, std::unique_ptr<Stream> stream);
+    void send();
     void fail(const std::string& reason);
     void set_timeout(Duration time);
     void drop();
     void finish(Result<wire::Role> result);
 
-    // Runs `function` on the loop, if the conversation is then still the one it is about.
+    // Runs `function` on the loop, if the exchange is then still the one it is about.
     template <class Function>
     auto on_loop(Function function) {
-        return [self = shared_from_this(), about = conversation, function](asio::error_code error,
-                                                                           auto... rest) {
+        return [self = shared_from_this(), about = exchange, function](std::error_code error,
+                                                                       auto... rest) {
             self->loop.post([=] {
-                if (self->conversation != about) return;
+                if (self->exchange != about) return;
                 if (error) return self->fail(error.message());
                 function(*self, rest...);
             });
@@ -81,40 +80,52 @@ void Joining::State::perform(cluster::Joiner::Action action) {
 
 void Joining::State::on(const cluster::Joiner::Connect& connect) {
     drop();
-    conversation = std::make_shared<Conversation>(loop.context());
-    set_timeout(kConnectTimeout);
-    const std::optional<HostPort> parts = parse_address(connect.address);
-    if (!parts) return fail("not of the form HOST:PORT");
-    conversation->resolver.async_resolve(
-        parts->host, parts->port,
-        on_loop([](State& self, const tcp::resolver::results_type& endpoints) {
-            self.connect_to(endpoints);
-        }));
+    exchange = std::make_shared<Exchange>();
+    exchange->dial = dialer.dial(
+        connect.address, kConnectTimeout, std::make_shared<Dialer::Known>(),
+        [self = shared_from_this(), about = exchange](std::error_code error, auto stream) {
+            if (self->exchange == about) self->connected(error, std::move(stream));
+        });
 }
 
-void Joining::State::connect_to(const tcp::resolver::results_type& endpoints) {
-    asio::async_connect(conversation->socket, endpoints, on_loop([](State& self, const auto&) {
-                            self.perform(self.joiner.connected());
-                        }));
+void Joining::State::connected(std::error_code error, std::unique_ptr<Stream> stream) {
+    if (error) return fail(error.message());
+    exchange->stream = std::move(stream);
+    perform(joiner.connected());
 }
 
-void Joining::State::on(cluster::Joiner::Send& send) {
+void Joining::State::on(cluster::Joiner::Send& message) {
     set_timeout(kAnswerTimeout);
-    conversation->output = std::move(send.bytes);
-    asio::async_write(conversation->socket, asio::buffer(conversation->output),
-                      on_loop([](State& self, std::size_t) { self.on(cluster::Joiner::Read{}); }));
+    exchange->output = std::move(message.bytes);
+    exchange->sent = 0;
+    send();
+}
+
+void Joining::State::send() {
+    Bytes& output = exchange->output;
+    while (exchange->sent < output.size()) {
+        const iovec rest{output.data() + exchange->sent, output.size() - exchange->sent};
+        const Moved moved = exchange->stream->write_now({&rest, 1});
+        if (moved.state == Moved::State::kFailed) return fail(moved.error.message());
+        if (moved.state == Moved::State::kBlocked) {
+            return exchange->stream->wait(Stream::Wait::kWritable,
+                                          on_loop([](State& self) { self.send(); }));
+        }
+        exchange->sent += moved.bytes;
+    }
+    on(cluster::Joiner::Read{});
 }
 
 void Joining::State::on(const cluster::Joiner::Read&) {
-    conversation->socket.async_read_some(
-        asio::buffer(conversation->input), on_loop([](State& self, std::size_t count) {
-            const ByteView bytes(self.conversation->input.data(), count);
-            cluster::Joiner::Action action = self.joiner.received(self.clock.now(), bytes);
-            if (self.met && self.joiner.cluster()) {
-                std::exchange(self.met, nullptr)(self.joiner.cluster());
-            }
-            self.perform(std::move(action));
-        }));
+    exchange->stream->read(exchange->input, on_loop([](State& self, std::size_t count) {
+                               const ByteView bytes(self.exchange->input.data(), count);
+                               cluster::Joiner::Action action =
+                                   self.joiner.received(self.clock.now(), bytes);
+                               if (self.met && self.joiner.cluster()) {
+                                   std::exchange(self.met, nullptr)(self.joiner.cluster());
+                               }
+                               self.perform(std::move(action));
+                           }));
 }
 
 void Joining::State::on(const cluster::Joiner::Wait& wait) {
@@ -131,18 +142,17 @@ void Joining::State::fail(const std::string& reason) {
 
 void Joining::State::set_timeout(Duration time) {
     loop.cancel(timer);
-    timer = loop.after(time, [self = shared_from_this(), about = conversation] {
-        if (self->conversation == about) self->fail("no answer");
+    timer = loop.after(time, [self = shared_from_this(), about = exchange] {
+        if (self->exchange == about) self->fail("no answer");
     });
 }
 
 void Joining::State::drop() {
     loop.cancel(timer);
-    if (!conversation) return;
-    conversation->resolver.cancel();
-    asio::error_code ignored;
-    conversation->socket.close(ignored);
-    conversation = nullptr;
+    if (!exchange) return;
+    exchange->dial->cancel();
+    if (exchange->stream) exchange->stream->close();
+    exchange = nullptr;
 }
 
 void Joining::State::finish(Result<wire::Role> result) {
@@ -150,9 +160,9 @@ void Joining::State::finish(Result<wire::Role> result) {
     if (done) std::exchange(done, nullptr)(std::move(result));
 }
 
-Joining::Joining(Loop& loop, Clock& clock, Log& log, cluster::JoinerOptions options, Met met,
-                 Done done)
-    : state_(std::make_shared<State>(loop, clock, log, std::move(options), std::move(met),
+Joining::Joining(Loop& loop, Dialer& dialer, Clock& clock, Log& log, cluster::JoinerOptions options,
+                 Met met, Done done)
+    : state_(std::make_shared<State>(loop, dialer, clock, log, std::move(options), std::move(met),
                                      std::move(done))) {}
 
 Joining::~Joining() {

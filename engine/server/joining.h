@@ -1,10 +1,11 @@
-// Joining: drives a cluster::Joiner over sockets of the loop.
+// Joining: drives a cluster::Joiner over streams of the loop.
 #pragma once
 
 #include <functional>
 #include <memory>
 
 #include "engine/cluster/joiner.h"
+#include "engine/server/dialer.h"
 #include "engine/server/log.h"
 #include "engine/server/loop.h"
 
@@ -19,7 +20,8 @@ public:
     // Runs on the loop when the members have told their cluster's id, before they add the node.
     using Met = std::function<void(ClusterId)>;
 
-    Joining(Loop& loop, Clock& clock, Log& log, cluster::JoinerOptions options, Met met, Done done);
+    Joining(Loop& loop, Dialer& dialer, Clock& clock, Log& log, cluster::JoinerOptions options,
+            Met met, Done done);
     ~Joining();
     Joining(const Joining&) = delete;
     Joining& operator=(const Joining&) = delete;

@@ -95,7 +95,8 @@ struct Node::Impl {
         : options(std::move(options_)),
           log(translate(options.log_level)),
           loop(clock, {.awake_max = options.busy_poll}),
-          peers(loop, clock, random, log) {}
+          dialer(loop, options.connect),
+          peers(loop, dialer, clock, random, log) {}
     ~Impl() { stop(); }
 
     const NodeOptions options;
@@ -105,6 +106,7 @@ struct Node::Impl {
     server::Loop loop;
     DescriptorShares descriptors;
     std::unique_ptr<Disk> disk;
+    server::Dialer dialer;
     server::Peers peers;
     std::unique_ptr<replica::Replica> replica;
     std::unique_ptr<server::Front> front;
@@ -349,7 +351,9 @@ std::optional<NodeError> Node::Impl::bind(const std::string& address) {
     wanted.session.legacy_null_types = options.legacy_null_types;
     front = std::make_unique<server::Front>(
         loop, clock, log, wanted,
-        [this](int descriptor, ByteView received) { peers.adopt(descriptor, received); });
+        [this](std::unique_ptr<server::Stream> stream, ByteView received) {
+            peers.adopt(std::move(stream), received);
+        });
     if (const Status bound = front->bind(address); !bound) {
         return NodeError{Kind::kListen, bound.error().message};
     }
@@ -389,7 +393,7 @@ void Node::Impl::join(std::vector<std::string> seeds) {
                                   .cluster = replica->cluster_id()};
     has_role = false;
     joining = std::make_unique<server::Joining>(
-        loop, clock, log, std::move(wanted),
+        loop, dialer, clock, log, std::move(wanted),
         [this](ClusterId cluster) { replica->meet_cluster(cluster); },
         [this](const Result<wire::Role>& role) {
             if (!role) return report_failure({Kind::kJoin, role.error().message});
@@ -406,7 +410,8 @@ void Node::Impl::verify_membership(std::vector<std::string> seeds) {
                                   .doubt = options.election_timeout * kLonelyTimeouts / 2,
                                   .cluster = replica->cluster_id()};
     verification = std::make_unique<server::Joining>(
-        loop, clock, log, std::move(wanted), nullptr, [this](const Result<wire::Role>& role) {
+        loop, dialer, clock, log, std::move(wanted), nullptr,
+        [this](const Result<wire::Role>& role) {
             verification = nullptr;
             last_led = clock.now();
             if (!role) report_failure({Kind::kRemoved, role.error().message});
@@ -608,6 +613,7 @@ void Node::Impl::stop() {
         replica->on_diverged = nullptr;
         replica->stop();
     });
+    dialer.stop();
     loop.stop();
     if (is_open && !failure) log.info("stopped");
     joining.reset();

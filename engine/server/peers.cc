@@ -1,19 +1,11 @@
 #include "engine/server/peers.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <linux/sockios.h>
-#include <netinet/tcp.h>
-#include <poll.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/uio.h>
 
 #include <algorithm>
 #include <array>
-#include <asio/connect.hpp>
-#include <asio/io_context.hpp>
-#include <asio/ip/tcp.hpp>
+#include <asio/error.hpp>
 #include <cstdio>
 #include <deque>
 #include <map>
@@ -28,45 +20,21 @@
 namespace quorlite::server {
 namespace {
 
-using asio::ip::tcp;
-
 constexpr Duration kBackoffMin = std::chrono::milliseconds(50);
 constexpr Duration kBackoffMax = std::chrono::seconds(1);
 constexpr Duration kConnectTimeout = std::chrono::seconds(1);
 constexpr Duration kHelloTimeout = std::chrono::seconds(5);
 constexpr Duration kSaidEvery = std::chrono::minutes(1);
-constexpr int kConsensusTimeoutMs = 3'000;  // of bytes that nobody acknowledges
-constexpr int kBulkTimeoutMs = 10'000;
+constexpr KeepAlive kConsensusKeepAlive{
+    .idle_seconds = 3, .interval_seconds = 1, .probes = 3, .unacknowledged_ms = 3'000};
+constexpr KeepAlive kBulkKeepAlive{
+    .idle_seconds = 3, .interval_seconds = 1, .probes = 3, .unacknowledged_ms = 10'000};
 constexpr std::size_t kFramesPerCall = 128;
 constexpr std::size_t kTurnBytesMax = 4u << 20;  // received before others get their turn
 constexpr Duration kPaceCheckedEvery = std::chrono::seconds(1);
 constexpr Duration kBulkPatience = std::chrono::seconds(3);
 constexpr std::size_t kLargeBacklogBytes = 256u
                                            << 10;  // sent and not acknowledged, or not even sent
-
-void set_option(int descriptor, int level, int option, int value) {
-    // A refused option costs speed or patience, never correctness.
-    static_cast<void>(::setsockopt(descriptor, level, option, &value, sizeof value));
-}
-
-void tune(int descriptor, int user_timeout_ms) {
-    set_option(descriptor, IPPROTO_TCP, TCP_NODELAY, 1);
-    set_option(descriptor, SOL_SOCKET, SO_KEEPALIVE, 1);
-    set_option(descriptor, IPPROTO_TCP, TCP_KEEPIDLE, 3);
-    set_option(descriptor, IPPROTO_TCP, TCP_KEEPINTVL, 1);
-    set_option(descriptor, IPPROTO_TCP, TCP_KEEPCNT, 3);
-    set_option(descriptor, IPPROTO_TCP, TCP_USER_TIMEOUT, user_timeout_ms);
-}
-
-bool would_block(int error) {
-    return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
-}
-
-std::string in_words(const tcp::endpoint& endpoint) {
-    const std::string host = endpoint.address().to_string();
-    const std::string port = std::to_string(endpoint.port());
-    return endpoint.address().is_v6() ? "[" + host + "]:" + port : host + ":" + port;
-}
 
 std::string in_hex(const ClusterId& id) {
     std::array<char, 33> text{};
@@ -101,10 +69,11 @@ using LinkKey = std::pair<NodeId, Channel>;
 }  // namespace
 
 struct Peers::State {
-    State(Loop& loop_, Clock& clock_, Random& random_, Log& log_)
-        : loop(loop_), clock(clock_), random(random_), log(log_) {}
+    State(Loop& loop_, Dialer& dialer_, Clock& clock_, Random& random_, Log& log_)
+        : loop(loop_), dialer(dialer_), clock(clock_), random(random_), log(log_) {}
 
     Loop& loop;
+    Dialer& dialer;
     Clock& clock;
     Random& random;
     Log& log;
@@ -142,88 +111,6 @@ struct Peers::State {
 
 // ---- Outgoing ----
 
-// One attempt to connect to an address.
-class Peers::Dial : public std::enable_shared_from_this<Dial> {
-public:
-    // `known` is where the address led to before, for when names cannot be resolved.
-    Dial(Loop& loop, std::vector<tcp::endpoint> known)
-        : endpoints(std::move(known)), loop_(loop), socket_(loop.context()) {}
-
-    // `done` runs once, on the loop, unless cancel() comes first.
-    void start(const std::string& address, std::function<void(std::error_code)> done);
-    void cancel();
-    // Once it has succeeded.
-    tcp::socket take_socket() { return std::move(socket_); }
-
-    std::vector<tcp::endpoint> endpoints;
-
-private:
-    void resolved(std::error_code error, const tcp::resolver::results_type& found);
-    void connect();
-    void finish(std::error_code error);
-
-    Loop& loop_;
-    tcp::socket socket_;
-    std::optional<tcp::resolver> resolver_;
-    TimerId timer_ = TimerId::kNone;
-    std::function<void(std::error_code)> done_;  // empty once it is over
-};
-
-void Peers::Dial::start(const std::string& address, std::function<void(std::error_code)> done) {
-    done_ = std::move(done);
-    timer_ = loop_.after(kConnectTimeout, [self = shared_from_this()] {
-        self->finish(std::make_error_code(std::errc::timed_out));
-    });
-    const std::optional<HostPort> parts = parse_address(address);
-    if (!parts) {
-        return loop_.post([self = shared_from_this()] {
-            self->finish(std::make_error_code(std::errc::invalid_argument));
-        });
-    }
-    asio::error_code error;
-    const asio::ip::address numeric = asio::ip::make_address(parts->host, error);
-    if (!error) {
-        endpoints = {{numeric, static_cast<std::uint16_t>(std::stoul(parts->port))}};
-        return connect();
-    }
-    resolver_.emplace(loop_.context());
-    resolver_->async_resolve(
-        parts->host, parts->port,
-        [self = shared_from_this()](asio::error_code failure, const auto& found) {
-            self->loop_.post([self, failure, found] { self->resolved(failure, found); });
-        });
-}
-
-void Peers::Dial::resolved(std::error_code error, const tcp::resolver::results_type& found) {
-    if (!error) endpoints.assign(found.begin(), found.end());
-    if (endpoints.empty()) return finish(error);
-    connect();
-}
-
-void Peers::Dial::connect() {
-    if (!done_) return;
-    asio::async_connect(socket_, endpoints,
-                        [self = shared_from_this()](asio::error_code error, const auto&) {
-                            self->loop_.post([self, error] { self->finish(error); });
-                        });
-}
-
-void Peers::Dial::finish(std::error_code error) {
-    const auto done = std::exchange(done_, {});
-    if (!done) return;
-    loop_.cancel(timer_);
-    if (error) cancel();
-    done(error);
-}
-
-void Peers::Dial::cancel() {
-    done_ = {};
-    loop_.cancel(timer_);
-    if (resolver_) resolver_->cancel();
-    asio::error_code ignored;
-    socket_.close(ignored);
-}
-
 // The connection to one peer for one channel.
 class Peers::Link : public std::enable_shared_from_this<Peers::Link> {
 public:
@@ -231,7 +118,6 @@ public:
         : peers_(std::move(peers)),
           node_(node),
           channel_(channel),
-          socket_(peers_->loop.context()),
           silence_(peers_->patience(channel)) {}
 
     void send(const std::string& address, Bytes frame);
@@ -254,15 +140,15 @@ private:
     };
 
     void connect();
-    std::shared_ptr<Dial> dial(void (Link::*done)(std::error_code));
-    void dialled(std::error_code error);
+    std::shared_ptr<Dial> dial(void (Link::*done)(std::error_code, std::unique_ptr<Stream>));
+    void dialled(std::error_code error, std::unique_ptr<Stream> stream);
     void failed(std::error_code error);
-    void use(tcp::socket socket);
+    void use(std::unique_ptr<Stream> stream);
     void disconnect();
     void judge_silence();
     bool is_moving();
     void replace(std::string_view reason);
-    void replacement_dialled(std::error_code error);
+    void replacement_dialled(std::error_code error, std::unique_ptr<Stream> stream);
     void broken(std::string_view reason);
     void wait_before_retry();
     void greet();
@@ -287,11 +173,11 @@ private:
     const std::shared_ptr<State> peers_;
     const NodeId node_;
     const Channel channel_;
-    tcp::socket socket_;
+    std::unique_ptr<Stream> stream_;     // while connected
     std::shared_ptr<Dial> dial_;         // while connecting
     std::shared_ptr<Dial> replacement_;  // while connected
     std::string address_;
-    std::vector<tcp::endpoint> known_;  // where it was reached, for when names cannot be resolved
+    std::shared_ptr<Dialer::Known> known_ = std::make_shared<Dialer::Known>();
     Phase phase_ = Phase::kIdle;
     std::uint64_t attempt_ = 0;  // counts connections, so that late reports are recognised
     TimerId timer_ = TimerId::kNone;
@@ -317,7 +203,7 @@ private:
 void Peers::Link::send(const std::string& address, Bytes frame) {
     if (!address.empty() && address != address_) {
         address_ = address;
-        known_.clear();
+        known_ = std::make_shared<Dialer::Known>();
         if (phase_ != Phase::kIdle) {
             close();
             phase_ = Phase::kIdle;
@@ -352,23 +238,23 @@ void Peers::Link::connect() {
     dial_ = dial(&Link::dialled);
 }
 
-std::shared_ptr<Peers::Dial> Peers::Link::dial(void (Link::*done)(std::error_code)) {
-    auto made = std::make_shared<Dial>(peers_->loop, known_);
-    made->start(address_, [self = shared_from_this(), done](std::error_code error) {
-        ((*self).*done)(error);
-    });
-    return made;
+std::shared_ptr<Dial> Peers::Link::dial(void (Link::*done)(std::error_code,
+                                                           std::unique_ptr<Stream>)) {
+    return peers_->dialer.dial(
+        address_, kConnectTimeout, known_,
+        [self = shared_from_this(), done](std::error_code error, std::unique_ptr<Stream> stream) {
+            ((*self).*done)(error, std::move(stream));
+        });
 }
 
-void Peers::Link::dialled(std::error_code error) {
-    const std::shared_ptr<Dial> made = std::exchange(dial_, nullptr);
+void Peers::Link::dialled(std::error_code error, std::unique_ptr<Stream> stream) {
+    dial_ = nullptr;
     if (error) return failed(error);
-    known_ = made->endpoints;
-    use(made->take_socket());
+    use(std::move(stream));
 }
 
-void Peers::Link::use(tcp::socket socket) {
-    socket_ = std::move(socket);
+void Peers::Link::use(std::unique_ptr<Stream> stream) {
+    stream_ = std::move(stream);
     ++attempt_;
     phase_ = Phase::kConnected;
     probing_ = false;
@@ -376,10 +262,7 @@ void Peers::Link::use(tcp::socket socket) {
     connected_at_ = peers_->clock.now();
     silence_.connected(connected_at_);
     written_bytes_ = arrived_bytes_ = 0;
-    tune(socket_.native_handle(),
-         channel_ == Channel::kConsensus ? kConsensusTimeoutMs : kBulkTimeoutMs);
-    asio::error_code ignored;
-    socket_.non_blocking(true, ignored);
+    stream_->set_keep_alive(channel_ == Channel::kConsensus ? kConsensusKeepAlive : kBulkKeepAlive);
     peers_->log.debug("peer connected", {{"peer", node_.value()}, {"address", address_}});
     greet();
     watch_for_end();
@@ -396,12 +279,11 @@ void Peers::Link::judge_silence() {
 // Much is on its way, and the peer's system takes it. That a little is taken says nothing about the
 // process behind it.
 bool Peers::Link::is_moving() {
-    int unacknowledged = 0;
-    if (::ioctl(socket_.native_handle(), SIOCOUTQ, &unacknowledged) != 0) return false;
+    const std::size_t unacknowledged = stream_->way().unacknowledged_bytes;
     const std::uint64_t arrived =
-        written_bytes_ - std::min(written_bytes_, static_cast<std::uint64_t>(unacknowledged));
+        written_bytes_ - std::min<std::uint64_t>(written_bytes_, unacknowledged);
     const bool moved = arrived > std::exchange(arrived_bytes_, arrived);
-    return moved && static_cast<std::size_t>(unacknowledged) + queued_bytes_ > kLargeBacklogBytes;
+    return moved && unacknowledged + queued_bytes_ > kLargeBacklogBytes;
 }
 
 // The old connection is used until there is a new one.
@@ -416,19 +298,17 @@ void Peers::Link::replace(std::string_view reason) {
     replacement_ = dial(&Link::replacement_dialled);
 }
 
-void Peers::Link::replacement_dialled(std::error_code error) {
-    const std::shared_ptr<Dial> made = std::exchange(replacement_, nullptr);
+void Peers::Link::replacement_dialled(std::error_code error, std::unique_ptr<Stream> stream) {
+    replacement_ = nullptr;
     if (error) {
         return peers_->log.debug(
             "peer not reached",
             {{"peer", node_.value()}, {"address", address_}, {"reason", error.message()}});
     }
     ++peers_->counters.connections_replaced;
-    known_ = made->endpoints;
-    asio::error_code ignored;
-    socket_.close(ignored);
+    stream_->close();
     front_sent_ = 0;  // a frame that was half sent begins again
-    use(made->take_socket());
+    use(std::move(stream));
 }
 
 void Peers::Link::greet() {
@@ -503,8 +383,7 @@ void Peers::Link::disconnect() {
         if (*any) (*any)->cancel();
         *any = nullptr;
     }
-    asio::error_code ignored;
-    socket_.close(ignored);
+    if (stream_) stream_->close();
     drop_queue();
 }
 
@@ -562,44 +441,43 @@ void Peers::Link::sent(std::size_t bytes) {
 void Peers::Link::flush() {
     std::array<iovec, 3 * kFramesPerCall> parts;
     while (!greeting_.empty() || !queue_.empty()) {
-        msghdr message{};
-        message.msg_iov = parts.data();
-        message.msg_iovlen = gather(parts);
-        const ssize_t count =
-            ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (count >= 0) {
-            written_bytes_ += static_cast<std::uint64_t>(count);
-            sent(static_cast<std::size_t>(count));
-            continue;
-        }
-        if (errno == EINTR) continue;
-        if (would_block(errno)) {
+        const Moved moved = stream_->write_now({parts.data(), gather(parts)});
+        if (moved.state == Moved::State::kBlocked) {
             blocked_ = true;
             return wait_writable();
         }
-        return broken(std::generic_category().message(errno));
+        if (moved.state != Moved::State::kSome) return broken(moved.error.message());
+        written_bytes_ += moved.bytes;
+        sent(moved.bytes);
     }
 }
 
 void Peers::Link::wait_writable() {
-    socket_.async_wait(tcp::socket::wait_write, on_loop([](Link& self, asio::error_code error) {
-                           if (error) return self.broken(error.message());
-                           self.blocked_ = false;
-                           self.flush();
-                       }));
+    stream_->wait(Stream::Wait::kWritable, on_loop([](Link& self, std::error_code error) {
+                      if (error) return self.broken(error.message());
+                      self.blocked_ = false;
+                      self.flush();
+                  }));
 }
 
 void Peers::Link::watch_for_end() {
-    socket_.async_wait(tcp::socket::wait_read,
-                       on_loop([](Link& self, asio::error_code) { self.check_for_end(); }));
+    stream_->wait(Stream::Wait::kReadable,
+                  on_loop([](Link& self, std::error_code) { self.check_for_end(); }));
 }
 
 void Peers::Link::check_for_end() {
     std::uint8_t byte = 0;
-    const ssize_t got = ::recv(socket_.native_handle(), &byte, 1, MSG_DONTWAIT);
-    if (got < 0 && would_block(errno)) return watch_for_end();
-    if (got < 0) return broken(std::generic_category().message(errno));
-    broken(got == 0 ? "closed by the peer" : "the peer wrote on a one-way connection");
+    const Moved moved = stream_->read_now({&byte, 1});
+    switch (moved.state) {
+        case Moved::State::kBlocked:
+            return watch_for_end();
+        case Moved::State::kFailed:
+            return broken(moved.error.message());
+        case Moved::State::kEnded:
+            return broken("closed by the peer");
+        case Moved::State::kSome:
+            return broken("the peer wrote on a one-way connection");
+    }
 }
 
 // ---- Incoming ----
@@ -607,20 +485,11 @@ void Peers::Link::check_for_end() {
 // A connection that another node opened.
 class Peers::Incoming : public std::enable_shared_from_this<Peers::Incoming> {
 public:
-    Incoming(std::shared_ptr<State> peers, int descriptor)
+    Incoming(std::shared_ptr<State> peers, std::unique_ptr<Stream> stream)
         : peers_(std::move(peers)),
-          socket_(peers_->loop.context()),
+          stream_(std::move(stream)),
           reader_(wire::kHelloBytesMax),
-          heard_at_(peers_->clock.now()) {
-        asio::error_code error;
-        sockaddr_storage name{};
-        socklen_t size = sizeof name;
-        const bool v6 = ::getsockname(descriptor, reinterpret_cast<sockaddr*>(&name), &size) == 0 &&
-                        name.ss_family == AF_INET6;
-        socket_.assign(v6 ? tcp::v6() : tcp::v4(), descriptor, error);
-        const tcp::endpoint remote = socket_.remote_endpoint(error);
-        if (!error) from_ = in_words(remote);
-    }
+          heard_at_(peers_->clock.now()) {}
 
     void start(ByteView received);
     // Closes the connection; returns false. The reason is one of few, what is particular about this
@@ -649,15 +518,11 @@ private:
     bool refuse_foreign();
     bool refuse_clone(const Incoming& other);
     void replace_previous();
-    // The other end has closed it, or is known to be gone.
-    bool is_over();
-    bool has_unread();
     void heard();
     void wait_readable();
 
     std::shared_ptr<State> peers_;
-    tcp::socket socket_;
-    std::string from_;  // the other end of the socket
+    const std::unique_ptr<Stream> stream_;
     wire::FrameReader reader_;
     std::optional<wire::Hello> hello_;
     TimerId hello_timer_ = TimerId::kNone;
@@ -680,7 +545,7 @@ void Peers::Incoming::start(ByteView received) {
         const auto self = weak.lock();
         if (self && !self->hello_) self->refuse("no hello");
     });
-    tune(socket_.native_handle(), kBulkTimeoutMs);
+    stream_->set_keep_alive(kBulkKeepAlive);
     note();
 }
 
@@ -715,14 +580,14 @@ void Peers::Incoming::read() {
             refuse("no memory for its frames");
             return;
         }
-        const ssize_t got = ::recv(socket_.native_handle(), room.data(), room.size(), MSG_DONTWAIT);
-        if (got < 0 && would_block(errno)) return;
-        if (got <= 0) return close();
+        const Moved moved = stream_->read_now(room);
+        if (moved.state == Moved::State::kBlocked) return;
+        if (moved.state != Moved::State::kSome) return close();
         heard();
-        reader_.commit(static_cast<std::size_t>(got));
-        taken += static_cast<std::size_t>(got);
+        reader_.commit(moved.bytes);
+        taken += moved.bytes;
         if (!deliver()) return;
-        if (static_cast<std::size_t>(got) < room.size()) return;  // that was all there is
+        if (moved.bytes < room.size()) return;  // that was all there is
     }
     note();
 }
@@ -754,7 +619,7 @@ void Peers::Incoming::check_pace() {
     pace_timer_ = TimerId::kNone;
     if (closed_) return;
     // What has arrived and waits for this node is not the peer's delay.
-    const bool waits = working_ || queued_ || has_unread();
+    const bool waits = working_ || queued_ || stream_->has_unread();
     if (!waits && pace_.is_too_slow(peers_->clock.now())) {
         refuse("a frame that does not come to its end");
         return;
@@ -821,21 +686,10 @@ bool Peers::Incoming::is_of_other_process(const Incoming& other) const {
            hello_->incarnation != other.hello_->incarnation;
 }
 
-bool Peers::Incoming::is_over() {
-    pollfd state{.fd = socket_.native_handle(), .events = POLLRDHUP, .revents = 0};
-    return ::poll(&state, 1, 0) > 0;
-}
-
-// Bytes that wait for this node.
-bool Peers::Incoming::has_unread() {
-    std::uint8_t byte = 0;
-    return ::recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
-}
-
 bool Peers::Incoming::is_alive() {
-    if (is_over()) return false;
+    if (stream_->is_over()) return false;
     const Duration silence = peers_->clock.now() - heard_at_;
-    return has_unread() || keeps_its_place(silence, peers_->own.election_timeout);
+    return stream_->has_unread() || keeps_its_place(silence, peers_->own.election_timeout);
 }
 
 bool Peers::Incoming::refuse(std::string_view reason, std::string_view details) {
@@ -843,7 +697,7 @@ bool Peers::Incoming::refuse(std::string_view reason, std::string_view details) 
     if (const std::uint64_t times = peers_->refusals.to_say(reason, peers_->clock.now())) {
         peers_->log.warning("peer connection refused",
                             {{"peer", hello_ ? hello_->id.value() : 0},
-                             {"from", from_},
+                             {"from", stream_->peer()},
                              {"reason", std::string(reason).append(details)},
                              {"times", times}});
     }
@@ -861,7 +715,7 @@ bool Peers::Incoming::refuse_foreign() {
 
 bool Peers::Incoming::refuse_clone(const Incoming& other) {
     return refuse("another process of the same node is connected",
-                  ", from " + other.from_ +
+                  ", from " + other.stream_->peer() +
                       ": the node's directory seems to run twice; stop one of the two and remove "
                       "its directory");
 }
@@ -872,8 +726,7 @@ void Peers::Incoming::close() {
     peers_->loop.cancel(hello_timer_);
     peers_->loop.cancel(pace_timer_);
     peers_->unfinished_bytes -= std::exchange(unfinished_bytes_, 0);
-    asio::error_code ignored;
-    socket_.close(ignored);
+    stream_->close();
     peers_->incoming.erase(self);
     if (!hello_) return;
     const LinkKey key(hello_->id, static_cast<Channel>(hello_->channel));
@@ -885,15 +738,15 @@ void Peers::Incoming::close() {
 }
 
 void Peers::Incoming::wait_readable() {
-    socket_.async_wait(tcp::socket::wait_read, [self = shared_from_this()](asio::error_code error) {
+    stream_->wait(Stream::Wait::kReadable, [self = shared_from_this()](std::error_code error) {
         if (error != asio::error::operation_aborted) self->note();
     });
 }
 
 // ---- All of them ----
 
-Peers::Peers(Loop& loop, Clock& clock, Random& random, Log& log)
-    : state_(std::make_shared<State>(loop, clock, random, log)) {}
+Peers::Peers(Loop& loop, Dialer& dialer, Clock& clock, Random& random, Log& log)
+    : state_(std::make_shared<State>(loop, dialer, clock, random, log)) {}
 
 Peers::~Peers() {
     stop();
@@ -988,8 +841,8 @@ void Peers::forget(NodeId node) {
     }
 }
 
-void Peers::adopt(int descriptor, ByteView received) {
-    const auto connection = std::make_shared<Incoming>(state_, descriptor);
+void Peers::adopt(std::unique_ptr<Stream> stream, ByteView received) {
+    const auto connection = std::make_shared<Incoming>(state_, std::move(stream));
     if (state_->stopped) return;
     if (state_->incoming.size() >= limits::kPeerConnectionsMax) {
         connection->refuse("too many connections of peers");

@@ -23,6 +23,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/network.h"
+#include "engine/server/dialer.h"
 #include "engine/server/log.h"
 #include "engine/server/loop.h"
 
@@ -51,7 +52,7 @@ public:
     using Receive = std::function<bool(NodeId sender, Channel channel, ByteView frame)>;
     using Gone = std::function<void(NodeId node)>;
 
-    Peers(Loop& loop, Clock& clock, Random& random, Log& log);
+    Peers(Loop& loop, Dialer& dialer, Clock& clock, Random& random, Log& log);
     ~Peers() override;
 
     // Before the first use of anything else.
@@ -63,7 +64,7 @@ public:
     void forget(NodeId node) override;
 
     // Takes over an incoming connection, and what was received on it after the magic word.
-    void adopt(int descriptor, ByteView received);
+    void adopt(std::unique_ptr<Stream> stream, ByteView received);
     // Sends what was gathered; to be called at the end of each round of the loop.
     void flush();
 
@@ -71,7 +72,6 @@ public:
 
 private:
     struct State;
-    class Dial;
     class Link;
     class Incoming;
     std::shared_ptr<State> state_;

@@ -15,6 +15,7 @@
 #include <chrono>
 #include <filesystem>
 #include <list>
+#include <map>
 #include <string>
 #include <thread>
 #include <vector>
@@ -170,7 +171,8 @@ protected:
         auto started = Node::start(std::move(wanted));
         ASSERT_TRUE(started) << started.error().message;
         nodes.push_back(std::move(started.node()));
-        ASSERT_FALSE(nodes.back().wait_ready(10s));
+        const auto problem = nodes.back().wait_ready(10s);
+        ASSERT_FALSE(problem) << problem->message;
     }
 
     void start_three(std::chrono::milliseconds election_timeout = NodeOptions().election_timeout) {
@@ -213,6 +215,46 @@ protected:
     std::vector<std::string> addresses;
     std::vector<Node> nodes;
 };
+
+// Addresses are only labels: the program knows the way.
+TEST_F(NodeTest, NodesReachEachOtherByAFunctionOfTheProgram) {
+    std::map<std::string, std::string> ways;
+    for (const char* label : {"alpha:1", "beta:1", "gamma:1"}) ways[label] = free_address();
+    std::atomic<int> dialled = 0;
+    const auto connect = [&](const std::string& address) {
+        ++dialled;
+        const std::string& way = ways.at(address);
+        sockaddr_in name{};
+        name.sin_family = AF_INET;
+        name.sin_port =
+            htons(static_cast<std::uint16_t>(std::stoul(way.substr(way.find(':') + 1))));
+        name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
+        if (::connect(socket, reinterpret_cast<sockaddr*>(&name), sizeof name) == 0) return socket;
+        ::close(socket);
+        return -1;
+    };
+    for (const auto& [label, way] : ways) {
+        NodeOptions wanted = options(label);
+        wanted.address = label;
+        wanted.listen = way;
+        wanted.connect = connect;
+        wanted.bootstrap = nodes.empty();
+        if (!nodes.empty()) wanted.join = {"alpha:1"};
+        ASSERT_NO_FATAL_FAILURE(start_one(wanted));
+    }
+    SqlClient client(ways.at("alpha:1"));
+    ASSERT_TRUE(client.open("db"));
+    ASSERT_TRUE(client.execute("CREATE TABLE t(x); INSERT INTO t VALUES (42)"));
+    EXPECT_GE(dialled, 4);
+    EXPECT_EQ(leader()->status().address, "alpha:1");
+    const std::uint64_t index = nodes[0].status().committed_index;
+    for (int wait = 0; wait < 2000 && nodes[2].status().applied_index < index; ++wait) {
+        std::this_thread::sleep_for(5ms);
+    }
+    EXPECT_GE(nodes[2].status().applied_index, index);
+    nodes.clear();
+}
 
 TEST_F(NodeTest, OneNodeServesAndKeepsItsDataOverARestart) {
     NodeOptions wanted = options("node");

@@ -225,7 +225,11 @@ class Side {
 public:
     // The election timeout is longer than any test, unless it is meant to pass.
     explicit Side(std::uint64_t id, std::uint16_t port = 0, Duration election_timeout = 1h)
-        : port_(port), log_(LogLevel::kOff), loop_(system_), peers_(loop_, clock_, random_, log_) {
+        : port_(port),
+          log_(LogLevel::kOff),
+          loop_(system_),
+          dialer_(loop_, nullptr),
+          peers_(loop_, dialer_, clock_, random_, log_) {
         loop_.round_ended = [this] { peers_.flush(); };
         loop_.start();
         loop_.run([&] {
@@ -290,7 +294,7 @@ private:
             std::uint64_t magic = 0;
             EXPECT_EQ(::recv(socket, &magic, sizeof magic, MSG_WAITALL), 8);
             EXPECT_EQ(magic, wire::kPeerMagic);
-            loop_.run([&] { peers_.adopt(socket, {}); });
+            loop_.run([&] { peers_.adopt(make_stream(loop_.context(), socket), {}); });
         }
     }
     bool receive(Channel channel, ByteView frame) {
@@ -305,6 +309,7 @@ private:
     SystemRandom random_;
     Log log_;
     Loop loop_;
+    Dialer dialer_;
     Peers peers_;
     std::thread acceptor_;
     std::mutex mutex_;

@@ -28,7 +28,7 @@
 //
 // Thread safety: every member function may be called from any thread, except move, destruction and
 // stop(), which need the object for themselves. The functions of NodeOptions are called from the
-// node's threads and must not call back into the node, nor block.
+// node's threads and must not call back into the node, nor block, except where that is said.
 #pragma once
 
 #include <chrono>
@@ -102,6 +102,11 @@ struct NodeOptions {
     bool legacy_null_types = false;
     NodeDisk disk = NodeDisk::kAuto;
     NodeLogLevel log_level = NodeLogLevel::kInfo;
+
+    // How this node reaches others, instead of by TCP: through a tunnel, a local socket. A
+    // connected stream socket, which is then the node's, or -1 and errno. It may block, and is
+    // called from several threads.
+    std::function<int(const std::string& address)> connect;
 
     std::function<void()> on_ready;  // the node is a member and knows a leader; once
     // The node cannot join, or was removed from the cluster: stop() is all that is left. At most
