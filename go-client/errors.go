@@ -63,30 +63,6 @@ func (k Kind) String() string {
 	return kindNames[k]
 }
 
-// Result codes that programs ask for. Every code that is not listed is one of SQLite's.
-const (
-	CodeError             = 1
-	CodeBusy              = 5
-	CodeReadOnly          = 8
-	CodeInterrupted       = 9
-	CodeIO                = 10
-	CodeNotFound          = 12
-	CodeCannotOpen        = 14
-	CodeProtocol          = 15
-	CodeTooBig            = 18
-	CodeConstraint        = 19
-	CodeMisuse            = 21
-	CodeBusySnapshot      = 517
-	CodeForeignKey        = 787
-	CodeNotNull           = 1299
-	CodePrimaryKey        = 1555
-	CodeUnique            = 2067
-	CodeNotLeader         = 10250
-	CodeLeadershipLost    = 10506
-	CodeNotLeaderOld      = 8202 // of servers before 1.0
-	CodeLeadershipLostOld = 8458
-)
-
 // Error is how every operation of the client fails. Find it with errors.As:
 //
 //	var failure *quorlite.Error

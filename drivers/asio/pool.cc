@@ -14,7 +14,7 @@ namespace {
 answer cancelled(const char* why) {
     error_info error;
     error.kind = error_kind::cancelled;
-    error.extended_code = core::code::kInterrupted;
+    error.extended_code = code::kInterrupted;
     error.message = why;
     return {.error = std::move(error)};
 }

@@ -16,7 +16,7 @@ constexpr std::size_t kReadBytes = 64u << 10;
 error_info cancelled(const char* why) {
     error_info error;
     error.kind = error_kind::cancelled;
-    error.extended_code = core::code::kInterrupted;
+    error.extended_code = code::kInterrupted;
     error.message = why;
     return error;
 }

@@ -129,12 +129,13 @@ void Connection::answer_opening(const wire::Response& response, Time now) {
     }
     const auto* const failure = std::get_if<wire::FailureResponse>(&response);
     if (failure == nullptr) return lose("does not open a database", error_kind::protocol, now);
-    const Judgement judgement = judge_failure(failure->code, failure->message, {Effect::kRead});
-    if (judgement.remedy != Remedy::kNone) {
-        return lose(judgement.error.message, error_kind::unavailable, now);
+    const RetryDecision decision =
+        classify_failure(failure->code, failure->message, {Effect::kRead});
+    if (decision.action != RetryAction::kReport) {
+        return lose(decision.error.message, error_kind::unavailable, now);
     }
     expected_.pop_front();
-    error_info error = judgement.error;
+    error_info error = decision.error;
     error.node = address();
     expected_.clear();
     leave();
@@ -241,13 +242,13 @@ void Connection::hold(const OperationPtr& operation, Piece piece, Time now) {
         changed_.push_back(operation);
         return;
     }
-    const error_info error{error_kind::usage,
-                           code::kTooBig,
+    error_info error =
+        classify_abandoned(Progress::kUnanswered, error_kind::usage,
                            "more rows than may be held in memory: read them before the connection "
                            "is used for something else, or raise rows_held_bytes_max",
-                           address(),
-                           verdict::not_committed,
-                           false};
+                           operation->context())
+            .error;
+    error.extended_code = code::kTooBig;
     const bool outstanding = !expected_.empty() && expected_.front().operation == operation;
     if (outstanding) return drop_in_flight(operation, error, now);
     operation->pieces.clear();
@@ -261,12 +262,11 @@ void Connection::take_failure(const OperationPtr& operation, const wire::Failure
         transaction_ = Transaction::kNone;
         return finish(operation);
     }
-    Judgement judgement = judge_failure(failure.code, failure.message, operation->situation());
-    const bool conflict =
-        (failure.code & 0xff) == code::kConstraint && transaction_ == Transaction::kOpen;
+    RetryDecision decision = classify_failure(failure.code, failure.message, operation->context());
     const bool asked = !expected_.empty() && expected_.back().conflict;
-    if (conflict && !asked) return probe(operation, std::move(judgement.error));
-    apply(operation, std::move(judgement), now);
+    if (decision.probe && transaction_ == Transaction::kOpen && !asked)
+        return probe(operation, std::move(decision.error));
+    apply(operation, std::move(decision), now);
 }
 
 void Connection::take_probe(const Expected& expected, const wire::Response& response, Time now) {
@@ -274,22 +274,22 @@ void Connection::take_probe(const Expected& expected, const wire::Response& resp
     const bool survived = failure != nullptr && failure->code == code::kError;
     if (!expected.operation) return;
     if (failure != nullptr && !survived) return take_failure(expected.operation, *failure, now);
-    Judgement judgement{Remedy::kNone, expected.conflict->error, false, !survived};
-    if (!survived && expected.conflict->followed) escape(judgement.error);
-    apply(expected.operation, std::move(judgement), now);
+    RetryDecision decision;
+    decision.error = expected.conflict->error;
+    decision.transaction_gone = !survived;
+    if (!survived && expected.conflict->followed) escape(decision.error);
+    apply(expected.operation, std::move(decision), now);
 }
 
 // An INTERRUPT stopped it. Inside a transaction a write that is stopped takes the rest with it.
 void Connection::take_stopped(const OperationPtr& operation) {
-    error_info error =
-        judge_abandoned(false, error_kind::cancelled, "interrupted", operation->situation());
-    error.node = address();
-    if (operation->in_transaction && operation->standing != Effect::kRead) {
-        lose_transaction(error);
-    }
+    RetryDecision decision = classify_abandoned(Progress::kStopped, error_kind::cancelled,
+                                                "interrupted", operation->context());
+    decision.error.node = address();
+    if (decision.transaction_gone) lose_transaction(decision.error);
     operation->pieces.clear();
     operation->held_bytes = 0;
-    finish(operation, std::move(error));
+    finish(operation, std::move(decision.error));
 }
 
 void Connection::answer_admin(const Expected& expected, const wire::Response& response, Time now) {

@@ -120,7 +120,7 @@ void Connection::tick(Time now) {
 
 Time Connection::wake_at() const {
     Time at = std::min(drain_by_, give_up_);
-    if (!queue_.empty() || !expected_.empty()) at = std::min(at, next_deadline_);
+    if (!idle()) at = std::min(at, next_deadline_);
     if (search_) at = std::min(at, search_->wake_at());
     if (queue_.empty()) return at;
     if (phase_ == Phase::kWaiting) at = std::min(at, retry_at_);
@@ -248,17 +248,18 @@ void Connection::lose(const std::string& reason, error_kind kind, Time now) {
     for (const Expected& lost : std::exchange(expected_, {})) {
         if (!lost.operation || lost.operation->finished) continue;
         const bool sent = main_->sent(lost.mark);
-        Judgement judgement = judge_loss(sent, reason, kind, lost.operation->situation());
-        judgement.error.node = node;
+        RetryDecision decision = classify_loss(sent, reason, kind, lost.operation->context());
+        decision.error.node = node;
         // Of those that were sent it is the first that ran.
-        if (sent && std::exchange(first, false)) count_loss(*lost.operation, judgement);
-        lose_operation(lost.operation, std::move(judgement));
+        if (sent && std::exchange(first, false)) count_loss(*lost.operation, decision);
+        lose_operation(lost.operation, std::move(decision));
     }
     leave();
     if (transaction_ == Transaction::kOpen) {
-        Judgement judgement = judge_loss(true, reason, kind, {Effect::kRead, true, false, false});
-        judgement.error.node = node;
-        lose_transaction(judgement.error);
+        error_info error =
+            classify_loss(true, reason, kind, {Effect::kRead, true, false, false}).error;
+        error.node = node;
+        lose_transaction(error);
     }
     if (dialling) {
         directory_->failed(node, now);
@@ -267,7 +268,7 @@ void Connection::lose(const std::string& reason, error_kind kind, Time now) {
     }
     settle(now);
     if (!target_.node.empty() && dialling) {
-        error_info error = judge_loss(false, reason, kind, {}).error;
+        error_info error = classify_loss(false, reason, kind, {}).error;
         error.node = node;
         fail_queued(error);
     }
@@ -275,27 +276,28 @@ void Connection::lose(const std::string& reason, error_kind kind, Time now) {
 }
 
 // A statement that ends every node that executes it must not go round the cluster.
-void Connection::count_loss(Operation& operation, Judgement& judgement) {
+void Connection::count_loss(Operation& operation, RetryDecision& decision) {
     if (++operation.losses < limits::kLossesMax) return;
-    judgement.remedy = Remedy::kNone;
-    judgement.error.may_retry = false;
-    judgement.error.message += ". The connection broke " + std::to_string(operation.losses) +
-                               " times during this statement, which may be the reason: it is not "
-                               "sent again";
+    decision.action = RetryAction::kReport;
+    decision.error.may_retry = false;
+    decision.error.message += ". The connection broke " + std::to_string(operation.losses) +
+                              " times during this statement, which may be the reason: it is not "
+                              "sent again";
 }
 
 // One of the operations that were outstanding on a lost channel.
-void Connection::lose_operation(const OperationPtr& operation, Judgement judgement) {
-    if (operation->interrupted && judgement.error.verdict == verdict::not_committed) {
-        judgement.remedy = Remedy::kNone;
-        judgement.error.kind = error_kind::cancelled;
-        judgement.error.extended_code = code::kInterrupted;
+void Connection::lose_operation(const OperationPtr& operation, RetryDecision decision) {
+    if (operation->interrupted) decision.action = RetryAction::kReport;
+    if (operation->interrupted && decision.error.verdict == verdict::not_committed) {
+        decision.error.kind = error_kind::cancelled;
+        decision.error.extended_code = code::kInterrupted;
     }
-    if (judgement.remedy == Remedy::kElsewhere) {
+    note_doubt(*operation, decision);
+    if (decision.action == RetryAction::kElsewhere) {
         again_.push_back(operation);
         return;
     }
-    if (!operation->in_transaction) return finish(operation, std::move(judgement.error));
+    if (!operation->in_transaction) return finish(operation, std::move(decision.error));
     // A transaction that nobody can commit any more is rolled back: that is what was wanted. A
     // COMMIT ends the transaction for its owner, whatever became of it.
     const bool rollback = operation->standing == Effect::kRollback;
@@ -304,8 +306,8 @@ void Connection::lose_operation(const OperationPtr& operation, Judgement judgeme
         savepoints_.clear();
     }
     if (rollback) return finish(operation);
-    lose_transaction(judgement.error);
-    finish(operation, std::move(judgement.error));
+    lose_transaction(decision.error);
+    finish(operation, std::move(decision.error));
 }
 
 // Once nothing is outstanding: what has to be sent again goes back to the front of the queue.

@@ -117,8 +117,9 @@ private:
     void leave();
     void refuse(const std::string& why);
     void lose(const std::string& reason, error_kind kind, Time now);
-    static void count_loss(Operation& operation, Judgement& judgement);
-    void lose_operation(const OperationPtr& operation, Judgement judgement);
+    static void count_loss(Operation& operation, RetryDecision& decision);
+    static void note_doubt(Operation& operation, const RetryDecision& decision);
+    void lose_operation(const OperationPtr& operation, RetryDecision decision);
     void wait_before_retry(Time now);
     void settle(Time now);
 
@@ -126,7 +127,7 @@ private:
     void finish(const OperationPtr& operation, std::optional<error_info> error = std::nullopt);
     void fail_queued(const error_info& error);
     void expire(Time now);
-    void apply(const OperationPtr& operation, Judgement judgement, Time now);
+    void apply(const OperationPtr& operation, RetryDecision decision, Time now);
     bool followed() const;
     static void escape(error_info& error);
     bool pause(const OperationPtr& operation, Time now);

@@ -13,6 +13,8 @@ void Connection::finish(const OperationPtr& operation, std::optional<error_info>
     if (error && error->node.empty()) error->node = address();
     if (operation->node.empty()) operation->node = address();
     if (!error) backoff_.reset();
+    const bool doubt = operation->in_doubt && error && error->verdict == verdict::not_committed;
+    if (doubt) error->verdict = verdict::in_doubt;
     operation->error = std::move(error);
     changed_.push_back(operation);
 }
@@ -22,8 +24,10 @@ void Connection::fail_queued(const error_info& error) {
 }
 
 error_info Connection::late(const Operation& operation) const {
-    error_info error =
-        judge_abandoned(false, error_kind::deadline, "not begun in time", operation.situation());
+    error_info error = classify_abandoned(Progress::kNotSent, error_kind::deadline,
+                                          "not begun in time", operation.context())
+                           .error;
+    if (operation.in_doubt) error.message = "not answered in time";
     if (phase_ != Phase::kReady && !trouble_.empty()) {
         error.kind = error_kind::unavailable;
         error.extended_code = code::kCannotOpen;
@@ -57,12 +61,16 @@ void Connection::expire(Time now) {
         if (each.operation && each.operation->deadline <= now) over.push_back(each.operation);
     }
     for (const OperationPtr& each : over) {
-        drop_in_flight(
-            each,
-            judge_abandoned(true, error_kind::deadline, "not answered in time", each->situation()),
-            now);
+        drop_in_flight(each,
+                       classify_abandoned(Progress::kUnanswered, error_kind::deadline,
+                                          "not answered in time", each->context())
+                           .error,
+                       now);
     }
     for (const OperationPtr& each : queue_) {
+        next_deadline_ = std::min(next_deadline_, each->deadline);
+    }
+    for (const OperationPtr& each : again_) {
         next_deadline_ = std::min(next_deadline_, each->deadline);
     }
     for (const Expected& each : expected_) {
@@ -94,8 +102,10 @@ void Connection::abandon(const OperationPtr& operation, Time now) {
     if (operation->finished) return;
     const bool in_flight = operation->state == Operation::State::kInFlight &&
                            std::find(again_.begin(), again_.end(), operation) == again_.end();
+    const Progress progress = in_flight ? Progress::kUnanswered : Progress::kNotSent;
     error_info error =
-        judge_abandoned(in_flight, error_kind::cancelled, "interrupted", operation->situation());
+        classify_abandoned(progress, error_kind::cancelled, "interrupted", operation->context())
+            .error;
     if (in_flight) {
         drop_in_flight(operation, std::move(error), now);
     } else {
@@ -130,29 +140,35 @@ void Connection::drop_in_flight(const OperationPtr& operation, error_info error,
 }
 
 // What the rules say is done.
-void Connection::apply(const OperationPtr& operation, Judgement judgement, Time now) {
-    judgement.error.node = address();
-    if (judgement.leave) {
+void Connection::apply(const OperationPtr& operation, RetryDecision decision, Time now) {
+    decision.error.node = address();
+    note_doubt(*operation, decision);
+    if (decision.leave) {
         leaving_ = true;
         drain_by_ = std::min(drain_by_, later(now, settings_.connect_timeout));
         directory_->lost_leader(address());
-        trouble_ = address() + ": " + judgement.error.message;
+        trouble_ = address() + ": " + decision.error.message;
     }
-    if (judgement.transaction_gone && transaction_ == Transaction::kOpen) {
-        if (!judgement.leave && followed()) escape(judgement.error);
+    if (decision.transaction_gone && transaction_ == Transaction::kOpen) {
+        if (decision.followers_escaped && followed()) escape(decision.error);
         const bool over =
             operation->standing == Effect::kCommit || operation->standing == Effect::kRollback;
         if (over) transaction_ = Transaction::kNone;
-        if (over && !judgement.leave) roll_back_remains(now);
-        if (!over) lose_transaction(judgement.error);
+        if (over && !decision.leave) roll_back_remains(now);
+        if (!over) lose_transaction(decision.error);
     }
-    const bool again = judgement.remedy == Remedy::kElsewhere ||
-                       (judgement.remedy == Remedy::kPause && pause(operation, now));
+    const bool again = decision.action == RetryAction::kElsewhere ||
+                       (decision.action == RetryAction::kWait && pause(operation, now));
     if (again && !operation->interrupted) {
         again_.push_back(operation);
     } else {
-        finish(operation, std::move(judgement.error));
+        finish(operation, std::move(decision.error));
     }
+}
+
+// An attempt that may have been carried out leaves every later one in doubt, too.
+void Connection::note_doubt(Operation& operation, const RetryDecision& decision) {
+    if (decision.error.verdict == verdict::in_doubt) operation.in_doubt = true;
 }
 
 // Whether statements have been sent whose answers are outstanding.

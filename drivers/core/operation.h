@@ -101,6 +101,7 @@ struct Operation {
     bool delivered = false;
     bool in_transaction = false;
     bool interrupted = false;  // an INTERRUPT was sent after it
+    bool in_doubt = false;     // an attempt before this one may have been carried out
     int losses = 0;            // connections that broke while it ran
     std::size_t held_bytes = 0;
     Time not_before = {};
@@ -108,7 +109,7 @@ struct Operation {
     std::optional<Backoff> backoff;
     Effect standing = Effect::kWrite;  // its effect where it stood: SAVEPOINT may begin, or not
 
-    Situation situation() const { return {standing, in_transaction, idempotent, delivered}; }
+    RetryContext context() const { return {standing, in_transaction, idempotent, delivered}; }
     bool barrier() const { return effect >= Effect::kBegin; }
 };
 

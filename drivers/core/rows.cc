@@ -91,7 +91,7 @@ std::string rows::node() const {
 error_info rows::does_not_fit(std::size_t column) const {
     error_info error;
     error.kind = error_kind::conversion;
-    error.extended_code = core::code::kMismatch;
+    error.extended_code = code::kMismatch;
     error.node = node();
     if (column >= column_count()) {
         error.message = "there is no column " + std::to_string(column);

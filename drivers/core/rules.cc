@@ -2,95 +2,103 @@
 
 #include <algorithm>
 
+#include "wire/base/errors.h"
+
 namespace quorlite::core {
 namespace {
 
-constexpr std::uint64_t kNotLeaderOld = 8202;
-constexpr std::uint64_t kLeadershipLostOld = 8458;
-
-// Begins no work, so there is nothing that could be done twice.
-bool harmless(const Situation& situation) {
-    return situation.effect == Effect::kRead || situation.effect == Effect::kBegin ||
-           situation.effect == Effect::kNone || situation.idempotent;
+// Changes nothing that lasts: BEGIN has no effect until something follows it.
+bool reads(const RetryContext& context) {
+    return context.effect == Effect::kRead || context.effect == Effect::kNone ||
+           context.effect == Effect::kBegin;
 }
 
-bool commits(const Situation& situation) {
-    return situation.in_transaction &&
-           (situation.effect == Effect::kCommit || situation.effect == Effect::kRelease);
+bool commits(const RetryContext& context) {
+    return context.in_transaction && context.effect == Effect::kCommit;
 }
 
-// A statement whose handle the server dropped when it lost, and got back, the leadership.
-bool handle_gone(std::uint64_t failure_code, std::string_view message) {
-    return failure_code == code::kNotFound &&
-           (message == "no database opened" || message == "no statement with the given id");
+bool may_be_sent_again(const RetryContext& context) {
+    return !context.in_transaction && !context.delivered;
 }
 
 // Nothing was done: outside of a transaction it is tried again.
-Judgement not_done(error_info error, const Situation& situation) {
-    Judgement judgement{Remedy::kNone, std::move(error), true, situation.in_transaction};
-    judgement.error.verdict = verdict::not_committed;
-    judgement.error.may_retry = true;
-    if (!situation.in_transaction && !situation.delivered) judgement.remedy = Remedy::kElsewhere;
-    return judgement;
+RetryDecision not_done(error_info error, const RetryContext& context) {
+    RetryDecision decision;
+    decision.error = std::move(error);
+    decision.error.may_retry = true;
+    decision.leave = true;
+    decision.transaction_gone = context.in_transaction;
+    if (may_be_sent_again(context)) decision.action = RetryAction::kElsewhere;
+    return decision;
 }
 
-// Nobody knows whether it was done.
-Judgement outcome_unknown(error_info error, const Situation& situation) {
-    if (situation.in_transaction ? !commits(situation) : harmless(situation)) {
-        return not_done(std::move(error), situation);
-    }
-    Judgement judgement{Remedy::kNone, std::move(error), true, situation.in_transaction};
-    judgement.error.verdict = verdict::in_doubt;
-    judgement.error.may_retry = true;  // by somebody who knows that twice does no harm
-    return judgement;
+// Nobody knows whether it was done, which matters unless it reads, or is a part of a transaction
+// that nobody can commit any more.
+RetryDecision outcome_unknown(error_info error, const RetryContext& context) {
+    RetryDecision decision = not_done(std::move(error), context);
+    if (context.in_transaction ? !commits(context) : reads(context)) return decision;
+    decision.error.verdict = verdict::in_doubt;
+    if (!context.idempotent) decision.action = RetryAction::kReport;
+    return decision;
 }
 
-Judgement busy(error_info error, const Situation& situation) {
-    error.kind = error_kind::busy;
-    error.may_retry = true;
-    const bool stale = error.extended_code == code::kBusySnapshot && situation.in_transaction;
-    const bool again = !stale && !situation.delivered;
-    return {again ? Remedy::kPause : Remedy::kNone, std::move(error), false, stale};
+RetryDecision busy(error_info error, const RetryContext& context, bool stale) {
+    RetryDecision decision;
+    decision.error = std::move(error);
+    decision.error.kind = error_kind::busy;
+    decision.error.may_retry = true;
+    decision.transaction_gone = decision.followers_escaped = stale && context.in_transaction;
+    if (!decision.transaction_gone && !context.delivered) decision.action = RetryAction::kWait;
+    return decision;
 }
 
-// After these SQLite has, or may have, rolled the transaction back by itself.
-bool ends_transaction(const error_info& error) {
-    switch (error.extended_code & 0xff) {
-        case 7:   // no memory
-        case 9:   // interrupted
-        case 10:  // input or output
-        case 11:  // corrupt
-        case 13:  // full
-            return true;
-        default:
-            return false;
-    }
+// The server carries out nothing until the client knows that its transaction is gone. A client that
+// knows of none begins afresh on another connection.
+RetryDecision rolled_back(error_info error, const RetryContext& context) {
+    RetryDecision decision = not_done(std::move(error), context);
+    if (context.in_transaction) decision.leave = false;
+    return decision;
+}
+
+RetryDecision refused(error_info error, const RetryContext& context, ErrorMeaning meaning) {
+    RetryDecision decision;
+    decision.error = std::move(error);
+    decision.error.may_retry = meaning == ErrorMeaning::kPassing;
+    decision.transaction_gone = decision.followers_escaped =
+        context.in_transaction && meaning == ErrorMeaning::kEndsTransaction;
+    decision.probe = context.in_transaction && meaning == ErrorMeaning::kConflict;
+    return decision;
 }
 
 }  // namespace
 
-Judgement judge_failure(std::uint64_t failure_code, std::string_view message,
-                        const Situation& situation) {
+RetryDecision classify_failure(std::uint64_t failure_code, std::string_view message,
+                               const RetryContext& context) {
     error_info error;
     error.extended_code = static_cast<int>(std::min<std::uint64_t>(failure_code, 0x7fffffff));
     error.message = message;
-    if (failure_code == code::kNotLeader || failure_code == kNotLeaderOld ||
-        handle_gone(failure_code, message)) {
-        error.kind = error_kind::unavailable;
-        return not_done(std::move(error), situation);
+    const ErrorMeaning meaning = meaning_of(failure_code, message);
+    switch (meaning) {
+        case ErrorMeaning::kNotProposed:
+            error.kind = error_kind::unavailable;
+            return not_done(std::move(error), context);
+        case ErrorMeaning::kUnknown:
+            error.kind = error_kind::unavailable;
+            return outcome_unknown(std::move(error), context);
+        case ErrorMeaning::kUnexplained:
+            return outcome_unknown(std::move(error), context);
+        case ErrorMeaning::kRolledBack:
+            return rolled_back(std::move(error), context);
+        case ErrorMeaning::kBusy:
+        case ErrorMeaning::kStale:
+            return busy(std::move(error), context, meaning == ErrorMeaning::kStale);
+        case ErrorMeaning::kRefused:
+        case ErrorMeaning::kConflict:
+        case ErrorMeaning::kEndsTransaction:
+        case ErrorMeaning::kPassing:
+            break;
     }
-    if (failure_code == code::kLeadershipLost || failure_code == kLeadershipLostOld) {
-        error.kind = error_kind::unavailable;
-        return outcome_unknown(std::move(error), situation);
-    }
-    if ((failure_code & 0xff) == code::kBusy) return busy(std::move(error), situation);
-    if (failure_code == code::kIo && message == "leader exec failed") {
-        // What dqlite says when it has no better word, a node that shuts down included.
-        return outcome_unknown(std::move(error), situation);
-    }
-    if (message == "leadership transfer failed") error.may_retry = true;
-    const bool gone = situation.in_transaction && ends_transaction(error);
-    return {Remedy::kNone, std::move(error), false, gone};
+    return refused(std::move(error), context, meaning);
 }
 
 error_info misuse(std::string message) {
@@ -101,34 +109,40 @@ error_info misuse(std::string message) {
     return error;
 }
 
-Judgement judge_loss(bool sent, std::string reason, error_kind kind, const Situation& situation) {
+RetryDecision classify_loss(bool sent, std::string reason, error_kind kind,
+                            const RetryContext& context) {
     error_info error;
     error.kind = kind;
     error.extended_code = kind == error_kind::protocol ? code::kProtocol : code::kIo;
     error.message = std::move(reason);
-    return sent ? outcome_unknown(std::move(error), situation)
-                : not_done(std::move(error), situation);
+    return sent ? outcome_unknown(std::move(error), context) : not_done(std::move(error), context);
 }
 
-error_info judge_abandoned(bool sent, error_kind kind, std::string message,
-                           const Situation& situation) {
-    error_info error;
-    error.kind = kind;
-    error.extended_code = code::kInterrupted;
-    error.message = std::move(message);
-    const bool unknown =
-        sent && (situation.in_transaction ? commits(situation)
-                                          : !harmless(situation) || situation.idempotent);
-    const bool reads = situation.effect == Effect::kRead || situation.effect == Effect::kBegin;
-    if (unknown && !reads) error.verdict = verdict::in_doubt;
-    error.may_retry = error.verdict == verdict::not_committed && kind != error_kind::cancelled;
-    return error;
+RetryDecision classify_abandoned(Progress progress, error_kind kind, std::string message,
+                                 const RetryContext& context) {
+    RetryDecision decision;
+    decision.error.kind = kind;
+    decision.error.extended_code = code::kInterrupted;
+    decision.error.message = std::move(message);
+    decision.error.may_retry = kind == error_kind::deadline;
+    if (progress == Progress::kNotSent) return decision;
+    const bool unanswered = progress == Progress::kUnanswered;
+    // A read that is stopped leaves the transaction as it was.
+    const bool read = context.effect == Effect::kRead || context.effect == Effect::kNone;
+    decision.leave = unanswered;
+    decision.transaction_gone = context.in_transaction && (unanswered || !read);
+    if (unanswered && (context.in_transaction ? commits(context) : !reads(context))) {
+        decision.error.verdict = verdict::in_doubt;
+        decision.error.may_retry = false;
+    }
+    return decision;
 }
 
 bool may_rerun(const error_info& error, bool idempotent) {
-    if (error.verdict == verdict::in_doubt) return idempotent && error.may_retry;
-    return error.verdict == verdict::not_committed && error.may_retry &&
-           error.kind != error_kind::deadline && error.kind != error_kind::cancelled;
+    if (error.kind == error_kind::deadline || error.kind == error_kind::cancelled) return false;
+    const bool harmless = error.verdict == verdict::not_committed ||
+                          (error.verdict == verdict::in_doubt && idempotent);
+    return harmless && error.may_retry;
 }
 
 Duration Backoff::next(std::uint64_t random) {

@@ -182,7 +182,7 @@ private:
     error_info trouble(const std::string& why) const {
         error_info error;
         error.kind = error_kind::store;
-        error.extended_code = core::code::kCannotOpen;
+        error.extended_code = code::kCannotOpen;
         error.message = "looking up " + name_ + ": " + why;
         error.may_retry = true;
         return error;

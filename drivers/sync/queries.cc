@@ -364,6 +364,7 @@ call_options attempts::left() const {
 }
 
 std::optional<milliseconds> attempts::pause(const error_info& error) {
+    in_doubt_ = in_doubt_ || error.verdict == verdict::in_doubt;
     if (!core::may_rerun(error, idempotent_)) return std::nullopt;
     // It may be the transaction that breaks whatever executes it.
     const bool broke = error.kind == error_kind::connection;
@@ -381,6 +382,16 @@ bool attempts::again(const error_info& error) {
     const std::optional<milliseconds> length = pause(error);
     if (length) std::this_thread::sleep_for(*length);
     return length.has_value();
+}
+
+error_info attempts::summary(error_info last) const {
+    if (in_doubt_ && last.verdict == verdict::not_committed) last.verdict = verdict::in_doubt;
+    return last;
+}
+
+void attempts::rethrow(const error& last) const {
+    if (in_doubt_ && last.verdict() == verdict::not_committed) throw_error(summary(last.info()));
+    throw;
 }
 
 }  // namespace detail

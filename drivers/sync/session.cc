@@ -29,7 +29,7 @@ result<std::shared_ptr<core::Directory>> cluster_state::directory() {
     if (nodes->empty()) {
         error_info error;
         error.kind = error_kind::store;
-        error.extended_code = core::code::kCannotOpen;
+        error.extended_code = code::kCannotOpen;
         error.message = "the list of nodes is empty";
         return error;
     }

@@ -13,20 +13,13 @@
 #include "engine/database/memory.h"
 #include "engine/database/sqlite.h"
 #include "engine/database/temporary.h"
+#include "wire/base/errors.h"
 
 namespace quorlite::database {
 namespace {
 
 constexpr unsigned kPartsPerQuestion = 64;
 constexpr std::int64_t kNoDeadline = 0x7fffffffffffffff;
-
-Error leadership_lost() {
-    return Error{code::kLeadershipLost, "leadership lost"};
-}
-
-Error interrupted() {
-    return Error{code::kInterrupted, "interrupted"};
-}
 
 Error overloaded() {
     return Error{SQLITE_BUSY,
@@ -356,7 +349,7 @@ Result<Connection::Prepared> SqliteConnection::prepare(std::string_view sql) {
             roll_back();
             return snapshot_too_old();
         }
-        return (stopped || ended_) && !overloaded_ && current() ? interrupted() : error(result);
+        return (stopped || ended_) && !overloaded_ && current() ? interruption() : error(result);
     }
     Prepared prepared;
     prepared.tail = static_cast<std::size_t>(tail - sql.data());
@@ -537,7 +530,7 @@ Result<bool> SqliteConnection::run(sqlite3_stmt* statement) {
         return snapshot_too_old();
     }
     const bool ended = (stopped || ended_) && !overloaded_;
-    return ended && current() ? interrupted() : error(result);
+    return ended && current() ? interruption() : error(result);
 }
 
 // SQLite would commit an unfinished INSERT ... RETURNING when it is reset. A transaction counts

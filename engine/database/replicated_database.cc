@@ -6,6 +6,7 @@
 #include "engine/base/check.h"
 #include "engine/base/mutants.h"
 #include "engine/database/base_file.h"
+#include "wire/base/errors.h"
 
 namespace quorlite::database {
 namespace {
@@ -108,7 +109,7 @@ void ReplicatedDatabase::renew(Index applied) {
     newest_proposed_ = std::min(newest_proposed_, applied);
     move_wanted_ = false;
     host_.note_pages(*this);
-    writers_.reset(Error{code::kNotLeader, "not leader"});
+    writers_.reset(not_leader());
 }
 
 // --- commands of other nodes ---
@@ -286,7 +287,7 @@ void ReplicatedDatabase::restart(Base base, std::uint64_t number, Index at, Inde
     if (generation_) {
         generation_->retire();
         generation_.reset();
-        writers_.reset(Error{code::kNotLeader, "not leader"});
+        writers_.reset(not_leader());
     }
     take(std::move(base));
     pages_ = std::make_shared<PageStore>(base_);

@@ -93,7 +93,7 @@ void FairQueue::expire(Ticket ticket) {
 }
 
 Error FairQueue::busy() const {
-    if (!taken()) return Error{code::kBusy, "database is locked"};
+    if (!taken()) return Error{code::kBusy, text::kBusy};
     return Error{code::kBusy, "database is locked by " + holder_name_};
 }
 

@@ -3,6 +3,7 @@
 #include "engine/base/check.h"
 #include "engine/base/mutants.h"
 #include "engine/raft/state.h"
+#include "wire/base/errors.h"
 
 namespace quorlite::raft {
 namespace {
@@ -38,7 +39,7 @@ bool is_trusted(const Leader& leader, const Peer& peer) {
 
 Result<Index> Core::State::propose(std::vector<SharedBytes> payloads) {
     QUORLITE_CHECK(!payloads.empty());
-    if (as_leader() == nullptr) return not_leader_error();
+    if (as_leader() == nullptr) return not_leader();
     for (SharedBytes& payload : payloads) append_own(EntryKind::kCommand, std::move(payload));
     return log.last_index();
 }
@@ -390,7 +391,7 @@ NodeId Core::State::most_advanced_voter(const Leader& leader) const {
 
 Status Core::State::transfer(NodeId to) {
     Leader* leader = as_leader();
-    if (leader == nullptr || leader->transfer) return not_leader_error();
+    if (leader == nullptr || leader->transfer) return not_leader();
     if (!to) {
         to = most_advanced_voter(*leader);
         if (!to) return Error{code::kError, "Resource not found", Verdict::kNotCommitted};

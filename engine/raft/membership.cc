@@ -5,6 +5,7 @@
 #include "engine/base/limits.h"
 #include "engine/base/mutants.h"
 #include "engine/raft/state.h"
+#include "wire/base/errors.h"
 
 namespace quorlite::raft {
 namespace {
@@ -41,7 +42,7 @@ Index Core::State::append_configuration(Leader& leader, const Configuration& con
 
 Result<Index> Core::State::add(NodeId id, std::string address) {
     Leader* leader = as_leader();
-    if (leader == nullptr || leader->transfer) return not_leader_error();
+    if (leader == nullptr || leader->transfer) return not_leader();
     if (!id) return refused("server ID is not valid");
     Configuration changed = log.configuration();
     if (changed.find(id) != nullptr) return refused("server ID already in use");
@@ -64,7 +65,7 @@ Result<Index> Core::State::add(NodeId id, std::string address) {
 
 Result<Index> Core::State::assign(NodeId id, Role new_role) {
     Leader* leader = as_leader();
-    if (leader == nullptr || leader->transfer) return not_leader_error();
+    if (leader == nullptr || leader->transfer) return not_leader();
     const Server* server = log.configuration().find(id);
     if (server == nullptr) return refused("Resource not found");
     if (server->role == new_role) return refused("server role is not valid");
@@ -79,7 +80,7 @@ Result<Index> Core::State::assign(NodeId id, Role new_role) {
 
 Result<Index> Core::State::remove(NodeId id) {
     Leader* leader = as_leader();
-    if (leader == nullptr || leader->transfer) return not_leader_error();
+    if (leader == nullptr || leader->transfer) return not_leader();
     Configuration changed = log.configuration();
     const Server* server = changed.find(id);
     if (server == nullptr) return refused("server ID is not valid");

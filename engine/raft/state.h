@@ -232,8 +232,4 @@ struct Core::State {
     NodeId reported_leader;
 };
 
-inline Error not_leader_error() {
-    return {code::kNotLeader, "not leader", Verdict::kNotCommitted};
-}
-
 }  // namespace quorlite::raft

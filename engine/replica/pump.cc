@@ -7,6 +7,7 @@
 #include "engine/base/check.h"
 #include "engine/base/mutants.h"
 #include "engine/replica/state.h"
+#include "wire/base/errors.h"
 
 namespace quorlite::replica {
 namespace {

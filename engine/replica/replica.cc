@@ -6,6 +6,7 @@
 #include "engine/base/check.h"
 #include "engine/base/mutants.h"
 #include "engine/replica/state.h"
+#include "wire/base/errors.h"
 
 namespace quorlite::replica {
 namespace {
@@ -14,13 +15,6 @@ namespace {
 constexpr Index kNeverProposed{std::numeric_limits<std::uint64_t>::max()};
 
 }  // namespace
-
-Error not_leader() {
-    return {code::kNotLeader, "not leader", Verdict::kNotCommitted};
-}
-Error leadership_lost() {
-    return {code::kLeadershipLost, "leadership lost", Verdict::kInDoubt};
-}
 
 Result<std::unique_ptr<Replica>> Replica::open(Options options, Seams seams) {
     auto replica = std::unique_ptr<Replica>(new Replica(std::move(options), seams));

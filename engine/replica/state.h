@@ -17,8 +17,6 @@
 
 namespace quorlite::replica {
 
-Error not_leader();
-Error leadership_lost();
 Error membership_error(Error error);  // in the words of protocol sections 6.12 to 6.17
 
 struct Replica::State {

@@ -6,19 +6,10 @@
 
 #include "engine/base/check.h"
 #include "engine/base/mutants.h"
+#include "wire/base/errors.h"
 
 namespace quorlite::session {
 namespace {
-
-Error not_leader() {
-    return {code::kNotLeader, "not leader", Verdict::kNotCommitted};
-}
-Error leadership_lost() {
-    return {code::kLeadershipLost, "leadership lost", Verdict::kInDoubt};
-}
-Error stopped() {
-    return {code::kInterrupted, "interrupted", Verdict::kNotCommitted};
-}
 
 // What SQLite binds for a value: it knows five types.
 wire::Value bindable(const wire::Value& value) {
@@ -137,7 +128,7 @@ bool Execution::is_void() const {
 // --- the statement ---
 
 void Execution::prepare() {
-    if (stop_) return fail(stopped());
+    if (stop_) return fail(interruption());
     if (kind_ != Kind::kPrepare) {
         prepared_ = handle_->recall(sql_);
         if (prepared_ != nullptr) {
@@ -154,7 +145,7 @@ void Execution::prepare() {
 void Execution::prepared() {
     Result<Prepared> prepared = *std::exchange(compiled_, std::nullopt);
     if (is_void()) return fail(not_leader());
-    if (stop_) return fail(stopped());
+    if (stop_) return fail(interruption());
     if (!prepared.ok()) {
         // A missing table is something that was read.
         must_confirm_ = true;
@@ -253,7 +244,7 @@ void Execution::leave_lock_queue() {
 void Execution::permit() {
     if (!reply_.ok()) handle_->lock_refused();
     if (is_void()) return fail(not_leader());
-    if (stop_) return fail(stopped());
+    if (stop_) return fail(interruption());
     if (!reply_.ok()) return fail(std::move(reply_).error());
     // Under the lock a statement without columns may be the COMMIT.
     const bool may_commit = handle_->has_lock() && statement().column_count() == 0;
@@ -289,7 +280,7 @@ void Execution::run(Work work) {
 // Perhaps beside the loop: see the header for what it may touch.
 void Execution::work() {
     if (stop_) {
-        error_ = stopped();
+        error_ = interruption();
         return;
     }
     try {
@@ -315,7 +306,7 @@ void Execution::discard_rows() {
             error_ = Error{code::kError, "rows yielded when none expected for EXEC request"};
             return;
         }
-        if (stop_) return undo_statement(stopped());
+        if (stop_) return undo_statement(interruption());
     }
 }
 
@@ -336,7 +327,7 @@ void Execution::fill_batch() {
             finished_ = true;
             return;
         }
-        Status fits = stop_ ? Status(stopped()) : rows_.append_row();
+        Status fits = stop_ ? Status(interruption()) : rows_.append_row();
         if (!fits.ok()) {
             rows_.abandon_batch();
             return undo_statement(std::move(fits).error());
@@ -486,7 +477,7 @@ void Execution::answer(Output& output) {
 
 void Execution::continue_rows() {
     if (is_void()) return fail(not_leader());
-    if (stop_) return fail(stopped());
+    if (stop_) return fail(interruption());
     phase_ = Phase::kStep;
 }
 

@@ -26,7 +26,7 @@ func Connect(ctx context.Context, address string, config Config) (*Client, error
 	defer cancel()
 	conn, err := Dial(ctx, config.Dial, address)
 	if err != nil {
-		return nil, Judge(err, situation(ctx, false), address).Error
+		return nil, Classify(err, retryContext(ctx, false), address).Error
 	}
 	return &Client{conn: conn, config: config}, nil
 }
@@ -37,34 +37,46 @@ func (c *Client) Close() error { return c.conn.Close() }
 // Address is that of the node, as it was dialled.
 func (c *Client) Address() string { return c.conn.Address() }
 
-// Judge says what an error of Conn, or of encoding a request, means. For package driver.
-func Judge(err error, s rules.Situation, node string) rules.Judgement {
-	var judgement rules.Judgement
+// Classify says what an error of Conn, or of encoding a request, means. For package driver.
+func Classify(err error, rc rules.RetryContext, node string) rules.RetryDecision {
+	var decision rules.RetryDecision
 	var broken *BrokenError
 	var failed *FailedError
 	var known *quorlite.Error
 	switch {
 	case errors.As(err, &known):
-		return rules.Judgement{Error: known}
+		return rules.RetryDecision{Error: known}
 	case errors.As(err, &failed):
-		judgement = rules.JudgeFailure(failed.Failure, s)
+		decision = rules.ClassifyFailure(failed.Failure, rc)
 	case !errors.As(err, &broken): // it could not be encoded
-		judgement.Error = &quorlite.Error{Kind: quorlite.Usage, ExtendedCode: quorlite.CodeMisuse,
+		decision.Error = &quorlite.Error{Kind: quorlite.Usage, ExtendedCode: quorlite.CodeMisuse,
 			Message: err.Error(), Cause: err}
 	case broken.Garbage:
-		judgement = rules.JudgeLoss(broken.Sent, quorlite.Protocol, err, s)
+		decision = rules.ClassifyLoss(broken.Sent, quorlite.Protocol, err, rc)
 	case broken.TimedOut:
 		kind := quorlite.Deadline
 		if errors.Is(err, context.Canceled) {
 			kind = quorlite.Cancelled
 		}
-		judgement = rules.JudgeAbandoned(!broken.Sent, kind, err, s)
-		judgement.Leave = true
+		decision = ClassifyTimeout(broken, kind, err, rc)
 	default:
-		judgement = rules.JudgeLoss(broken.Sent, quorlite.Connection, err, s)
+		decision = rules.ClassifyLoss(broken.Sent, quorlite.Connection, err, rc)
 	}
-	judgement.Error.Node = node
-	return judgement
+	decision.Error.Node = node
+	return decision
+}
+
+// ClassifyTimeout says what it means that the time was over. For package driver.
+func ClassifyTimeout(broken *BrokenError, kind quorlite.Kind, cause error,
+	rc rules.RetryContext) rules.RetryDecision {
+	progress := rules.NotSent
+	if broken.Sent {
+		progress = rules.Unanswered
+	}
+	decision := rules.ClassifyAbandoned(progress, kind, cause, rc)
+	// A part of a message may have been sent.
+	decision.Leave, decision.TransactionGone = true, rc.InTransaction
+	return decision
 }
 
 // FailedError is a Failure that the server answered.
@@ -99,7 +111,7 @@ func call[T wire.Response](ctx context.Context, c *Client, request wire.Request,
 		if ctx.Err() != nil {
 			err = withCause(err, ctx.Err())
 		}
-		return answer, Judge(err, situation(ctx, changes), c.Address()).Error
+		return answer, Classify(err, retryContext(ctx, changes), c.Address()).Error
 	}
 	return answer, nil
 }

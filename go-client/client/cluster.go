@@ -269,11 +269,11 @@ func (c *Cluster) onLeader(ctx context.Context, do func(*Client) error) error {
 	}
 }
 
-// situation of a request that administers: outside of any transaction.
-func situation(ctx context.Context, changes bool) rules.Situation {
-	s := rules.Situation{Effect: sqltext.Read, Idempotent: quorlite.IsIdempotent(ctx)}
+// retryContext of a request that administers: outside of any transaction.
+func retryContext(ctx context.Context, changes bool) rules.RetryContext {
+	rc := rules.RetryContext{Effect: sqltext.Read, Idempotent: quorlite.IsIdempotent(ctx)}
 	if changes {
-		s.Effect = sqltext.Write
+		rc.Effect = sqltext.Write
 	}
-	return s
+	return rc
 }

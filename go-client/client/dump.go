@@ -40,7 +40,7 @@ func (c *Client) Dump(ctx context.Context, name string,
 	case ctx.Err() != nil:
 		err = withCause(err, ctx.Err())
 	}
-	return Judge(err, situation(ctx, false), c.Address()).Error
+	return Classify(err, retryContext(ctx, false), c.Address()).Error
 }
 
 func (c *Conn) dump(ctx context.Context, name string, patience time.Duration,

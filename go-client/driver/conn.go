@@ -95,21 +95,21 @@ func (c *conn) limitWaiting(ctx context.Context, deadline time.Time, link *clien
 	return err
 }
 
-func (c *conn) situation(ctx context.Context, t *text) rules.Situation {
-	s := rules.Situation{Effect: t.effect, InTransaction: c.tx.open, Several: t.several(),
+func (c *conn) retryContext(ctx context.Context, t *text) rules.RetryContext {
+	rc := rules.RetryContext{Effect: t.effect, InTransaction: c.tx.open, Several: t.several(),
 		Idempotent: quorlite.IsIdempotent(ctx)}
 	if !t.several() && len(t.statements) == 1 {
-		s.Effect = c.tx.standing(t.statements[0])
+		rc.Effect = c.tx.standing(t.statements[0])
 	}
-	return s
+	return rc
 }
 
 // attempt does what the text says, again and again as the rules allow. An attempt that failed and is
 // not repeated returns a *quorlite.Error.
 func (c *conn) attempt(ctx context.Context, t *text, once func(deadline time.Time) error) error {
-	s := c.situation(ctx, t)
+	rc := c.retryContext(ctx, t)
 	if err := ctx.Err(); err != nil {
-		return rules.JudgeAbandoned(true, kindOf(err), err, s).Error
+		return rules.ClassifyAbandoned(rules.NotSent, kindOf(err), err, rc).Error
 	}
 	if c.tx.lost != nil {
 		return c.tx.lostError()
@@ -130,28 +130,28 @@ func (c *conn) attempt(ctx context.Context, t *text, once func(deadline time.Tim
 		if err == nil {
 			return nil
 		}
-		judgement := c.judge(ctx, err, s)
-		if rules.MayHaveEnded(judgement, s) {
-			judgement = c.probe(ctx, deadline, s, judgement)
+		decision := c.classify(ctx, err, rc)
+		if decision.Probe {
+			decision = c.probe(ctx, deadline, rc, decision)
 		}
-		doubt = doubt || judgement.Error.Outcome == quorlite.InDoubt
+		doubt = doubt || decision.Error.Outcome == quorlite.InDoubt
 		if doubt {
-			judgement.Error.Outcome = quorlite.InDoubt
+			decision.Error.Outcome = quorlite.InDoubt
 		}
 		if c.lost(err) {
 			if losses++; losses == lossesMax {
-				judgement = notAgain(judgement)
+				decision = notAgain(decision)
 			}
 		}
-		c.apply(t, judgement)
+		c.apply(t, decision)
 		until, pause := deadline, backoff.Next(rand.Int63())
-		if judgement.Remedy == rules.Pause {
+		if decision.Action == rules.Wait {
 			until = earlier(deadline, start.Add(c.connector.config.BusyTimeout))
 			pause = busy.Next(rand.Int63())
 		}
 		over := time.Now().Add(pause).After(until)
-		if judgement.Remedy == rules.Report || over || client.Sleep(ctx, pause) != nil {
-			return judgement.Error
+		if decision.Action == rules.Report || over || client.Sleep(ctx, pause) != nil {
+			return decision.Error
 		}
 	}
 }
@@ -166,11 +166,11 @@ func (c *conn) lost(err error) bool {
 	return errors.As(err, &broken) && broken.Sent && !broken.TimedOut && !c.preparing
 }
 
-func notAgain(judgement rules.Judgement) rules.Judgement {
-	judgement.Remedy, judgement.Error.MayRetry = rules.Report, false
-	judgement.Error.Message += fmt.Sprintf(". The connection broke %d times during this statement, "+
+func notAgain(decision rules.RetryDecision) rules.RetryDecision {
+	decision.Action, decision.Error.MayRetry = rules.Report, false
+	decision.Error.Message += fmt.Sprintf(". The connection broke %d times during this statement, "+
 		"which may be the reason: it is not sent again", lossesMax)
-	return judgement
+	return decision
 }
 
 func earlier(a, b time.Time) time.Time {
@@ -209,10 +209,10 @@ type stoppedError struct{ confirmed bool }
 
 func (e *stoppedError) Error() string { return "stopped" }
 
-// judge says what an error means.
-func (c *conn) judge(ctx context.Context, err error, s rules.Situation) rules.Judgement {
+// classify says what an error means.
+func (c *conn) classify(ctx context.Context, err error, rc rules.RetryContext) rules.RetryDecision {
 	if c.preparing {
-		s.Effect, s.Several = sqltext.Read, false
+		rc.Effect, rc.Several = sqltext.Read, false
 	}
 	node := ""
 	if c.link != nil {
@@ -222,20 +222,23 @@ func (c *conn) judge(ctx context.Context, err error, s rules.Situation) rules.Ju
 	if cause == nil {
 		cause = context.DeadlineExceeded
 	}
-	var judgement rules.Judgement
+	var decision rules.RetryDecision
 	var broken *client.BrokenError
 	var stopped *stoppedError
 	switch {
 	case errors.As(err, &stopped):
-		judgement = rules.JudgeAbandoned(stopped.confirmed, kindOf(cause), cause, s)
+		progress := rules.Unanswered
+		if stopped.confirmed {
+			progress = rules.Stopped
+		}
+		decision = rules.ClassifyAbandoned(progress, kindOf(cause), cause, rc)
 	case errors.As(err, &broken) && broken.TimedOut:
-		judgement = rules.JudgeAbandoned(!broken.Sent, kindOf(cause), cause, s)
-		judgement.Leave = true // a part of a message may have been sent
+		decision = client.ClassifyTimeout(broken, kindOf(cause), cause, rc)
 	default:
-		return client.Judge(err, s, node)
+		return client.Classify(err, rc, node)
 	}
-	judgement.Error.Node = node
-	return judgement
+	decision.Error.Node = node
+	return decision
 }
 
 // interrupt stops a statement whose answer is late, and gives the answer if there was one all the
@@ -260,32 +263,32 @@ func (c *conn) interrupt(err error) (wire.Response, error) {
 
 // probe finds out whether the transaction is still open after a conflict. BEGIN is refused inside of
 // one; if it is not, the new transaction stands in for the lost one until that is rolled back.
-func (c *conn) probe(ctx context.Context, deadline time.Time, s rules.Situation,
-	conflict rules.Judgement) rules.Judgement {
+func (c *conn) probe(ctx context.Context, deadline time.Time, rc rules.RetryContext,
+	conflict rules.RetryDecision) rules.RetryDecision {
 	_, err := c.execOnce(ctx, deadline, beginDeferred, nil)
 	var refused *client.FailedError
 	switch {
 	case err == nil:
 		conflict.TransactionGone = true
 	case !errors.As(err, &refused) || refused.Failure.Code != quorlite.CodeError:
-		return c.judge(ctx, err, s)
+		return c.classify(ctx, err, rc)
 	}
 	return conflict
 }
 
-// apply does what the judgement says about the connection and the transaction.
-func (c *conn) apply(t *text, judgement rules.Judgement) {
-	if judgement.Leave {
+// apply does what the decision says about the connection and the transaction.
+func (c *conn) apply(t *text, decision rules.RetryDecision) {
+	if decision.Leave {
 		if c.link != nil {
 			c.cluster().Lost(c.link.Address())
 		}
 		c.drop()
 	} else if t.several() && t.controls() {
 		c.drop() // nobody knows how far it came
-		judgement.TransactionGone = c.tx.open
+		decision.TransactionGone = c.tx.open
 	}
-	if judgement.TransactionGone && c.tx.open {
-		c.tx.lost = judgement.Error
+	if decision.TransactionGone && c.tx.open {
+		c.tx.lost = decision.Error
 	}
 }
 

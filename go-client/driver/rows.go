@@ -18,19 +18,19 @@ import (
 // rows reads a result message by message. If its connection is needed for something else before it
 // was read to the end, the rest is read into memory.
 type rows struct {
-	c         *conn
-	ctx       context.Context
-	situation rules.Situation
-	text      *text
-	reader    wire.RowReader
-	row       []wire.Value
-	waiting   bool     // `row` holds a row that was not given out yet
-	more      bool     // messages that have not been received follow
-	held      [][]byte // messages that have been
-	types     []wire.Type
-	few       [8]wire.Type // where `types` are if they fit
-	boxes     boxes
-	err       error
+	c       *conn
+	ctx     context.Context
+	retry   rules.RetryContext
+	text    *text
+	reader  wire.RowReader
+	row     []wire.Value
+	waiting bool     // `row` holds a row that was not given out yet
+	more    bool     // messages that have not been received follow
+	held    [][]byte // messages that have been
+	types   []wire.Type
+	few     [8]wire.Type // where `types` are if they fit
+	boxes   boxes
+	err     error
 }
 
 // execRows executes a statement that yields rows which nobody wants. Those of a RETURNING clause are
@@ -81,7 +81,7 @@ func (c *conn) query(ctx context.Context, t *text, arguments []driver.NamedValue
 
 // start sends the query and waits for its first message.
 func (c *conn) start(ctx context.Context, t *text, values []wire.Value) (*rows, error) {
-	all := &rows{c: c, ctx: ctx, text: t, situation: c.situation(ctx, t)}
+	all := &rows{c: c, ctx: ctx, text: t, retry: c.retryContext(ctx, t)}
 	err := c.attempt(ctx, t, func(deadline time.Time) error {
 		return c.queryOnce(ctx, deadline, t, values, all)
 	})
@@ -89,7 +89,7 @@ func (c *conn) start(ctx context.Context, t *text, values []wire.Value) (*rows, 
 		return nil, err
 	}
 	c.rows = all
-	all.situation.Delivered = true
+	all.retry.Delivered = true
 	all.row = make([]wire.Value, len(all.reader.Columns))
 	if err := all.advance(); err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
@@ -178,9 +178,9 @@ func (r *rows) advance() error {
 
 // fail ends the rows with what the error means for the connection and its transaction.
 func (r *rows) fail(err error) {
-	judgement := r.c.judge(r.ctx, err, r.situation)
-	r.cut(judgement.Error)
-	r.c.apply(r.text, judgement)
+	decision := r.c.classify(r.ctx, err, r.retry)
+	r.cut(decision.Error)
+	r.c.apply(r.text, decision)
 }
 
 // cut ends the rows: nothing of them is on its way any more.

@@ -38,7 +38,20 @@ func newText(sql string) *text {
 	if t.several() && t.effect.Controls() {
 		t.effect = sqltext.Write
 	}
+	if t.several() && t.mayCommit() {
+		t.effect = sqltext.Commit
+	}
 	return t
+}
+
+// mayCommit tells whether any of the statements may end a transaction that was open before.
+func (t *text) mayCommit() bool {
+	for _, statement := range t.statements {
+		if statement.Effect == sqltext.Commit || statement.Effect == sqltext.Release {
+			return true
+		}
+	}
+	return false
 }
 
 func (t *text) several() bool { return len(t.statements) > 1 }

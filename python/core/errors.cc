@@ -1,12 +1,11 @@
 #include "core/errors.h"
 
+#include "wire/base/error_codes.h"
+
 namespace py = pybind11;
 
 namespace quorlite::python {
 namespace {
-
-constexpr int kMisuse = 21;
-constexpr int kMismatch = 20;
 
 [[noreturn]] void throw_info(error_kind kind, int code, std::string message) {
     error_info info;
@@ -66,11 +65,11 @@ py::object exception_of(const error_info& info) {
 }
 
 void throw_misuse(std::string message) {
-    throw_info(error_kind::usage, kMisuse, std::move(message));
+    throw_info(error_kind::usage, code::kMisuse, std::move(message));
 }
 
 void throw_conversion(std::string message) {
-    throw_info(error_kind::conversion, kMismatch, std::move(message));
+    throw_info(error_kind::conversion, code::kMismatch, std::move(message));
 }
 
 void define_errors() {

@@ -29,5 +29,6 @@ struct NodeFailure : std::exception {
 pybind11::object exception_of(const error_info& info);
 
 void define_errors();
+void define_rules(pybind11::module_& module);
 
 }  // namespace quorlite::python

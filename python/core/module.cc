@@ -35,6 +35,7 @@ PYBIND11_MODULE(_core, module) {
     module.def("verb", &quorlite::python::verb, pybind11::arg("sql"));
     quorlite::python::forks();
     quorlite::python::define_errors();
+    quorlite::python::define_rules(module);
     quorlite::python::define_columns(module);
     quorlite::python::define_async(module);
     quorlite::python::define_connections(module);

@@ -19,7 +19,7 @@ SESSION_PIECE = 255
 
 def conversations():
     """(direction, bytes) of every message, for each connection of the client captures."""
-    for path in sorted(VECTORS.glob("*.json")):
+    for path in sorted(VECTORS.glob("[0-9]*.json")):
         if path.name.startswith(("3", "40")):  # peers and disks of the other server
             continue
         connections = {}

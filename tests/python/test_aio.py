@@ -208,7 +208,7 @@ def test_run_does_it_again(target):
                 await db.execute("INSERT INTO t VALUES(?)", (len(attempts),))
                 if len(attempts) < 3:
                     error = quorlite.OperationalError("made for this test")
-                    error.retriable = True
+                    error.may_retry = True
                     raise error
                 return "done"
 

@@ -305,7 +305,7 @@ def test_what_is_too_long_is_not_sent(db):
     db.execute("CREATE TABLE t(a)")
     with pytest.raises(quorlite.Error, match="no more than") as failed:
         db.execute("INSERT INTO t VALUES(?)", (bytes(64 << 20),))
-    assert not failed.value.retriable and failed.value.sqlite_errorcode == 18
+    assert not failed.value.may_retry and failed.value.sqlite_errorcode == 18
     db.rollback()
     db.execute("INSERT INTO t VALUES(1)")
 
@@ -352,7 +352,7 @@ def test_constraints_have_sqlites_codes(db):
         assert caught.value.sqlite_errorname == name
         if hasattr(sqlite3, name):
             assert caught.value.sqlite_errorcode == getattr(sqlite3, name)
-        assert (caught.value.verdict, caught.value.retriable) == ("not_committed", False)
+        assert (caught.value.verdict, caught.value.may_retry) == ("not_committed", False)
 
 
 def test_syntax_errors_are_operational_as_in_sqlite3(db):

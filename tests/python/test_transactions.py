@@ -160,7 +160,7 @@ def test_run_does_again_what_may_be(table):
         tx.execute("INSERT INTO t VALUES(1)")
         if len(tries) < 3:
             error = quorlite.OperationalError("the leader went away")
-            error.retriable = True
+            error.may_retry = True
             raise error
 
     quorlite.run(table, twice)
@@ -171,7 +171,7 @@ def test_run_does_again_what_may_be(table):
 def test_run_does_not_do_again_what_is_in_doubt(table):
     def in_doubt(tx):
         error = quorlite.InDoubtError("who knows")
-        error.verdict, error.retriable = "in_doubt", True
+        error.verdict, error.may_retry = "in_doubt", True
         tries.append(1)
         raise error
 
@@ -182,6 +182,21 @@ def test_run_does_not_do_again_what_is_in_doubt(table):
     with pytest.raises(quorlite.InDoubtError):
         quorlite.run(table, in_doubt, idempotent=True, timeout=0.2)
     assert len(tries) > 2
+
+
+def test_run_stays_in_doubt_whatever_the_last_attempt_meets(table):
+    def first_in_doubt_then_refused(tx):
+        error = quorlite.OperationalError("it went away") if tries else quorlite.InDoubtError("?")
+        error.verdict, error.may_retry = ("not_committed", False) if tries else ("in_doubt", True)
+        error.sqlite_errorcode = 2067
+        tries.append(1)
+        raise error
+
+    tries = []
+    with pytest.raises(quorlite.InDoubtError, match="it went away") as caught:
+        quorlite.run(table, first_in_doubt_then_refused, idempotent=True)
+    assert len(tries) == 2
+    assert (caught.value.verdict, caught.value.sqlite_errorcode) == ("in_doubt", 2067)
 
 
 def test_run_wants_no_transaction_open(table):
@@ -206,7 +221,7 @@ def test_a_lock_is_an_error_that_may_pass(table, other):
     table.execute("INSERT INTO t VALUES(1)")
     with pytest.raises(quorlite.OperationalError) as caught:
         impatient.execute("INSERT INTO t VALUES(2)")
-    assert caught.value.retriable
+    assert caught.value.may_retry
     assert caught.value.verdict == "not_committed"
     table.rollback()
     impatient.close()

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""House rules that no compiler checks: layers, seams, sizes, format.
+"""House rules that no compiler checks: layers, seams, sizes, format, what is generated.
 
 Usage: tidy.py [ROOT]   prints one line for each violation and exits with 1 if there is any.
 
@@ -183,11 +183,19 @@ def check_format(root, paths):
     return [line for line in result.stderr.splitlines() if "error:" in line]
 
 
+def check_errors(root):
+    """What is made of the table of errors is current."""
+    command = [sys.executable, "spec/errors.py", "--check"]
+    result = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    return result.stdout.splitlines() if result.returncode in (0, 1) else [result.stderr]
+
+
 def main():
     root = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ".").resolve()
     everything = list(sources(root))
     found = [line for source in everything for line in complaints_about(source)]
     found += check_format(root, [source.path for source in everything])
+    found += check_errors(root)
     print("\n".join(found) if found else f"tidy: {len(everything)} files, nothing to complain about")
     return 1 if found else 0
 

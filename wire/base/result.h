@@ -11,28 +11,13 @@
 #include <utility>
 #include <variant>
 
+#include "wire/base/error_codes.h"
+
 namespace quorlite {
 
 enum class Verdict { kNotCommitted, kInDoubt, kCommitted };
 
-// The codes that Quorlite itself gives. SQLite's own pass through as plain numbers.
 namespace code {
-inline constexpr int kError = 1;
-inline constexpr int kBusy = 5;
-inline constexpr int kNoMemory = 7;
-inline constexpr int kInterrupted = 9;
-inline constexpr int kIo = 10;
-inline constexpr int kCorrupt = 11;
-inline constexpr int kNotFound = 12;
-inline constexpr int kFull = 13;
-inline constexpr int kProtocol = 15;
-inline constexpr int kTooBig = 18;
-inline constexpr int kRolledBack = 516;  // SQLite's SQLITE_ABORT_ROLLBACK
-inline constexpr int kNoDatabase = 1002;
-inline constexpr int kParse = 1005;
-inline constexpr int kNotLeader = 10250;
-inline constexpr int kLeadershipLost = 10506;
-
 // Never sent: a promotion must wait until the node has nearly all of the log.
 inline constexpr int kCatchingUp = -1;
 }  // namespace code

@@ -554,9 +554,10 @@ auto run_transaction(connection db, Function function, call_options chosen = {},
             }
         } catch (const error& failed) {
             pause = attempts.pause(failed.info());
-            if (!pause) throw;
+            if (!pause) attempts.rethrow(failed);
         }
-        co_await db.pause(*pause, asio::use_awaitable);
+        const result<void> paused = co_await db.try_pause(*pause, asio::use_awaitable);
+        if (!paused) throw_error(attempts.summary(paused.error()));
     }
 }
 
@@ -572,9 +573,9 @@ auto try_run_transaction(connection db, Function function, call_options chosen =
         Value value = co_await detail::attempt<Value>(db, function, kind, attempts);
         if (value) co_return value;
         const auto pause = attempts.pause(value.error());
-        if (!pause) co_return value;
+        if (!pause) co_return attempts.summary(std::move(value).error());
         const result<void> paused = co_await db.try_pause(*pause, asio::use_awaitable);
-        if (!paused) co_return paused.error();
+        if (!paused) co_return attempts.summary(paused.error());
     }
 }
 #endif  // ASIO_HAS_CO_AWAIT

@@ -70,6 +70,10 @@ public:
     std::optional<std::chrono::milliseconds> pause(const error_info& error);
     // Waits that long. False if it must not be tried again.
     bool again(const error_info& error);
+    // What the whole failed with: in doubt if any of the attempts was.
+    error_info summary(error_info last) const;
+    // Throws it, from the handler of the last attempt's error.
+    [[noreturn]] void rethrow(const error& last) const;
 
 private:
     std::chrono::milliseconds pause_min_;
@@ -78,6 +82,7 @@ private:
     std::chrono::steady_clock::time_point deadline_;
     unsigned failures_ = 0;
     int losses_ = 0;  // of connections
+    bool in_doubt_ = false;
 };
 
 template <class T>
@@ -361,19 +366,21 @@ public:
                     return value;
                 }
             } catch (const error& failed) {
-                if (!attempts.again(failed.info())) throw;
+                if (!attempts.again(failed.info())) attempts.rethrow(failed);
             }
         }
     }
     template <class Function>
     auto try_run_transaction(Function&& function, const call_options& changed = {},
-                             transaction_kind kind = transaction_kind::write) {
+                             transaction_kind kind = transaction_kind::write)
+        -> std::invoke_result_t<Function&, transaction&> {
         using Value = std::invoke_result_t<Function&, transaction&>;
         static_assert(detail::is_result<Value>, "the function must return a quorlite::result");
         detail::attempts attempts(settings(), changed);
         while (true) {
             Value value = attempt<Value>(function, kind, attempts.left());
-            if (value.ok() || !attempts.again(value.error())) return value;
+            if (value.ok()) return value;
+            if (!attempts.again(value.error())) return attempts.summary(std::move(value).error());
         }
     }
 

@@ -38,9 +38,10 @@ struct Client {
 };
 
 bool leader_is_lost(int code) {
-    // 12: the handle that a former leader forgot. 8202, 8458: 10250 and 10506 in very old servers.
+    // kNotFound: the handle that a former leader forgot.
     return code == kLinkLost || code == code::kNotLeader || code == code::kLeadershipLost ||
-           code == code::kNotFound || code == 8202 || code == 8458;
+           code == code::kNotFound || code == code::kNotLeaderOld ||
+           code == code::kLeadershipLostOld;
 }
 
 class Generator {

@@ -1,24 +1,9 @@
 // Package rules says what a failure means for the work, and what to do about it. Pure functions.
 //
-//	what happened                             statement           done about it
-//	not leader, handle gone: nothing proposed outside, any        search the leader, again
-//	                                          in a transaction    not committed, restart it
-//	leadership lost (10506), connection lost  outside, read       search the leader, again
-//	after the request was sent                outside, write      in doubt (idempotent: again)
-//	                                          in a transaction    not committed, restart it
-//	                                          COMMIT              in doubt
-//	connection lost before it was sent        outside, any        search the leader, again
-//	                                          in a transaction    not committed, restart it
-//	busy                                      any                 again, within the busy timeout
-//	busy, stale snapshot                      in a transaction    not committed, restart it
-//	any failure                               outside, several    in doubt: some were executed
-//	broken constraint                         in a transaction    not committed; ask whether it is
-//	                                                              still open (ON CONFLICT ROLLBACK)
-//	anything else that the server says        any                 not committed
+// The C++ and Python clients have the same rules. All are held to one table of cases,
+// spec/vectors/rules.json; spec/errors.md tells it in words, and why.
 //
-// "Again" never goes beyond the deadline, and never after a row was handed out. "Outside" includes
-// BEGIN itself, which has no effect until something follows it. "Several" are a text of several
-// statements of which any writes.
+// Nothing is tried again beyond its deadline, nor after a row was handed out.
 package rules
 
 import (
@@ -30,176 +15,216 @@ import (
 	"github.com/quorlite/quorlite/go-client/wire"
 )
 
-// Situation is what was asked for, and where it stood.
-type Situation struct {
-	Effect        sqltext.Effect // Read for whatever changes nothing
+// RetryContext is what was asked for, and where it stood.
+type RetryContext struct {
+	Effect        sqltext.Effect // Read for whatever changes nothing; Commit if any of several may commit
 	InTransaction bool           // an explicit one, begun before this statement
 	Several       bool           // more than one statement in one request
 	Idempotent    bool
 	Delivered     bool // the caller has been given rows of it
 }
 
-// Remedy is what to do.
-type Remedy uint8
+// RetryAction is what to do.
+type RetryAction uint8
 
 const (
-	Report    Remedy = iota // give the error to the caller
-	Elsewhere               // leave this connection, look for the leader, try again
-	Pause                   // try again here a little later
+	Report    RetryAction = iota // give the error to the caller
+	Elsewhere                    // leave this connection, look for the leader, try again
+	Wait                         // try again here a little later
 )
 
-// Judgement is what a failure means.
-type Judgement struct {
-	Remedy Remedy
+// RetryDecision is what a failure means.
+type RetryDecision struct {
+	Action RetryAction
 	Error  *quorlite.Error // to be reported if nothing helps, or not in time
 	// Leave: the connection is of no use any more.
 	Leave bool
 	// TransactionGone: or it cannot be relied on; it has to be rolled back.
 	TransactionGone bool
+	// Probe: only the server knows whether the transaction is still open, as RAISE(ROLLBACK), or ON
+	// CONFLICT ROLLBACK wherever it is declared, ends it.
+	Probe bool
 }
 
-// harmless: begins no work, so there is nothing that could be done twice.
-func (s Situation) harmless() bool {
-	return s.Effect == sqltext.Read || s.Effect == sqltext.None || s.Idempotent ||
-		s.Effect == sqltext.Begin && !s.Several
+// reads: changes nothing that lasts. BEGIN has no effect until something follows it.
+func (c RetryContext) reads() bool {
+	return c.Effect == sqltext.Read || c.Effect == sqltext.None ||
+		c.Effect == sqltext.Begin && !c.Several
 }
 
-func (s Situation) commits() bool { return s.InTransaction && s.Effect == sqltext.Commit }
+func (c RetryContext) commits() bool { return c.InTransaction && c.Effect == sqltext.Commit }
 
-// partly: a failure may come after some of the statements were executed for good.
-func (s Situation) partly() bool { return s.Several && !s.InTransaction && !s.harmless() }
+// partly: a failure may come after some of the statements were carried out for good.
+func (c RetryContext) partly() bool {
+	return c.Several && (c.commits() || !c.InTransaction && !c.reads())
+}
 
-func notDone(err *quorlite.Error, s Situation) Judgement {
-	err.Outcome, err.MayRetry = quorlite.NotCommitted, true
-	judgement := Judgement{Error: err, Leave: true, TransactionGone: s.InTransaction}
-	if !s.InTransaction && !s.Delivered {
-		judgement.Remedy = Elsewhere
+// notDone: outside of a transaction it is tried again.
+func notDone(err *quorlite.Error, c RetryContext) RetryDecision {
+	err.MayRetry = true
+	decision := RetryDecision{Error: err, Leave: true, TransactionGone: c.InTransaction}
+	if !c.InTransaction && !c.Delivered {
+		decision.Action = Elsewhere
 	}
-	return judgement
+	return decision
 }
 
-func unknown(err *quorlite.Error, s Situation) Judgement {
-	if s.InTransaction && !s.commits() || !s.InTransaction && s.harmless() {
-		judgement := notDone(err, s)
-		if !s.InTransaction && s.Effect == sqltext.Write {
-			err.Outcome = quorlite.InDoubt // it is tried again because it is idempotent
+// outcomeUnknown matters unless it reads, or is a part of a transaction that nobody can commit any
+// more.
+func outcomeUnknown(err *quorlite.Error, c RetryContext) RetryDecision {
+	decision := notDone(err, c)
+	if c.InTransaction && !c.commits() || !c.InTransaction && c.reads() {
+		return decision
+	}
+	err.Outcome = quorlite.InDoubt
+	if !c.Idempotent {
+		decision.Action = Report
+		err.MayRetry = !c.partly()
+	}
+	return decision
+}
+
+// inParts corrects what was decided of one statement for a text of several: of those in front of the
+// one that failed nobody knows anything but that they were carried out.
+func inParts(decision RetryDecision, c RetryContext) RetryDecision {
+	if !c.Several {
+		return decision
+	}
+	decision.Probe = false
+	decision.TransactionGone = c.InTransaction
+	if decision.Action == Wait {
+		decision.Action = Report
+	}
+	if c.partly() {
+		decision.Error.Outcome = quorlite.InDoubt
+		decision.Error.MayRetry = decision.Error.MayRetry && c.Idempotent
+		if !c.Idempotent {
+			decision.Action = Report
 		}
-		return judgement
 	}
-	err.Outcome, err.MayRetry = quorlite.InDoubt, s.Idempotent
-	return Judgement{Error: err, Leave: true, TransactionGone: s.InTransaction}
+	return decision
 }
 
-func busy(err *quorlite.Error, s Situation) Judgement {
+func busyDecision(err *quorlite.Error, c RetryContext, stale bool) RetryDecision {
 	err.Kind, err.MayRetry = quorlite.Busy, true
-	stale := err.ExtendedCode == quorlite.CodeBusySnapshot && s.InTransaction
-	judgement := Judgement{Error: err, TransactionGone: stale}
-	switch {
-	case s.partly():
-		err.Outcome, err.MayRetry = quorlite.InDoubt, false
-	case !stale && !s.Delivered && !s.Several:
-		judgement.Remedy = Pause
+	decision := RetryDecision{Error: err, TransactionGone: stale && c.InTransaction}
+	if !decision.TransactionGone && !c.Delivered {
+		decision.Action = Wait
 	}
-	return judgement
+	return decision
 }
 
-// After these SQLite has, or may have, rolled the transaction back by itself.
-func endsTransaction(primary int) bool {
-	const noMemory, corrupt, full = 7, 11, 13
-	switch primary {
-	case noMemory, quorlite.CodeInterrupted, quorlite.CodeIO, corrupt, full:
-		return true
+// rolledBackDecision: the server carries out nothing until the client knows that its transaction is
+// gone. A client that knows of none begins afresh on another connection.
+func rolledBackDecision(err *quorlite.Error, c RetryContext) RetryDecision {
+	decision := notDone(err, c)
+	decision.Leave = !c.InTransaction
+	return decision
+}
+
+// meaningOf a failure: a code that the table does not list means what its primary code does.
+func meaningOf(failure wire.Failure) meaning {
+	if failure.Code > math.MaxInt32 {
+		return refused
 	}
-	return false
+	found, best := refused, 0
+	for _, row := range failureRows {
+		rank := 0
+		switch {
+		case row.code == failure.Code && row.ifText != "" && row.ifText == failure.Message:
+			rank = 3
+		case row.code == failure.Code && row.ifText == "":
+			rank = 2
+		case row.code == failure.Code&0xff && row.ifText == "":
+			rank = 1
+		}
+		if rank > best {
+			found, best = row.meaning, rank
+		}
+	}
+	return found
 }
 
-// handleGone: the server dropped the database handle when it lost, and got back, the leadership.
-func handleGone(failure wire.Failure) bool {
-	return failure.Code == quorlite.CodeNotFound && (failure.Message == "no database opened" ||
-		failure.Message == "no statement with the given id")
-}
-
-// JudgeFailure: the server answered with a failure.
-func JudgeFailure(failure wire.Failure, s Situation) Judgement {
+// ClassifyFailure: the server answered with a failure.
+func ClassifyFailure(failure wire.Failure, c RetryContext) RetryDecision {
 	err := &quorlite.Error{Message: failure.Message, ExtendedCode: math.MaxInt32}
 	if failure.Code < math.MaxInt32 {
 		err.ExtendedCode = int(failure.Code)
 	}
-	notLeader := err.ExtendedCode == quorlite.CodeNotLeader ||
-		err.ExtendedCode == quorlite.CodeNotLeaderOld
-	lost := err.ExtendedCode == quorlite.CodeLeadershipLost ||
-		err.ExtendedCode == quorlite.CodeLeadershipLostOld
-	switch {
-	case notLeader || handleGone(failure):
+	switch meaning := meaningOf(failure); meaning {
+	case notProposed:
 		err.Kind = quorlite.Unavailable
-		if s.partly() {
-			return unknown(err, s)
-		}
-		return notDone(err, s)
-	case lost:
+		return inParts(notDone(err, c), c)
+	case unknown:
 		err.Kind = quorlite.Unavailable
-		return unknown(err, s)
-	case err.Code() == quorlite.CodeBusy:
-		return busy(err, s)
-	case err.ExtendedCode == quorlite.CodeIO && failure.Message == "leader exec failed":
-		// What dqlite says when it has no better word, a node that shuts down included.
-		return unknown(err, s)
+		return outcomeUnknown(err, c)
+	case unexplained:
+		return outcomeUnknown(err, c)
+	case rolledBack:
+		return rolledBackDecision(err, c)
+	case busy, stale:
+		return inParts(busyDecision(err, c, meaning == stale), c)
+	default:
+		err.MayRetry = meaning == passing
+		return inParts(RetryDecision{Error: err,
+			TransactionGone: c.InTransaction && meaning == endsTransaction,
+			Probe:           c.InTransaction && meaning == conflict}, c)
 	}
-	if s.partly() {
-		err.Outcome = quorlite.InDoubt
-	}
-	err.MayRetry = failure.Message == "leadership transfer failed"
-	gone := s.InTransaction && (endsTransaction(err.Code()) || s.Several)
-	return Judgement{Error: err, TransactionGone: gone}
 }
 
-// MayHaveEnded: whether the transaction has survived the conflict only the server knows, as
-// RAISE(ROLLBACK), or ON CONFLICT ROLLBACK wherever it is declared, ends it.
-func MayHaveEnded(judgement Judgement, s Situation) bool {
-	return s.InTransaction && !judgement.TransactionGone &&
-		judgement.Error.Code() == quorlite.CodeConstraint
-}
-
-// JudgeLoss: the connection broke, or the other side sent nonsense. Sent: the request had left
+// ClassifyLoss: the connection broke, or the other side sent nonsense. Sent: the request had left
 // entirely.
-func JudgeLoss(sent bool, kind quorlite.Kind, cause error, s Situation) Judgement {
+func ClassifyLoss(sent bool, kind quorlite.Kind, cause error, c RetryContext) RetryDecision {
 	err := &quorlite.Error{Kind: kind, ExtendedCode: quorlite.CodeIO, Message: cause.Error(),
 		Cause: cause}
 	if kind == quorlite.Protocol {
 		err.ExtendedCode = quorlite.CodeProtocol
 	}
 	if sent {
-		return unknown(err, s)
+		return outcomeUnknown(err, c)
 	}
-	return notDone(err, s)
+	return notDone(err, c)
 }
 
-// JudgeAbandoned: the caller no longer waits. Stopped: the server has confirmed that the statement
-// was interrupted, or it was never sent; otherwise it may still be running.
-func JudgeAbandoned(stopped bool, kind quorlite.Kind, cause error, s Situation) Judgement {
+// Progress is how far a request had come that nobody waits for any more.
+type Progress uint8
+
+const (
+	NotSent    Progress = iota
+	Stopped             // the server says that it interrupted it
+	Unanswered          // it left, and may still be running
+)
+
+// ClassifyAbandoned: the caller no longer waits.
+func ClassifyAbandoned(progress Progress, kind quorlite.Kind, cause error,
+	c RetryContext) RetryDecision {
 	err := &quorlite.Error{Kind: kind, ExtendedCode: quorlite.CodeInterrupted, Cause: cause,
 		Message: "interrupted", MayRetry: kind == quorlite.Deadline}
 	if kind == quorlite.Deadline {
 		err.Message = "not answered in time"
 	}
-	reads := s.Effect == sqltext.Read || s.Effect == sqltext.None ||
-		s.Effect == sqltext.Begin && !s.Several
-	open := s.InTransaction && !s.commits()
-	if !reads && !open && (!stopped || s.partly()) {
+	decision := RetryDecision{Error: err, Leave: progress == Unanswered}
+	if progress == NotSent {
+		return decision
+	}
+	// A read that is stopped leaves the transaction as it was.
+	read := c.Effect == sqltext.Read || c.Effect == sqltext.None
+	decision.TransactionGone = c.InTransaction && (progress == Unanswered || !read)
+	lasts := c.commits() || !c.InTransaction && !c.reads()
+	if lasts && progress == Unanswered || c.partly() {
 		err.Outcome, err.MayRetry = quorlite.InDoubt, false
 	}
-	return Judgement{Error: err, Leave: !stopped, TransactionGone: s.InTransaction}
+	return decision
 }
 
 // MayRerun tells whether a failed transaction may be run again as a whole.
 func MayRerun(err *quorlite.Error, idempotent bool) bool {
-	switch {
-	case err.Kind == quorlite.Deadline || err.Kind == quorlite.Cancelled:
+	if err.Kind == quorlite.Deadline || err.Kind == quorlite.Cancelled {
 		return false
-	case err.Outcome == quorlite.InDoubt:
-		return idempotent
 	}
-	return err.Outcome == quorlite.NotCommitted && err.MayRetry
+	verdict := err.Outcome
+	harmless := verdict == quorlite.NotCommitted || verdict == quorlite.InDoubt && idempotent
+	return harmless && err.MayRetry
 }
 
 // Backoff gives pauses that double from Min to Max, each drawn from the upper half of its range.

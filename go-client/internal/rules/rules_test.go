@@ -1,8 +1,10 @@
 package rules
 
 import (
+	"encoding/json"
 	"errors"
 	"math/rand"
+	"os"
 	"testing"
 	"time"
 
@@ -11,141 +13,147 @@ import (
 	"github.com/quorlite/quorlite/go-client/wire"
 )
 
-var (
-	outsideRead  = Situation{Effect: sqltext.Read}
-	outsideWrite = Situation{Effect: sqltext.Write}
-	idempotent   = Situation{Effect: sqltext.Write, Idempotent: true}
-	insideWrite  = Situation{Effect: sqltext.Write, InTransaction: true}
-	insideRead   = Situation{Effect: sqltext.Read, InTransaction: true}
-	commit       = Situation{Effect: sqltext.Commit, InTransaction: true}
-	begin        = Situation{Effect: sqltext.Begin}
-	several      = Situation{Effect: sqltext.Write, Several: true}
-	halfRead     = Situation{Effect: sqltext.Read, Delivered: true}
-)
-
-type outcome struct {
-	remedy  Remedy
-	verdict quorlite.Verdict
-	retry   bool
-	leave   bool
-	gone    bool
+// vectors is spec/vectors/rules.json, which the tests of the other clients read, too.
+type vectors struct {
+	Context map[string][]any
+	Events  map[string]struct {
+		Kind      string
+		Failure   []any // code and message
+		Loss      *struct{ Sent bool }
+		Abandoned string
+	}
+	Cases        []map[string]any
+	RerunContext map[string][]any `json:"rerun_context"`
+	RerunCases   []map[string]any `json:"rerun_cases"`
 }
 
-const (
-	no    = quorlite.NotCommitted
-	doubt = quorlite.InDoubt
-)
-
-func expect(t *testing.T, name string, s Situation, got Judgement, want outcome) {
+func load(t *testing.T) (v vectors) {
 	t.Helper()
-	found := outcome{got.Remedy, got.Error.Verdict(), got.Error.MayRetry, got.Leave,
-		got.TransactionGone}
-	if found != want {
-		t.Errorf("%s in %+v:\n got %+v\nwant %+v", name, s, found, want)
+	text, err := os.ReadFile("../../../spec/vectors/rules.json")
+	if err == nil {
+		err = json.Unmarshal(text, &v)
 	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
 }
 
-func TestFailures(t *testing.T) {
-	code := func(code uint64) wire.Failure { return wire.Failure{Code: code, Message: "m"} }
-	noHandle := wire.Failure{Code: 12, Message: "no database opened"}
-	noWord := wire.Failure{Code: 10, Message: "leader exec failed"}
-	for _, test := range []struct {
-		name    string
-		failure wire.Failure
-		s       Situation
-		want    outcome
-	}{
-		{"not leader", code(10250), outsideRead, outcome{Elsewhere, no, true, true, false}},
-		{"not leader", code(10250), outsideWrite, outcome{Elsewhere, no, true, true, false}},
-		{"not leader", code(8202), begin, outcome{Elsewhere, no, true, true, false}},
-		{"not leader", code(10250), insideWrite, outcome{Report, no, true, true, true}},
-		{"not leader", code(10250), commit, outcome{Report, no, true, true, true}},
-		{"not leader", code(10250), halfRead, outcome{Report, no, true, true, false}},
-		{"not leader", code(10250), several, outcome{Report, doubt, false, true, false}},
-		{"no handle", noHandle, outsideWrite, outcome{Elsewhere, no, true, true, false}},
-		{"lost", code(10506), outsideRead, outcome{Elsewhere, no, true, true, false}},
-		{"lost", code(10506), outsideWrite, outcome{Report, doubt, false, true, false}},
-		{"lost", code(8458), outsideWrite, outcome{Report, doubt, false, true, false}},
-		{"lost", code(10506), idempotent, outcome{Elsewhere, doubt, true, true, false}},
-		{"lost", code(10506), insideWrite, outcome{Report, no, true, true, true}},
-		{"lost", code(10506), commit, outcome{Report, doubt, false, true, true}},
-		{"no word", noWord, outsideWrite, outcome{Report, doubt, false, true, false}},
-		{"busy", code(5), outsideWrite, outcome{Pause, no, true, false, false}},
-		{"busy", code(5), commit, outcome{Pause, no, true, false, false}},
-		{"busy", code(5), several, outcome{Report, doubt, false, false, false}},
-		{"stale", code(517), insideWrite, outcome{Report, no, true, false, true}},
-		{"stale", code(517), outsideWrite, outcome{Pause, no, true, false, false}},
-		{"constraint", code(2067), outsideWrite, outcome{Report, no, false, false, false}},
-		{"constraint", code(2067), insideWrite, outcome{Report, no, false, false, false}},
-		{"constraint", code(2067), several, outcome{Report, doubt, false, false, false}},
-		{"full", code(13), insideWrite, outcome{Report, no, false, false, true}},
-		{"full", code(13), outsideWrite, outcome{Report, no, false, false, false}},
-		{"huge", code(1 << 40), outsideWrite, outcome{Report, no, false, false, false}},
-	} {
-		expect(t, test.name, test.s, JudgeFailure(test.failure, test.s), test.want)
+// combine gives every combination of one value of each dimension, narrowed to what the case lists.
+func combine(dimensions map[string][]any, narrowed map[string]any) []map[string]any {
+	all := []map[string]any{{}}
+	for name, values := range dimensions {
+		if listed, ok := narrowed[name]; ok {
+			values = listed.([]any)
+		}
+		var wider []map[string]any
+		for _, each := range all {
+			for _, value := range values {
+				next := map[string]any{name: value}
+				for k, v := range each {
+					next[k] = v
+				}
+				wider = append(wider, next)
+			}
+		}
+		all = wider
 	}
+	return all
 }
 
-func TestLosses(t *testing.T) {
-	cause := errors.New("reset")
-	for _, test := range []struct {
-		sent bool
-		s    Situation
-		want outcome
-	}{
-		{false, outsideWrite, outcome{Elsewhere, no, true, true, false}},
-		{false, commit, outcome{Report, no, true, true, true}},
-		{true, outsideRead, outcome{Elsewhere, no, true, true, false}},
-		{true, outsideWrite, outcome{Report, doubt, false, true, false}},
-		{true, idempotent, outcome{Elsewhere, doubt, true, true, false}},
-		{true, insideRead, outcome{Report, no, true, true, true}},
-		{true, commit, outcome{Report, doubt, false, true, true}},
-		{true, halfRead, outcome{Report, no, true, true, false}},
-	} {
-		got := JudgeLoss(test.sent, quorlite.Connection, cause, test.s)
-		expect(t, "loss", test.s, got, test.want)
-		if !errors.Is(got.Error, cause) {
-			t.Error("the cause is lost")
+var (
+	effects = map[string]sqltext.Effect{"none": sqltext.None, "read": sqltext.Read,
+		"write": sqltext.Write, "begin": sqltext.Begin, "commit": sqltext.Commit,
+		"rollback": sqltext.Rollback}
+	verdicts = map[string]quorlite.Verdict{"committed": quorlite.Committed,
+		"not_committed": quorlite.NotCommitted, "in_doubt": quorlite.InDoubt}
+	progresses = map[string]Progress{"not_sent": NotSent, "stopped": Stopped, "unanswered": Unanswered}
+	actions    = map[string]RetryAction{"report": Report, "elsewhere": Elsewhere, "wait": Wait}
+)
+
+func kindOf(t *testing.T, name string) quorlite.Kind {
+	for kind := quorlite.SQL; kind <= quorlite.Usage; kind++ {
+		if kind.String() == name {
+			return kind
 		}
 	}
+	t.Fatalf("no kind %q", name)
+	return 0
 }
 
-func TestAbandoned(t *testing.T) {
-	for _, test := range []struct {
-		stopped bool
-		kind    quorlite.Kind
-		s       Situation
-		want    outcome
-	}{
-		{true, quorlite.Cancelled, outsideWrite, outcome{Report, no, false, false, false}},
-		{true, quorlite.Deadline, outsideWrite, outcome{Report, no, true, false, false}},
-		{false, quorlite.Cancelled, outsideWrite, outcome{Report, doubt, false, true, false}},
-		{false, quorlite.Cancelled, idempotent, outcome{Report, doubt, false, true, false}},
-		{false, quorlite.Cancelled, outsideRead, outcome{Report, no, false, true, false}},
-		{false, quorlite.Deadline, insideWrite, outcome{Report, no, true, true, true}},
-		{false, quorlite.Deadline, commit, outcome{Report, doubt, false, true, true}},
-		{true, quorlite.Deadline, several, outcome{Report, doubt, false, false, false}},
-	} {
-		got := JudgeAbandoned(test.stopped, test.kind, errors.New("late"), test.s)
-		expect(t, "abandoned", test.s, got, test.want)
+func TestDecisions(t *testing.T) {
+	v := load(t)
+	seen := map[string]bool{}
+	for _, each := range v.Cases {
+		then := each["then"].(map[string]any)
+		is := func(name string) bool { return then[name] == true }
+		want := RetryDecision{Action: actions[then["action"].(string)], Leave: is("leave"),
+			TransactionGone: is("transaction_gone"), Probe: is("probe")}
+		for _, name := range each["events"].([]any) {
+			event, known := v.Events[name.(string)]
+			if !known {
+				t.Fatalf("no event %q", name)
+			}
+			kind := kindOf(t, event.Kind)
+			for _, at := range combine(v.Context, each) {
+				key, _ := json.Marshal([]any{name, at})
+				if seen[string(key)] {
+					t.Errorf("%s is there twice", key)
+				}
+				seen[string(key)] = true
+				context := RetryContext{effects[at["effect"].(string)], at["in_transaction"].(bool),
+					at["several"].(bool), at["idempotent"].(bool), at["delivered"].(bool)}
+				var got RetryDecision
+				switch cause := errors.New("?"); {
+				case event.Failure != nil:
+					got = ClassifyFailure(wire.Failure{Code: uint64(event.Failure[0].(float64)),
+						Message: event.Failure[1].(string)}, context)
+				case event.Loss != nil:
+					got = ClassifyLoss(event.Loss.Sent, kind, cause, context)
+				default:
+					got = ClassifyAbandoned(progresses[event.Abandoned], kind, cause, context)
+				}
+				err := got.Error
+				got.Error = nil
+				if got != want || err.Verdict() != verdicts[then["verdict"].(string)] ||
+					err.MayRetry != is("may_retry") || err.Kind != kind {
+					t.Errorf("%s:\n got %+v, %v, may retry: %v, %v\nwant %v", key, got, err.Verdict(),
+						err.MayRetry, err.Kind, then)
+				}
+			}
+		}
+	}
+	if want := len(v.Events) * len(combine(v.Context, nil)); len(seen) != want {
+		t.Errorf("%d combinations of %d", len(seen), want)
 	}
 }
 
 func TestMayRerun(t *testing.T) {
-	for _, test := range []struct {
-		err  quorlite.Error
-		idem bool
-		want bool
-	}{
-		{quorlite.Error{MayRetry: true}, false, true},
-		{quorlite.Error{}, false, false},
-		{quorlite.Error{Outcome: doubt}, false, false},
-		{quorlite.Error{Outcome: doubt}, true, true},
-		{quorlite.Error{Kind: quorlite.Deadline, MayRetry: true}, false, false},
-	} {
-		if got := MayRerun(&test.err, test.idem); got != test.want {
-			t.Errorf("%+v, idempotent %v: %v", test.err, test.idem, got)
+	v := load(t)
+	seen := map[string]bool{}
+	for _, each := range v.RerunCases {
+		for _, at := range combine(v.RerunContext, each) {
+			key, _ := json.Marshal(at)
+			if seen[string(key)] {
+				t.Errorf("%s is there twice", key)
+			}
+			seen[string(key)] = true
+			err := &quorlite.Error{Kind: kindOf(t, at["kind"].(string)),
+				Outcome: verdicts[at["verdict"].(string)], MayRetry: at["may_retry"].(bool)}
+			if got := MayRerun(err, at["idempotent"].(bool)); got != each["rerun"].(bool) {
+				t.Errorf("%s: %v", key, got)
+			}
 		}
+	}
+	if want := len(combine(v.RerunContext, nil)); len(seen) != want {
+		t.Errorf("%d combinations of %d", len(seen), want)
+	}
+}
+
+func TestLossesKeepTheirCause(t *testing.T) {
+	cause := errors.New("reset")
+	if got := ClassifyLoss(true, quorlite.Connection, cause, RetryContext{}); !errors.Is(got.Error, cause) {
+		t.Error("the cause is lost")
 	}
 }
 

@@ -8,6 +8,19 @@ sqlite_origin: str
 
 def verb(sql: bytes) -> Optional[str]: ...
 
+# The retry rules. A context: the effect of the statement, whether it stood in a transaction, whether
+# it is idempotent, and whether rows of it were delivered.
+def may_rerun(kind: str, verdict: str, may_retry: bool, idempotent: bool) -> bool: ...
+def classify_failure(
+    code: int, message: str, context: tuple[str, bool, bool, bool]
+) -> dict[str, Any]: ...
+def classify_loss(
+    sent: bool, kind: str, context: tuple[str, bool, bool, bool]
+) -> dict[str, Any]: ...
+def classify_abandoned(
+    progress: str, kind: str, context: tuple[str, bool, bool, bool]
+) -> dict[str, Any]: ...
+
 class Decoding:
     def __init__(
         self,

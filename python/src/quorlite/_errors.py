@@ -1,12 +1,15 @@
 """The exceptions: PEP 249's tree, and what is special about a replicated database.
 
 Each error says what became of the work (`verdict`) and whether trying the same again may help
-(`retriable`). An outcome that nobody can know is an `InDoubtError`.
+(`may_retry`). What nobody can know is an `InDoubtError`.
 """
 
 from __future__ import annotations
 
+import warnings
 from typing import Literal, Optional
+
+from quorlite._codes import NAMES
 
 Verdict = Literal["committed", "not_committed", "in_doubt"]
 
@@ -24,13 +27,29 @@ class Error(Exception):
     sqlite_errorname: str = ""
     #: What became of the work. Inside a transaction the work is the whole transaction.
     verdict: Verdict = "not_committed"
-    #: The same call, or the whole transaction, may succeed if it is tried again.
-    retriable: bool = False
+    #: The same call, or the whole transaction, may succeed if it is tried again. Whether that is
+    #: safe the verdict says: what is in doubt might be done twice.
+    may_retry: bool = False
     #: What kind of failure it is: ``"sql"``, ``"busy"``, ``"unavailable"``, ``"connection"``,
     #: ``"deadline"``, ``"cancelled"``, ``"protocol"``, ``"usage"``, ``"conversion"``, ``"store"``.
     kind: str = "usage"
     #: HOST:PORT of the node concerned, if there is one.
     node: Optional[str] = None
+
+    @property
+    def retriable(self) -> bool:
+        """Deprecated: the old name of `may_retry`."""
+        _warn_of_retriable()
+        return self.may_retry
+
+    @retriable.setter
+    def retriable(self, value: bool) -> None:
+        _warn_of_retriable()
+        self.may_retry = value
+
+
+def _warn_of_retriable() -> None:
+    warnings.warn("Error.retriable is now may_retry", DeprecationWarning, stacklevel=3)
 
 
 class InterfaceError(Error):
@@ -80,38 +99,8 @@ class NodeError(OperationalError):
     reason: str = "other"
 
 
-_DQLITE_NAMES = {
-    1001: "DQLITE_ERROR",
-    1002: "DQLITE_NOTFOUND",
-    1003: "DQLITE_NOMEM",
-    1004: "DQLITE_PARSE",
-    1005: "DQLITE_PROTO",
-    10250: "SQLITE_IOERR_NOT_LEADER",
-    10506: "SQLITE_IOERR_LEADERSHIP_LOST",
-}
-
-# Codes of SQLite as of 3.40 that sqlite3 of some versions of Python has no constant for.
-_NAMES = {
-    0: "SQLITE_OK", 1: "SQLITE_ERROR", 2: "SQLITE_INTERNAL", 3: "SQLITE_PERM", 4: "SQLITE_ABORT",
-    5: "SQLITE_BUSY", 6: "SQLITE_LOCKED", 7: "SQLITE_NOMEM", 8: "SQLITE_READONLY",
-    9: "SQLITE_INTERRUPT", 10: "SQLITE_IOERR", 11: "SQLITE_CORRUPT", 12: "SQLITE_NOTFOUND",
-    13: "SQLITE_FULL", 14: "SQLITE_CANTOPEN", 15: "SQLITE_PROTOCOL", 16: "SQLITE_EMPTY",
-    17: "SQLITE_SCHEMA", 18: "SQLITE_TOOBIG", 19: "SQLITE_CONSTRAINT", 20: "SQLITE_MISMATCH",
-    21: "SQLITE_MISUSE", 22: "SQLITE_NOLFS", 23: "SQLITE_AUTH", 24: "SQLITE_FORMAT",
-    25: "SQLITE_RANGE", 26: "SQLITE_NOTADB", 275: "SQLITE_CONSTRAINT_CHECK",
-    531: "SQLITE_CONSTRAINT_COMMITHOOK", 787: "SQLITE_CONSTRAINT_FOREIGNKEY",
-    1043: "SQLITE_CONSTRAINT_FUNCTION", 1299: "SQLITE_CONSTRAINT_NOTNULL",
-    1555: "SQLITE_CONSTRAINT_PRIMARYKEY", 1811: "SQLITE_CONSTRAINT_TRIGGER",
-    2067: "SQLITE_CONSTRAINT_UNIQUE", 2323: "SQLITE_CONSTRAINT_VTAB",
-    2579: "SQLITE_CONSTRAINT_ROWID", 2835: "SQLITE_CONSTRAINT_PINNED",
-    3091: "SQLITE_CONSTRAINT_DATATYPE", 261: "SQLITE_BUSY_RECOVERY", 517: "SQLITE_BUSY_SNAPSHOT",
-    773: "SQLITE_BUSY_TIMEOUT", 262: "SQLITE_LOCKED_SHAREDCACHE", 257: "SQLITE_ERROR_MISSING_COLLSEQ",
-    513: "SQLITE_ERROR_RETRY", 769: "SQLITE_ERROR_SNAPSHOT",
-}  # fmt: skip
-
-
 def _name_of(code: int) -> str:
-    return _NAMES.get(code) or _DQLITE_NAMES.get(code) or _NAMES.get(code & 0xFF, "")
+    return NAMES.get(code) or NAMES.get(code & 0xFF, "")
 
 
 # By SQLite's primary code, as sqlite3 does it.
@@ -145,7 +134,7 @@ def from_core(
     message: str,
     node: str,
     verdict: str,
-    retriable: bool,
+    may_retry: bool,
 ) -> Exception:
     """The exception for a failure that the core describes."""
     if verdict == "in doubt":
@@ -159,7 +148,15 @@ def from_core(
     made.sqlite_errorname = _name_of(extended_code)
     made.node = node or None
     made.verdict = _VERDICTS[verdict]
-    made.retriable = retriable
+    made.may_retry = may_retry
+    return made
+
+
+def in_doubt(error: Error) -> InDoubtError:
+    """The same error, of work of which an earlier attempt may have been done."""
+    made = InDoubtError(*error.args)
+    made.__dict__.update(error.__dict__)
+    made.verdict = "in_doubt"
     return made
 
 

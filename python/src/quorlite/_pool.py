@@ -114,7 +114,7 @@ def run(
         except Error as error:
             pause = attempts.pause_after(error)
             if pause is None:
-                raise
+                attempts.give_up(error)
         time.sleep(pause)
 
 

@@ -1,121 +1,146 @@
-// The retry rules, line by line.
+// The retry rules against spec/vectors/rules.json, which the other clients read, too.
 #include "drivers/core/rules.h"
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
+
 namespace quorlite::core {
 namespace {
 
-constexpr Situation kRead{Effect::kRead, false, false, false};
-constexpr Situation kWrite{Effect::kWrite, false, false, false};
-constexpr Situation kIdempotent{Effect::kWrite, false, true, false};
-constexpr Situation kBegin{Effect::kBegin, false, false, false};
-constexpr Situation kInside{Effect::kWrite, true, false, false};
-constexpr Situation kCommit{Effect::kCommit, true, false, false};
-constexpr Situation kReadOn{Effect::kRead, false, false, true};
+using nlohmann::json;
 
-struct Expectation {
-    const char* what;
-    Situation situation;
-    Remedy remedy;
-    verdict told;
-    bool may_retry;
-};
-
-void check(const Judgement& judgement, const Expectation& expected) {
-    SCOPED_TRACE(expected.what);
-    EXPECT_EQ(judgement.remedy, expected.remedy);
-    EXPECT_EQ(judgement.error.verdict, expected.told);
-    EXPECT_EQ(judgement.error.may_retry, expected.may_retry);
+const json& vectors() {
+    static const json loaded =
+        json::parse(std::ifstream(QUORLITE_SOURCE_DIR "/spec/vectors/rules.json"));
+    return loaded;
 }
 
-TEST(Rules, NotLeaderMeansThatNothingWasProposed) {
-    for (const Expectation& each : std::initializer_list<Expectation>{
-             {"read", kRead, Remedy::kElsewhere, verdict::not_committed, true},
-             {"write", kWrite, Remedy::kElsewhere, verdict::not_committed, true},
-             {"begin", kBegin, Remedy::kElsewhere, verdict::not_committed, true},
-             {"inside", kInside, Remedy::kNone, verdict::not_committed, true},
-             {"commit", kCommit, Remedy::kNone, verdict::not_committed, true},
-             {"after the first row", kReadOn, Remedy::kNone, verdict::not_committed, true}}) {
-        check(judge_failure(10250, "not leader", each.situation), each);
-        check(judge_failure(8202, "not leader", each.situation), each);
-        check(judge_failure(12, "no database opened", each.situation), each);
-        check(judge_loss(false, "reset", error_kind::connection, each.situation), each);
+Effect effect_of(const std::string& name) {
+    static const std::map<std::string, Effect> kNames = {
+        {"none", Effect::kNone},   {"read", Effect::kRead},     {"write", Effect::kWrite},
+        {"begin", Effect::kBegin}, {"commit", Effect::kCommit}, {"rollback", Effect::kRollback}};
+    return kNames.at(name);
+}
+
+error_kind kind_of(const std::string& name) {
+    for (int i = 0;; ++i) {
+        const auto kind = static_cast<error_kind>(i);
+        if (to_string(kind) == name) return kind;
+        if (kind == error_kind::store) throw std::invalid_argument(name);
     }
 }
 
-TEST(Rules, AnUnknownOutcomeIsInDoubtOnlyWhereItMatters) {
-    for (const Expectation& each : std::initializer_list<Expectation>{
-             {"read", kRead, Remedy::kElsewhere, verdict::not_committed, true},
-             {"write", kWrite, Remedy::kNone, verdict::in_doubt, true},
-             {"idempotent", kIdempotent, Remedy::kElsewhere, verdict::not_committed, true},
-             {"begin", kBegin, Remedy::kElsewhere, verdict::not_committed, true},
-             {"inside", kInside, Remedy::kNone, verdict::not_committed, true},
-             {"commit", kCommit, Remedy::kNone, verdict::in_doubt, true},
-             {"after the first row", kReadOn, Remedy::kNone, verdict::not_committed, true}}) {
-        check(judge_failure(10506, "leadership lost", each.situation), each);
-        check(judge_failure(8458, "leadership lost", each.situation), each);
-        check(judge_failure(10, "leader exec failed", each.situation), each);
-        check(judge_loss(true, "reset", error_kind::connection, each.situation), each);
+verdict verdict_of(const std::string& name) {
+    static const std::map<std::string, verdict> kNames = {{"committed", verdict::committed},
+                                                          {"not_committed", verdict::not_committed},
+                                                          {"in_doubt", verdict::in_doubt}};
+    return kNames.at(name);
+}
+
+RetryDecision decide(const json& event, const RetryContext& context) {
+    if (event.contains("failure")) {
+        return classify_failure(event["failure"][0], event["failure"][1].get<std::string>(),
+                                context);
     }
+    const error_kind kind = kind_of(event["kind"]);
+    if (event.contains("loss")) return classify_loss(event["loss"]["sent"], "?", kind, context);
+    static const std::map<std::string, Progress> kProgress = {
+        {"not_sent", Progress::kNotSent},
+        {"stopped", Progress::kStopped},
+        {"unanswered", Progress::kUnanswered}};
+    return classify_abandoned(kProgress.at(event["abandoned"]), kind, "?", context);
 }
 
-TEST(Rules, BusyIsWaitedFor) {
-    check(judge_failure(5, "database is locked", kWrite),
-          {"write", kWrite, Remedy::kPause, verdict::not_committed, true});
-    check(judge_failure(5, "database is locked", kCommit),
-          {"commit", kCommit, Remedy::kPause, verdict::not_committed, true});
-    check(judge_failure(517, "database is locked", kWrite),
-          {"stale outside", kWrite, Remedy::kPause, verdict::not_committed, true});
-    const Judgement stale = judge_failure(517, "database is locked", kInside);
-    check(stale, {"stale", kInside, Remedy::kNone, verdict::not_committed, true});
-    EXPECT_TRUE(stale.transaction_gone);
-    EXPECT_EQ(stale.error.kind, error_kind::busy);
+json described(const RetryDecision& decision) {
+    static constexpr std::array kActions = {"report", "elsewhere", "wait"};
+    static constexpr std::array kVerdicts = {"committed", "not_committed", "in_doubt"};
+    json then = {{"action", kActions.at(static_cast<std::size_t>(decision.action))},
+                 {"verdict", kVerdicts.at(static_cast<std::size_t>(decision.error.verdict))}};
+    if (decision.error.may_retry) then["may_retry"] = true;
+    if (decision.leave) then["leave"] = true;
+    if (decision.transaction_gone) then["transaction_gone"] = true;
+    if (decision.probe) then["probe"] = true;
+    return then;
 }
 
-TEST(Rules, WhatTheServerSaysIsReported) {
-    const Judgement constraint = judge_failure(2067, "UNIQUE constraint failed: t.a", kInside);
-    check(constraint, {"unique", kInside, Remedy::kNone, verdict::not_committed, false});
-    EXPECT_EQ(constraint.error.code(), 19);
-    EXPECT_EQ(constraint.error.extended_code, 2067);
-    EXPECT_FALSE(constraint.transaction_gone);
-    EXPECT_FALSE(constraint.leave);
-    // Another 12 is SQLite's own, and full disks roll back by themselves.
-    EXPECT_EQ(judge_failure(12, "something else", kWrite).remedy, Remedy::kNone);
-    EXPECT_TRUE(judge_failure(13, "full", kInside).transaction_gone);
-    EXPECT_FALSE(judge_failure(13, "full", kWrite).transaction_gone);
-    EXPECT_EQ(judge_failure(1002, "no such database", kRead).error.code(), 1002);
-    EXPECT_GT(judge_failure(~0ull, "absurd", kRead).error.extended_code, 0);
+// Calls `visit` with every combination of one value of each dimension.
+void combine(const json& dimensions, const json& narrowed, const std::function<void(json)>& visit) {
+    std::vector<json> combinations = {json::object()};
+    for (const auto& [name, all] : dimensions.items()) {
+        std::vector<json> wider;
+        for (const json& each : combinations) {
+            for (const json& value : narrowed.contains(name) ? narrowed[name] : all) {
+                wider.push_back(each);
+                wider.back()[name] = value;
+            }
+        }
+        combinations = std::move(wider);
+    }
+    for (json& each : combinations) visit(std::move(each));
 }
 
-TEST(Rules, WhatNobodyWaitsForAnyMore) {
-    const auto late = [](bool sent, const Situation& situation) {
-        return judge_abandoned(sent, error_kind::deadline, "late", situation).verdict;
-    };
-    EXPECT_EQ(late(false, kWrite), verdict::not_committed);
-    EXPECT_EQ(late(true, kWrite), verdict::in_doubt);
-    EXPECT_EQ(late(true, kIdempotent), verdict::in_doubt);
-    EXPECT_EQ(late(true, kRead), verdict::not_committed);
-    EXPECT_EQ(late(true, kBegin), verdict::not_committed);
-    EXPECT_EQ(late(true, kInside), verdict::not_committed);
-    EXPECT_EQ(late(true, kCommit), verdict::in_doubt);
+std::size_t combinations(const json& dimensions) {
+    std::size_t count = 1;
+    for (const json& values : dimensions) count *= values.size();
+    return count;
 }
 
-TEST(Rules, TransactionsAreRunAgainOnlyWhereThatIsSafe) {
-    error_info error;
-    error.may_retry = true;
-    EXPECT_TRUE(may_rerun(error, false));
-    error.verdict = verdict::in_doubt;
-    EXPECT_FALSE(may_rerun(error, false));
-    EXPECT_TRUE(may_rerun(error, true));
-    error.verdict = verdict::committed;
-    EXPECT_FALSE(may_rerun(error, true));
-    error.verdict = verdict::not_committed;
-    error.kind = error_kind::deadline;
-    EXPECT_FALSE(may_rerun(error, false));
-    error.kind = error_kind::sql;
-    error.may_retry = false;
-    EXPECT_FALSE(may_rerun(error, false));
+TEST(Rules, DecideAsTheCasesSay) {
+    std::set<std::string> seen;
+    for (const json& each : vectors()["cases"]) {
+        for (const std::string name : each["events"]) {
+            const json& event = vectors()["events"][name];
+            combine(vectors()["context"], each, [&](const json& at) {
+                EXPECT_TRUE(seen.insert(name + at.dump()).second)
+                    << name << at << " is there twice";
+                if (at["several"]) return;  // this client sends one statement in a request
+                const RetryContext context{effect_of(at["effect"]), at["in_transaction"],
+                                           at["idempotent"], at["delivered"]};
+                const RetryDecision decision = decide(event, context);
+                EXPECT_EQ(described(decision), each["then"]) << name << at;
+                EXPECT_EQ(to_string(decision.error.kind), event["kind"]) << name << at;
+            });
+        }
+    }
+    EXPECT_EQ(seen.size(), vectors()["events"].size() * combinations(vectors()["context"]))
+        << "combinations are missing";
+}
+
+TEST(Rules, TransactionsAreRunAgainAsTheCasesSay) {
+    std::set<std::string> seen;
+    for (const json& each : vectors()["rerun_cases"]) {
+        combine(vectors()["rerun_context"], each, [&](const json& at) {
+            EXPECT_TRUE(seen.insert(at.dump()).second) << at << " is there twice";
+            error_info error;
+            error.kind = kind_of(at["kind"]);
+            error.verdict = verdict_of(at["verdict"]);
+            error.may_retry = at["may_retry"];
+            EXPECT_EQ(may_rerun(error, at["idempotent"]), each["rerun"]) << at;
+        });
+    }
+    EXPECT_EQ(seen.size(), combinations(vectors()["rerun_context"])) << "combinations are missing";
+}
+
+TEST(Rules, CodesAreWhatTheServerSent) {
+    const RetryDecision conflict = classify_failure(2067, "UNIQUE constraint failed: t.a", {});
+    EXPECT_EQ(conflict.error.code(), 19);
+    EXPECT_EQ(conflict.error.extended_code, 2067);
+    EXPECT_EQ(classify_failure(1002, "no such database", {}).error.code(), 1002);
+    EXPECT_GT(classify_failure(~0ull, "absurd", {}).error.extended_code, 0);
+}
+
+// What is sent behind the statement: after 516 the server carries out nothing of it.
+TEST(Rules, FollowersEscapeOnlyATransactionThatEndedSilently) {
+    const RetryContext inside{Effect::kWrite, true, false, false};
+    EXPECT_TRUE(classify_failure(13, "full", inside).followers_escaped);
+    EXPECT_TRUE(classify_failure(517, "stale", inside).followers_escaped);
+    EXPECT_FALSE(classify_failure(516, "rolled back", inside).followers_escaped);
+    EXPECT_FALSE(classify_failure(10250, "not leader", inside).followers_escaped);
+    EXPECT_FALSE(classify_failure(13, "full", {}).followers_escaped);
 }
 
 TEST(Backoff, DoublesUpToItsLimitAndIsJittered) {

@@ -424,6 +424,77 @@ TEST_F(Behaviour, LeadershipLostIsInDoubtForWritesAlone) {
     EXPECT_EQ(world_.database.size(), 4u);
 }
 
+TEST_F(Behaviour, WhatMayHaveBeenDoneStaysInDoubtWhateverItsRepetitionMeets) {
+    options hurried;
+    hurried.timeout = 2s;
+    connection db = make(hurried).connect("db");
+    auto again = db.with({.idempotent = true});
+    world_.refusals = {{10506, "leadership lost", true}, {2067, "UNIQUE constraint failed: t.a"}};
+    auto failed = again.try_execute("INSERT INTO t VALUES(?)", 1);
+    ASSERT_FALSE(failed);
+    EXPECT_EQ(failed.error().code(), 19);
+    EXPECT_EQ(failed.error().verdict, verdict::in_doubt);
+    // The same where nobody answers any more, until the deadline.
+    world_.breaks_at = "EXEC_SQL";
+    db.query_value<int>("SELECT n FROM t");
+    world_.silent_about = "LEADER";
+    failed = again.try_execute("INSERT INTO t VALUES(?) -- late", 2);
+    ASSERT_FALSE(failed);
+    EXPECT_EQ(failed.error().verdict, verdict::in_doubt) << failed.error().message;
+    EXPECT_EQ(world_.database, (std::vector<std::int64_t>{1, 2}));
+}
+
+TEST_F(Behaviour, AnIdempotentTransactionStaysInDoubtToo) {
+    options hurried;
+    hurried.timeout = 2s;
+    connection db = make(hurried).connect("db");
+    const auto work = [](transaction& tx) { tx.execute("INSERT INTO t VALUES(?)", 1); };
+    // BEGIN, INSERT, COMMIT; BEGIN, INSERT.
+    world_.refusals = {{}, {}, {10506, "leadership lost", true}, {}, {2067, "UNIQUE: t.a"}};
+    EXPECT_THROW(db.run_transaction(work, {.idempotent = true}), in_doubt_error);
+    world_.refusals = {{}, {}, {10506, "leadership lost", true}, {}, {2067, "UNIQUE: t.a"}};
+    const auto failed = db.try_run_transaction(
+        [](transaction& tx) -> result<void> {
+            result<outcome> done = tx.try_execute("INSERT INTO u VALUES(?)", 1);
+            if (!done) return std::move(done).error();
+            return {};
+        },
+        {.idempotent = true});
+    ASSERT_FALSE(failed);
+    EXPECT_EQ(failed.error().verdict, verdict::in_doubt);
+    EXPECT_EQ(failed.error().extended_code, 2067);
+}
+
+constexpr const char* kRested = "the transaction was rolled back: nothing was asked for";
+
+TEST_F(Behaviour, ATransactionThatRestedForTooLongIsGoneAndNotInDoubt) {
+    connection db = make().connect("db");
+    transaction tx = db.begin();
+    tx.execute("INSERT INTO t VALUES(?)", 1);
+    batch two;
+    two.add("INSERT INTO t VALUES(?)", 2).add("INSERT INTO t VALUES(?)", 3);
+    world_.refusals = {{516, kRested, false, true}, {516, kRested}};
+    for (const auto& each : tx.run(two)) {
+        ASSERT_FALSE(each);
+        EXPECT_EQ(each.error().extended_code, 516);
+        EXPECT_EQ(each.error().verdict, verdict::not_committed);
+        EXPECT_TRUE(each.error().may_retry);
+    }
+    EXPECT_TRUE(tx.transaction_lost());
+    EXPECT_FALSE(tx.try_execute("INSERT INTO t VALUES(?)", 4));
+    EXPECT_TRUE(tx.try_rollback());
+    db.execute("INSERT INTO t VALUES(?)", 5);
+    EXPECT_EQ(world_.database, std::vector<std::int64_t>{5});
+    EXPECT_EQ(db.node(), "a:1");
+}
+
+TEST_F(Behaviour, ATransactionThatRestedForTooLongIsRunAgain) {
+    connection db = make().connect("db");
+    world_.refusals = {{}, {}, {516, kRested, false, true}};  // BEGIN, INSERT, COMMIT
+    db.run_transaction([](transaction& tx) { tx.execute("INSERT INTO t VALUES(?)", 1); });
+    EXPECT_EQ(world_.database, std::vector<std::int64_t>{1});
+}
+
 TEST_F(Behaviour, PreparingIsNeverInDoubt) {
     connection db = make().connect("db");
     world_.refusals = {{10506, "leadership lost", false}};
@@ -611,6 +682,14 @@ TEST_F(Behaviour, RowsHeldForAnotherStatementHaveALimit) {
     while (more && *more) more = all.try_next();
     ASSERT_FALSE(more) << "rows that did not fit must not look like the end";
     EXPECT_EQ(more.error().extended_code, 18);
+    EXPECT_EQ(more.error().verdict, verdict::not_committed);
+    all = db.query("INSERT INTO t VALUES(?) RETURNING n", 7);
+    EXPECT_TRUE(db.try_execute("INSERT INTO u VALUES(?)", 1).ok());
+    more = true;
+    while (more && *more) more = all.try_next();
+    ASSERT_FALSE(more);
+    EXPECT_EQ(more.error().extended_code, 18);
+    EXPECT_EQ(more.error().verdict, verdict::in_doubt) << "it inserted before it yielded rows";
 }
 
 TEST_F(Behaviour, AScriptStopsAtTheFirstError) {

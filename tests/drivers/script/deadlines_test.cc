@@ -149,6 +149,41 @@ TEST_F(Deadlines, ABulkInsertIsGivenUpInTime) {
     expect_late("bulk", error_of(bulk.try_finish()), world, begun);
 }
 
+// One is sent again, one behind it is never answered, and one waits behind both: each has a
+// deadline of its own. The world comes back so late that who forgets one shows it.
+TEST_F(Deadlines, AreKeptBesideOneThatIsSentAgain) {
+    World world;
+    core::Time begun{};
+    options chosen = hurried();
+    chosen.waiting = [&](const std::string&) {
+        if (world.now() - begun > 20s) world.silent = false;
+    };
+    cluster c(world.addresses, chosen);
+    detail::state_of(c)->make_transport = [&] { return testing::make_scripted(world); };
+    const auto session =
+        std::make_shared<detail::session>(detail::state_of(c), core::Target{{}, "db"});
+    const auto start = [&](core::OperationKind kind, const char* sql, auto timeout) {
+        const auto operation = core::make_statement(kind, sql, {}).value();
+        session->start(operation, {.timeout = timeout});
+        return operation;
+    };
+    session->run(core::make_statement(core::OperationKind::kExecute, "INSERT", {}).value(), {});
+    world.refusals = {{10250, "not leader"}};
+    world.silent_about = "QUERY_SQL";
+    begun = world.now();
+    const auto again = start(core::OperationKind::kExecute, "INSERT INTO t", 1500ms);
+    const auto silent = start(core::OperationKind::kQuery, kSelect, 700ms);
+    session->push();
+    const auto behind = start(core::OperationKind::kExecute, "BEGIN", 2000ms);  // never overtakes
+    session->await(silent);
+    world.silent = true;
+    for (const auto& each : {silent, again, behind}) {
+        session->await(each);
+        ASSERT_TRUE(each->error) << each->sql << " went well";
+        EXPECT_LE(world.now(), each->deadline) << each->sql;
+    }
+}
+
 // ---- The Asio front end ----
 
 using Tell = std::function<void(const std::optional<error_info>&)>;

@@ -8,16 +8,13 @@ constexpr Duration kImpatienceMin = std::chrono::milliseconds(50);
 constexpr Duration kRetryMax = std::chrono::milliseconds(100);
 constexpr Duration kHandshakeMax = std::chrono::seconds(2);
 
-constexpr std::uint64_t kBusySnapshot = 517;
-constexpr std::uint64_t kConstraint = 19;  // in the low byte
-
 // FAILURE codes after which nothing of the request took effect.
 bool surely_not_committed(std::uint64_t code, bool several) {
     return several ? code == code::kNotLeader : code != code::kLeadershipLost;
 }
 
 bool is_constraint(std::uint64_t code) {
-    return (code & 0xff) == kConstraint;
+    return (code & 0xff) == code::kConstraint;
 }
 
 std::string text_of(const wire::Value& value) {
@@ -42,7 +39,7 @@ SimClient::SimClient(World& world, std::function<std::vector<NodeId>()> nodes, D
 // Errors that a client may meet; all others are bugs.
 bool SimClient::expected(std::uint64_t code) const {
     return code == code::kNotLeader || code == code::kLeadershipLost || code == code::kBusy ||
-           code == kBusySnapshot || code == code::kFull || code == code::kNotFound ||
+           code == code::kBusySnapshot || code == code::kFull || code == code::kNotFound ||
            (disks_fail() && (code & 0xff) == code::kIo);
 }
 

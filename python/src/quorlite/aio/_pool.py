@@ -66,7 +66,7 @@ class Pool:
                 "more, or use them for shorter"
             )
             error.kind = "busy"
-            error.retriable = True
+            error.may_retry = True
             raise error from None
         finally:
             self._waiting -= 1
@@ -178,5 +178,5 @@ async def run(
         except Error as error:
             pause = attempts.pause_after(error)
             if pause is None or target._closed:
-                raise
+                attempts.give_up(error)
         await asyncio.sleep(pause)

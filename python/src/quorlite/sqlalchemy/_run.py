@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from contextlib import AbstractContextManager
-from typing import Callable, Optional, Protocol, TypeVar
+from typing import Callable, NoReturn, Optional, Protocol, TypeVar
 
 from sqlalchemy.exc import DBAPIError
 
 import quorlite
-from quorlite._attempts import Attempts, may_repeat
+from quorlite._attempts import Attempts, may_rerun
 
 T = TypeVar("T")
 C = TypeVar("C", covariant=True)
@@ -27,7 +27,7 @@ def is_retriable(error: BaseException, *, idempotent: bool = False) -> bool:
     :param idempotent: Doing it twice does no harm: it may be done again also in doubt.
     """
     cause = cause_of(error)
-    return isinstance(cause, quorlite.Error) and may_repeat(cause, idempotent)
+    return isinstance(cause, quorlite.Error) and may_rerun(cause, idempotent)
 
 
 def cause_of(error: BaseException) -> Optional[BaseException]:
@@ -39,6 +39,16 @@ def pause_after(attempts: Attempts, error: BaseException) -> Optional[float]:
     """As `Attempts.pause_after`, of an error of SQLAlchemy."""
     cause = cause_of(error)
     return attempts.pause_after(cause) if isinstance(cause, quorlite.Error) else None
+
+
+def give_up(attempts: Attempts, error: BaseException) -> NoReturn:
+    """As `Attempts.give_up`: the error of SQLAlchemy holds the one that is right."""
+    cause = cause_of(error)
+    if isinstance(cause, quorlite.Error):
+        if not isinstance(error, DBAPIError):
+            attempts.give_up(cause)
+        error.orig = attempts.judged(cause)
+    raise
 
 
 def run(
@@ -65,5 +75,5 @@ def run(
         except (DBAPIError, quorlite.Error) as error:
             pause = pause_after(attempts, error)
             if pause is None:
-                raise
+                give_up(attempts, error)
         time.sleep(pause)

@@ -29,7 +29,7 @@ import quorlite
 import quorlite.aio
 from quorlite._attempts import Attempts
 from quorlite.sqlalchemy._dialect import QuorliteDialect
-from quorlite.sqlalchemy._run import pause_after
+from quorlite.sqlalchemy._run import give_up, pause_after
 
 T = TypeVar("T")
 C = TypeVar("C", covariant=True)
@@ -139,5 +139,5 @@ async def run(
         except (DBAPIError, quorlite.Error) as error:
             pause = pause_after(attempts, error)
             if pause is None:
-                raise
+                give_up(attempts, error)
         await asyncio.sleep(pause)
