@@ -1,15 +1,12 @@
-// quorlite-sim: runs the simulator by seed.
+// quorlite-sim: runs the simulator by seed. `quorlite-sim --help` explains its options.
 //
-//   quorlite-sim --layer core --seed N [--trace]     one run: what was drawn, its trace hash
-//   quorlite-sim --layer core --seeds FROM:COUNT     many; stops at the first that fails, or, with
-//                                                    --go-on, tells them all
-//   quorlite-sim --file tests/sim/seeds.txt          the regression seeds: lines "LAYER SEED"
-//   quorlite-sim --twice ...                         each seed twice: the trace hashes must agree
-//   quorlite-sim --mutant NAME ...                   with a deliberate fault (mutants build only)
-//   quorlite-sim --hunt [--layer L] [--finds COUNT]  every mutant of the layer, until it was found
-//                                                    so often, each time from the next seed on;
-//                                                    with --mutant only that one
-//   quorlite-sim --list-mutants
+//   quorlite-sim --layer core --seed N --trace       one run, told line by line
+//   quorlite-sim --layer core --seeds FROM:COUNT     many
+//   quorlite-sim --file tests/sim/seeds.txt          the regression seeds
+//   quorlite-sim --hunt --layer core                 every deliberate fault of the layer, until it
+//                                                    was found as often as --finds says, each time
+//                                                    from the next seed on; with --mutant only one
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
@@ -45,6 +42,7 @@ struct Task {
 struct Arguments {
     std::string layer = "core";
     std::optional<std::uint64_t> seed;
+    std::string seeds;  // FROM:COUNT, which are
     std::uint64_t from = 1;
     std::uint64_t count = 0;
     std::string file;
@@ -286,71 +284,66 @@ int list_mutants() {
     return 0;
 }
 
-std::optional<Arguments> parse(int count, char** values) {
-    Arguments arguments;
-    for (int i = 1; i < count; ++i) {
-        const std::string name = values[i];
-        const auto flag = [&](const char* wanted, bool& to) {
-            return name == wanted && (to = true);
-        };
-        if (flag("--trace", arguments.trace) || flag("--twice", arguments.twice) ||
-            flag("--go-on", arguments.go_on) || flag("--hunt", arguments.hunt) ||
-            flag("--list-mutants", arguments.list_mutants)) {
-            continue;
-        }
-        if (i + 1 >= count) return std::nullopt;
-        const char* value = values[++i];
-        if (name == "--layer") {
-            arguments.layer = value;
-        } else if (name == "--seed") {
-            arguments.seed = std::strtoull(value, nullptr, 0);
-        } else if (name == "--seeds") {
-            char* end = nullptr;
-            arguments.from = std::strtoull(value, &end, 0);
-            if (*end != ':') return std::nullopt;
-            arguments.count = std::strtoull(end + 1, nullptr, 0);
-        } else if (name == "--file") {
-            arguments.file = value;
-        } else if (name == "--mutant") {
-            arguments.mutant = value;
-        } else if (name == "--finds") {
-            arguments.finds = std::strtoull(value, nullptr, 0);
-        } else {
-            return std::nullopt;
-        }
-    }
-    return arguments;
+// FROM:COUNT
+CLI::Validator seed_range(Arguments& arguments) {
+    return {[&arguments](std::string& text) {
+                const std::size_t colon = text.find(':');
+                const std::string count = colon == text.npos ? "" : text.substr(colon + 1);
+                if (CLI::detail::lexical_cast(text.substr(0, colon), arguments.from) &&
+                    CLI::detail::lexical_cast(count, arguments.count)) {
+                    return std::string();
+                }
+                return "'" + text + "' is not of the form FROM:COUNT";
+            },
+            ""};
 }
 
-int run_main(int count, char** values) {
-    const std::optional<Arguments> arguments = parse(count, values);
-    const Layer* layer = arguments ? find_layer(arguments->layer) : nullptr;
-    if (layer == nullptr) {
-        std::fprintf(stderr,
-                     "usage: quorlite-sim [--layer core] --seed N [--trace] | --seeds FROM:COUNT | "
-                     "--file FILE | --hunt [--finds COUNT] | --list-mutants; "
-                     "with --twice, --go-on, --mutant NAME\n");
-        return 2;
-    }
-    if (arguments->list_mutants) return list_mutants();
-    if (arguments->hunt) return hunt(*arguments);
-    if (!arguments->mutant.empty() && !select(arguments->mutant)) {
+void describe(CLI::App& app, Arguments& arguments) {
+    std::vector<std::string> names;
+    for (const Layer& layer : layers()) names.emplace_back(layer.name);
+    app.add_option("--layer", arguments.layer, "What is simulated")
+        ->check(CLI::IsMember(names))
+        ->capture_default_str();
+    app.add_option("--seed", arguments.seed, "One run: what was drawn, its trace hash");
+    app.add_option("--seeds", arguments.seeds, "Many; stops at the first that fails")
+        ->check(seed_range(arguments))
+        ->type_name("FROM:COUNT");
+    app.add_option("--file", arguments.file, "Seeds from a file, lines \"LAYER SEED\"");
+    app.add_option("--mutant", arguments.mutant, "With a deliberate fault (mutants build only)");
+    app.add_option("--finds", arguments.finds, "How often a hunt looks for each fault")
+        ->capture_default_str();
+    app.add_flag("--trace", arguments.trace, "Tells what happens, line by line");
+    app.add_flag("--twice", arguments.twice, "Each seed twice: the trace hashes must agree");
+    app.add_flag("--go-on", arguments.go_on, "Does not stop at a seed that fails");
+    app.add_flag("--hunt", arguments.hunt, "Looks for every deliberate fault of the layer");
+    app.add_flag("--list-mutants", arguments.list_mutants, "The deliberate faults");
+}
+
+int run_chosen(const Arguments& arguments) {
+    const Layer& layer = *find_layer(arguments.layer);
+    if (arguments.list_mutants) return list_mutants();
+    if (arguments.hunt) return hunt(arguments);
+    if (!arguments.mutant.empty() && !select(arguments.mutant)) {
         std::fprintf(stderr, "no such mutant, or built without QUORLITE_MUTANTS\n");
         return 2;
     }
     std::signal(SIGABRT, on_abort);
-    if (!arguments->file.empty()) {
-        const auto tasks = tasks_from(arguments->file);
-        if (!tasks) std::fprintf(stderr, "cannot read %s\n", arguments->file.c_str());
-        return tasks ? run(*tasks, *arguments) : 2;
+    if (!arguments.file.empty()) {
+        const auto tasks = tasks_from(arguments.file);
+        if (!tasks) std::fprintf(stderr, "cannot read %s\n", arguments.file.c_str());
+        return tasks ? run(*tasks, arguments) : 2;
     }
-    if (arguments->seed) return run({{layer, *arguments->seed, 1}}, *arguments);
-    return run({{layer, arguments->from, arguments->count}}, *arguments);
+    if (arguments.seed) return run({{&layer, *arguments.seed, 1}}, arguments);
+    return run({{&layer, arguments.from, arguments.count}}, arguments);
 }
 
 }  // namespace
 }  // namespace quorlite::sim
 
 int main(int count, char** values) {
-    return quorlite::sim::run_main(count, values);
+    quorlite::sim::Arguments arguments;
+    CLI::App app("quorlite-sim: runs the simulator by seed");
+    quorlite::sim::describe(app, arguments);
+    CLI11_PARSE(app, count, values);
+    return quorlite::sim::run_chosen(arguments);
 }
