@@ -1,6 +1,7 @@
 #include "engine/server/dialer.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <asio/connect.hpp>
@@ -138,8 +139,18 @@ private:
 
 }  // namespace
 
+// Signals belong to the program: the threads inherit that all are blocked.
 struct Dialer::Threads {
-    asio::thread_pool pool{limits::kDialThreads};
+    Threads() {
+        sigset_t all;
+        sigset_t before;
+        ::sigfillset(&all);
+        ::pthread_sigmask(SIG_SETMASK, &all, &before);
+        pool.emplace(limits::kDialThreads);
+        ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    }
+
+    std::optional<asio::thread_pool> pool;
 };
 
 Dialer::Dialer(Loop& loop, Connect connect)
@@ -152,7 +163,7 @@ Dialer::~Dialer() {
 }
 
 void Dialer::stop() {
-    if (threads_) threads_->pool.join();
+    if (threads_) threads_->pool->join();
     threads_ = nullptr;
 }
 
@@ -167,7 +178,7 @@ std::shared_ptr<Dial> Dialer::dial(const std::string& address, Duration timeout,
     const auto attempt = std::make_shared<FunctionDial>(loop_, std::move(done));
     attempt->limit(timeout, attempt);
     if (!threads_) return attempt;
-    asio::post(threads_->pool, [this, attempt, address] {
+    asio::post(*threads_->pool, [this, attempt, address] {
         const int descriptor = connect_(address);
         const int error = errno;
         loop_.post([attempt, descriptor, error] { attempt->connected(descriptor, error); });
