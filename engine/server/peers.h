@@ -45,6 +45,8 @@ struct PeersOptions {
     Duration election_timeout{};
 };
 
+struct PeersState;
+
 class Peers final : public Network {
 public:
     // The sender is who the connection's Hello said. False: the frame is not acceptable, and the
@@ -71,10 +73,7 @@ public:
     const PeerCounters& counters() const;
 
 private:
-    struct State;
-    class Link;
-    class Incoming;
-    std::shared_ptr<State> state_;
+    std::shared_ptr<PeersState> state_;
 };
 
 }  // namespace quorlite::server
