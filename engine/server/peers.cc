@@ -39,7 +39,7 @@ Peers::~Peers() {
     stop();
 }
 
-OutboundPeer* PeersState::find(NodeId node, Channel channel) {
+OutboundPeer* PeersState::find(NodeId node, Channel channel) const {
     const auto found = outbound.find({node, channel});
     return found == outbound.end() ? nullptr : found->second.get();
 }
