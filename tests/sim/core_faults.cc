@@ -119,9 +119,9 @@ void World::tempt() {
           [this, leader, asking] { cut_[leader][asking] = cut_[asking][leader] = false; });
 }
 
-// What receipts are for: one follower gets heartbeats only; then the leader crashes, and the other
-// follower's disk goes back to what it was before, or is a new one. Nothing else goes wrong
-// meanwhile.
+// One follower gets heartbeats only; then the leader crashes, and the other follower's disk goes
+// back to what it was before: this is what receipts are for. Or the one follower gets nothing, no
+// receipt either, and the disk is an empty one. Nothing else goes wrong meanwhile.
 void World::put_back() {
     if (!faults_ || std::ranges::any_of(nodes_, [](const auto& each) { return each->lost; }))
         return;
@@ -135,21 +135,31 @@ void World::put_back() {
     note("starved", starved.id, back.id.value());
     const bool empty = random_.chance(0.5);
     back.copy = empty ? Copy{} : Copy{back.checkpoint, back.disk, back.receipts};
-    starved_ = starved.id;
+    (empty ? sealed_ : starved_) = starved.id;
+    if (empty) checkpoint(leader);  // the log goes on behind the snapshot that it will offer
     calm_until_ = now_ + options_.election_timeout * 9;
     after(options_.election_timeout * 2, [this, &leader, &back, empty] {
         quiet_until_ = now_ + options_.election_timeout * 6;
         if (!empty) return await_receipts(leader, back);
         if (!faults_ || !leader.up || !back.up) return;
-        // The leader crashes while the empty disk has a part of its log.
+        // The leader crashes while the empty disk has a part of its log, the snapshot.
+        starved_ = back.id;
         back.goes_back = true;
         crash(back, options_.election_timeout / 10);
-        after(random_.between(Duration(0), options_.election_timeout / 2), [this, &leader] {
-            starved_ = NodeId();
-            if (faults_ && leader.up) crash(leader, options_.election_timeout * 8);
-        });
+        await_snapshot(leader, back);
     });
-    after(options_.election_timeout * 6, [this] { starved_ = NodeId(); });
+    after(options_.election_timeout * 6, [this] { starved_ = sealed_ = NodeId(); });
+}
+
+// As soon as the empty disk has the snapshot.
+void World::await_snapshot(Node& leader, Node& back) {
+    if (!faults_ || !starved_ || !leader.up) return;
+    if (!back.up || !back.checkpoint.point.index) {
+        after(options_.heartbeat, [this, &leader, &back] { await_snapshot(leader, back); });
+        return;
+    }
+    starved_ = sealed_ = NodeId();
+    crash(leader, options_.election_timeout * 8);
 }
 
 // As soon as the starved one knows what the other has acknowledged.
@@ -170,7 +180,7 @@ void World::inject() {
     after(random_.between(Duration(0), options_.fault_interval * 2), [this] { inject(); });
     if (now_ < calm_until_) return;
     Node& on = victim();
-    switch (random_.below(8)) {
+    switch (random_.below(options_.half_open ? 8 : 7)) {
         case 0:
             if (options_.crashes && on.up) crash(on, restart_most());
             break;
@@ -199,8 +209,8 @@ void World::inject() {
         case 5:
             if (options_.partitions && options_.crashes) tempt();
             break;
-        case 6:
-            if (options_.half_open) half_open(random_.chance(0.3));
+        case 7:
+            half_open(random_.chance(0.3));
             break;
         default: {
             const std::vector<Node*> found = leaders();

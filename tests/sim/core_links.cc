@@ -105,12 +105,17 @@ void World::clone_one() {
 }
 
 void World::end_clone(Node& leader, std::uint64_t refused_before) {
+    if (!clone_->up) return;
+    stop_clone();
+    if (counts_.refused == refused_before) oracle_.fail("nobody noticed that a node runs twice");
+    if (leader.up) crash(leader, options_.election_timeout * 8);
+}
+
+void World::stop_clone() {
     note("clone ends", clone_->id);
     clone_->up = false;
     clone_->core.reset();
     sealed_ = NodeId();
-    if (counts_.refused == refused_before) oracle_.fail("nobody noticed that a node runs twice");
-    if (faults_ && leader.up) crash(leader, options_.election_timeout * 8);
 }
 
 }  // namespace quorlite::sim

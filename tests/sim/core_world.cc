@@ -223,6 +223,8 @@ Outcome World::run() {
 void World::heal() {
     note("heal", NodeId());
     faults_ = false;
+    if (clone_ && clone_->up) stop_clone();
+    sealed_ = NodeId();
     for (auto& row : cut_) row.assign(row.size(), false);
     for (auto& row : link_last_) row.assign(row.size(), now_);  // nothing waits for a straggler
     healed_at_ = now_;

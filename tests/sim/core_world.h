@@ -73,6 +73,7 @@ private:
     void half_open(bool all);
     void clone_one();
     void end_clone(Node& leader, std::uint64_t refused_before);
+    void stop_clone();
     bool is_clone(const Node& node) const { return &node == clone_.get(); }
     Node& addressed(NodeId id);
 
@@ -118,6 +119,7 @@ private:
     void pause(Node& node);
     void tempt();
     void put_back();
+    void await_snapshot(Node& leader, Node& back);
     void await_receipts(Node& leader, Node& back);
     Duration restart_most();
     void tell_gone(const Node& gone, double probability);
