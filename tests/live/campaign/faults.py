@@ -5,6 +5,7 @@ want links of ours before the nodes, those of DIRECT none.
 """
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,6 +16,8 @@ from world import PATIENCE, inside, run
 
 BROKEN_DISK, REMOVED = 70, 74  # statuses with which a node ends by itself
 VANISHING = "10.83.0.109"  # the address of clients that vanish
+RUNS_TWICE = "seems to run twice"
+CLONE_PATIENCE = 75  # the log has each reason once a minute
 VANISHED_PATIENCE = 40  # a client that vanished in a transaction keeps its lock as long as an idle one may
 
 
@@ -210,6 +213,48 @@ def slow_disk(world, rng, book):
     untraced(tracer)
 
 
+def lost_disk(world, rng, book):
+    """A node has lost all it had, and comes again under the id it had: the others have what it acknowledged."""
+    node = victim(world, rng)
+    node.kill()
+    node.empty()
+    hold(rng, 0, 2)
+    node.join(next(other for other in world.nodes if other is not node))
+    world.until(lambda: world.caught_up(node), f"node {node.number} has again what it had lost")
+
+
+def older_disk(world, rng, book):
+    """A node's directory is put back to a copy, which lacks what the node has acknowledged since."""
+    node = victim(world, rng)
+    node.kill()
+    with node.copied() as copy:
+        node.start()
+        world.until(lambda: world.caught_up(node), f"node {node.number} is back")
+        hold(rng, 2, 6)  # the others remember what it acknowledges, and note it once a second
+        node.kill()
+        node.empty()
+        shutil.copytree(copy, node.directory)
+    hold(rng, 0, 2)
+    node.start()
+    world.until(lambda: world.caught_up(node), f"node {node.number} has again what its copy lacks")
+
+
+def cloned_disk(world, rng, book):
+    """A node runs twice, the second time from a copy. The leader refuses the clone, and says so at most once a minute."""
+    leader = world.leader()
+    node = rng.choice([other for other in world.nodes if other is not leader])
+    node.kill()
+    with node.copied() as copy:
+        node.start()
+        world.until(lambda: world.caught_up(node), f"node {node.number} is back")
+        said = leader.said(RUNS_TWICE)
+        with node.clone(copy) as clone:
+            world.until(lambda: leader.said(RUNS_TWICE) > said or world.leader() is not leader,
+                        f"node {leader.number} says that node {node.number} runs twice", CLONE_PATIENCE)
+            hold(rng, 0, 5)
+            assert clone.poll() is None, f"the clone of node {node.number} has ended with {clone.returncode}"
+
+
 # --- clients ---
 
 
@@ -230,7 +275,7 @@ def vanish(world, rng, book):
 
 
 ANYWHERE = [kill, kill, kill_again_and_again, kill_all, terminate, pause, pause, pause_two, replace, full_disk, failing_disk,
-            slow_disk, vanish]
+            slow_disk, lost_disk, older_disk, cloned_disk, vanish]
 DIRECT = [partition, partition, partition_of_two, partition_of_all, flapping]
 LINKED = [half_open, half_open, flipped_bits, cut]
 # With these nothing can be written for as long as they last.

@@ -8,6 +8,7 @@ outside, and all of it is gone when it ends, however it ends.
     10.83.0.100+N     where a node is reached through a link of ours, if the round has links
 """
 
+import contextlib
 import pathlib
 import shutil
 import signal
@@ -22,6 +23,7 @@ IMAGE_MEGABYTES = 200
 # Who was away for a while gets a snapshot; a client that vanished is soon given up.
 OPTIONS = ["--flush-size", "256KiB", "--log-tail", "256KiB", "--idle-transaction", "5s"]
 PATIENCE = 60
+CLONE = 20  # the namespace of a node's second process
 
 
 def run(*command, check=True, **more):
@@ -130,7 +132,39 @@ class Place(Node):
 
     def fresh_number(self, number):
         self.options[self.options.index("--id") + 1] = str(number)
+        self.empty()
+
+    def empty(self):
         shutil.rmtree(self.directory)
+
+    @contextlib.contextmanager
+    def copied(self):
+        """A copy of its directory, for as long as it is needed. The node does not run."""
+        copy = self.log.with_name("copy")
+        shutil.copytree(self.directory, copy)
+        try:
+            yield copy
+        finally:
+            shutil.rmtree(copy)
+
+    @contextlib.contextmanager
+    def clone(self, directory):
+        """The process of a second node of the same name, which reaches all others, and nobody reaches it."""
+        port = Port(CLONE)
+        options = ["--listen", inside(CLONE), *OPTIONS]
+        with self.log.with_name("clone.log").open("ab") as log:
+            process = subprocess.Popen([*port.enter, str(self.binary), "--dir", str(directory), *options],
+                                       stderr=log, stdout=log)
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+            port.close()
+
+    def said(self, words):
+        """How often its log says that."""
+        return self.log.read_text(errors="replace").count(words)
 
     def connection(self, timeout=2.0):
         """Straight to it, whatever its link does."""
@@ -215,6 +249,12 @@ class World:
             if status["leader"] == status["id"] and status["term"] > term:
                 best, term = node, status["term"]
         return best
+
+    def caught_up(self, node):
+        """It has applied what the leader has in its log at this moment."""
+        leader = self.leader().status()
+        self.until(lambda: node.status()["applied"] >= leader["last"], f"node {node.number} has what the leader had")
+        return leader["leader"] == leader["id"]
 
     def lead(self, node):
         """The node becomes the leader."""
