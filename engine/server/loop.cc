@@ -29,10 +29,10 @@ namespace {
 constexpr int kEventsPerRoundMax = 64;
 constexpr unsigned kCallsPerClockReading = 4;  // of may_yield()
 // Work that does not ask whether it should leave the loop loses it after one to two of these.
-constexpr std::chrono::milliseconds kWatchPeriod{2};
-constexpr int kQuietPeriodsMax = 500;  // then the watch sleeps until something is at work again
-constexpr std::chrono::milliseconds kCrowdedAfter{1};     // between two looks
-constexpr std::chrono::milliseconds kCrowdedPeriod{100};  // no wait is spent awake meanwhile
+constexpr std::chrono::milliseconds kWatchdogPeriod{2};
+constexpr int kQuietPeriodsMax = 500;  // then the watchdog sleeps until something is at work again
+constexpr std::chrono::milliseconds kContendedAfter{1};     // between two looks
+constexpr std::chrono::milliseconds kContendedPeriod{100};  // no busy polls meanwhile
 
 // Signals belong to the program that the loop is part of, not to its threads.
 void block_signals() {
@@ -173,7 +173,7 @@ struct Loop::State {
     asio::steady_timer alarm;
     TimePoint alarm_at = TimePoint::max();
     bool waits_are_short = false;
-    TimePoint crowded_until{};
+    TimePoint contended_until{};
 
     // Tasks from other threads.
     std::mutex posted_mutex;
@@ -183,7 +183,7 @@ struct Loop::State {
     // Who holds the loop.
     std::mutex roles_mutex;
     std::vector<std::unique_ptr<Holder>> holders;
-    std::vector<Holder*> standing_by;
+    std::vector<Holder*> idle_threads;
     std::deque<Holder*> returning;     // their work has ended: they get the loop before anyone else
     std::atomic<bool> wanted{false};   // `returning` is not empty
     std::atomic<std::size_t> away{0};  // threads whose work runs beside the loop
@@ -197,17 +197,17 @@ struct Loop::State {
     std::atomic<Holder*> holder_at_work{nullptr};  // valid if the exchange of `at_work` succeeds
 
     // Takes the loop from work that does not give it away by itself.
-    std::thread watch_thread;
-    std::mutex watch_mutex;
-    std::condition_variable watch_wanted;
-    std::atomic<bool> watch_sleeps{false};
-    bool watch_ends = false;
+    std::thread watchdog_thread;
+    std::mutex watchdog_mutex;
+    std::condition_variable watchdog_wanted;
+    std::atomic<bool> watchdog_sleeps{false};
+    bool watchdog_ends = false;
 
     std::atomic<bool> stopping{false};
     std::atomic<std::size_t> background_jobs{0};
-    std::atomic<std::uint64_t> hand_overs{0};
+    std::atomic<std::uint64_t> hand_offs{0};
     std::atomic<std::uint64_t> kept{0};
-    std::atomic<std::uint64_t> awake_waits{0};
+    std::atomic<std::uint64_t> busy_polls{0};
 
     BackgroundPool pool;
 
@@ -219,19 +219,19 @@ struct Loop::State {
     void serve(Holder& self);
     void round();
     bool wait();
-    bool look_around(TimePoint since);
+    bool busy_poll(TimePoint since);
     void take_posted();
     bool quiet();
     bool pass_on(Holder& self);
     void end();
 
-    bool give_away(std::uint64_t serial);
+    bool hand_off(std::uint64_t serial);
     void take_back();
-    void watch();
-    void wake_watch();
+    void run_watchdog();
+    void wake_watchdog();
     void add_holder();
     void give_to_next();
-    bool stand_by(std::unique_lock<std::mutex>& lock, Holder& self);
+    bool wait_for_loop(std::unique_lock<std::mutex>& lock, Holder& self);
 
     void set_alarm();
     void run_timers();
@@ -241,7 +241,7 @@ struct Loop::State {
 
 Loop::Loop(const Clock& clock, LoopOptions options) {
     if (options.helper_threads_max == 0) options.helper_threads_max = limits::kHelperThreadsMax;
-    if (std::thread::hardware_concurrency() < 2) options.awake_max = Duration::zero();
+    if (std::thread::hardware_concurrency() < 2) options.busy_poll_max = Duration::zero();
     state_ = std::make_unique<State>(clock, options);
 }
 
@@ -256,7 +256,7 @@ void Loop::start() {
     state_->at_round_end = round_ended;
     state_->add_holder();
     state_->give_to_next();
-    state_->watch_thread = std::thread([state = state_.get()] { state->watch(); });
+    state_->watchdog_thread = std::thread([state = state_.get()] { state->run_watchdog(); });
 }
 
 void Loop::stop() {
@@ -274,11 +274,11 @@ void Loop::stop() {
         thread.join();
     }
     {
-        const std::lock_guard lock(state_->watch_mutex);
-        state_->watch_ends = true;
-        state_->watch_wanted.notify_one();
+        const std::lock_guard lock(state_->watchdog_mutex);
+        state_->watchdog_ends = true;
+        state_->watchdog_wanted.notify_one();
     }
-    if (state_->watch_thread.joinable()) state_->watch_thread.join();
+    if (state_->watchdog_thread.joinable()) state_->watchdog_thread.join();
     state_->pool.stop();
     here = {state_.get(), nullptr, nullptr};
 }
@@ -292,7 +292,7 @@ bool Loop::held() const {
 }
 
 Loop::Counters Loop::counters() const {
-    return {state_->hand_overs.load(), state_->kept.load(), state_->awake_waits.load()};
+    return {state_->hand_offs.load(), state_->kept.load(), state_->busy_polls.load()};
 }
 
 // ---- Tasks ----
@@ -413,18 +413,18 @@ void Loop::State::add_holder() {
         holders.pop_back();
         throw;
     }
-    standing_by.push_back(&holder);
+    idle_threads.push_back(&holder);
 }
 
 void Loop::State::give_to_next() {
-    Holder* const next = standing_by.back();
-    standing_by.pop_back();
+    Holder* const next = idle_threads.back();
+    idle_threads.pop_back();
     next->holds = true;
     next->awake.notify_one();
 }
 
 // False: the loop has ended.
-bool Loop::State::stand_by(std::unique_lock<std::mutex>& lock, Holder& self) {
+bool Loop::State::wait_for_loop(std::unique_lock<std::mutex>& lock, Holder& self) {
     self.awake.wait(lock, [&] { return self.holds || ended; });
     if (self.holds) here.loop = this;
     return self.holds;
@@ -435,7 +435,7 @@ void Loop::State::serve(Holder& self) {
     here = {nullptr, &self, nullptr};
     {
         std::unique_lock lock(roles_mutex);
-        if (!stand_by(lock, self)) return;
+        if (!wait_for_loop(lock, self)) return;
     }
     for (;;) {
         while (!wanted.load(std::memory_order_acquire)) {
@@ -453,23 +453,23 @@ bool Loop::State::wait() {
         return false;
     }
     const TimePoint since = clock.now();
-    if (waits_are_short && since >= crowded_until && look_around(since)) {
-        ++awake_waits;
+    if (waits_are_short && since >= contended_until && busy_poll(since)) {
+        ++busy_polls;
     } else {
         context.run_one();
     }
-    waits_are_short = clock.now() - since < options.awake_max;
+    waits_are_short = clock.now() - since < options.busy_poll_max;
     return true;
 }
 
-// Waits awake. Whether something has happened. Where somebody else takes the core for long between
-// two looks, sleeping is better: who sleeps is let in sooner than who has used up his share.
-bool Loop::State::look_around(TimePoint since) {
+// Whether something has happened. If another thread takes the core for long between two polls,
+// sleeping is better: the scheduler favours a thread that slept over one that used up its slice.
+bool Loop::State::busy_poll(TimePoint since) {
     bool happened = false;
-    for (TimePoint looked = since; !happened && looked - since < options.awake_max;) {
+    for (TimePoint looked = since; !happened && looked - since < options.busy_poll_max;) {
         std::this_thread::yield();
         const TimePoint now = clock.now();
-        if (now - looked > kCrowdedAfter) crowded_until = now + kCrowdedPeriod;
+        if (now - looked > kContendedAfter) contended_until = now + kContendedPeriod;
         looked = now;
         happened = context.poll_one() != 0;
     }
@@ -501,22 +501,22 @@ bool Loop::State::pass_on(Holder& self) {
     Holder* next = returning.front();
     returning.pop_front();
     wanted = !returning.empty();
-    standing_by.push_back(&self);
+    idle_threads.push_back(&self);
     self.holds = false;
     next->holds = true;
     next->awake.notify_one();
     here.loop = nullptr;
-    return stand_by(lock, self);
+    return wait_for_loop(lock, self);
 }
 
-// Gives the loop of that step away, unless the step has ended or was asked before. False: nobody
+// Hands the loop of that step off, unless the step has ended or was asked before. False: nobody
 // can take it now.
-bool Loop::State::give_away(std::uint64_t serial) {
+bool Loop::State::hand_off(std::uint64_t serial) {
     const std::lock_guard lock(roles_mutex);
     if (ended) return true;
     if (away.load() >= options.helper_threads_max) return false;
     try {
-        if (standing_by.empty()) add_holder();
+        if (idle_threads.empty()) add_holder();
     } catch (const std::system_error&) {
         return false;
     }
@@ -524,7 +524,7 @@ bool Loop::State::give_away(std::uint64_t serial) {
     if (!at_work.compare_exchange_strong(serial, kNone)) return true;
     holder->holds = false;
     ++away;
-    ++hand_overs;
+    ++hand_offs;
     give_to_next();
     return true;
 }
@@ -550,7 +550,7 @@ void Loop::State::end() {
     const std::lock_guard lock(roles_mutex);
     here.loop = nullptr;
     ended = true;
-    for (Holder* holder : standing_by) holder->awake.notify_one();
+    for (Holder* holder : idle_threads) holder->awake.notify_one();
 }
 
 // ---- Steps ----
@@ -566,7 +566,7 @@ void Loop::step(Task work, Task done) {
     here.loop = nullptr;
     state.holder_at_work = here.holder;
     state.at_work = step.serial;
-    if (state.watch_sleeps) state.wake_watch();
+    if (state.watchdog_sleeps) state.wake_watchdog();
     work();
     here.step = nullptr;
     std::uint64_t expected = step.serial;
@@ -585,39 +585,39 @@ bool Loop::may_yield() {
     const TimePoint now = state_->clock.now();
     if (step->calls == 1) step->begun = step->since = now;
     if (now - step->since < state_->options.step_budget) return true;
-    step->asked = state_->give_away(step->serial);
+    step->asked = state_->hand_off(step->serial);
     if (step->asked) return true;
     ++state_->kept;
     step->since = now;  // nobody was free: ask again after another budget
     return now - step->begun < state_->options.kept_max;
 }
 
-// ---- The watch ----
+// ---- The watchdog ----
 
-void Loop::State::watch() {
+void Loop::State::run_watchdog() {
     block_signals();
-    std::unique_lock lock(watch_mutex);
+    std::unique_lock lock(watchdog_mutex);
     std::uint64_t seen = kNone;
-    for (int quiet_periods = 0; !watch_ends;) {
+    for (int quiet_periods = 0; !watchdog_ends;) {
         if (quiet_periods > kQuietPeriodsMax) {
-            watch_sleeps = true;  // before the last look: a step looks here after it has begun
+            watchdog_sleeps = true;  // before the last look: a step looks here after it has begun
             if (at_work == seen)
-                watch_wanted.wait(lock, [&] { return !watch_sleeps || watch_ends; });
-            watch_sleeps = false;
+                watchdog_wanted.wait(lock, [&] { return !watchdog_sleeps || watchdog_ends; });
+            watchdog_sleeps = false;
             quiet_periods = 0;
         }
-        watch_wanted.wait_for(lock, kWatchPeriod, [&] { return watch_ends; });
+        watchdog_wanted.wait_for(lock, kWatchdogPeriod, [&] { return watchdog_ends; });
         const std::uint64_t serial = at_work;
-        if (serial != kNone && serial == seen && !give_away(serial)) ++kept;
+        if (serial != kNone && serial == seen && !hand_off(serial)) ++kept;
         quiet_periods = serial == kNone && serial == seen ? quiet_periods + 1 : 0;
         seen = serial;
     }
 }
 
-void Loop::State::wake_watch() {
-    const std::lock_guard lock(watch_mutex);
-    watch_sleeps = false;
-    watch_wanted.notify_one();
+void Loop::State::wake_watchdog() {
+    const std::lock_guard lock(watchdog_mutex);
+    watchdog_sleeps = false;
+    watchdog_wanted.notify_one();
 }
 
 }  // namespace quorlite::server

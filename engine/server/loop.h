@@ -1,4 +1,5 @@
-// Loop: the Executor of a real process. One logical loop that is handed from thread to thread.
+// Loop: the Executor of a real process. One logical loop that is handed from thread to thread: the
+// pattern called leader/followers.
 //
 // Exactly one thread at a time holds the loop; only that thread runs handlers. It waits in Asio for
 // sockets, timers and posted tasks. Asio's own handlers only note what happened and queue a task:
@@ -6,10 +7,10 @@
 // Asio's state behind.
 //
 // step(work, done) runs `work` on the holder. When may_yield() finds the time budget spent, the
-// loop is given to a thread that stands by, or to a new one, and `work` goes on without it. Work
-// that does not call may_yield(), for some single operations take long, loses the loop a few
+// loop is handed off to an idle thread, or to a new one, and `work` goes on without it. Work that
+// does not call may_yield(), for some single operations take long, loses the loop a few
 // milliseconds later all the same: it touches nothing that belongs to the loop, so it can be taken
-// away at any moment, and a thread that watches does so. When `work` has ended its thread waits for
+// away at any moment, and a watchdog does so. When `work` has ended its thread waits for
 // the loop, gets it at the end of the holder's current task, and runs `done`. So
 //
 //     step() always returns holding the loop, after `done` ran; but other tasks may have run
@@ -17,7 +18,7 @@
 //
 // Whoever calls step() must therefore expect that the world has changed when it returns: the
 // simplest way is to return as well. On the usual path (the budget is not spent) there is no
-// hand-over and no lock.
+// hand-off and no lock.
 //
 // stop() lets everything queued, running beside the loop or in the background end first. Then the
 // thread that called it holds the loop, so that destructors may cancel timers.
@@ -38,10 +39,10 @@ struct LoopOptions {
     Duration kept_max = std::chrono::milliseconds(100);  // of a step that nobody could relieve
     std::size_t helper_threads_max = 0;  // statements beside the loop; 0: limits::kHelperThreadsMax
     std::size_t background_threads_max = 4;
-    // The longest wait that is spent awake, if the one before was no longer: a thread that sleeps
+    // The longest wait that is spent polling, if the one before was no longer: a thread that sleeps
     // is woken some 25 microseconds late. Never where there is only one core, nor for a while where
-    // others want the core.
-    Duration awake_max = Duration::zero();
+    // others contend for the core.
+    Duration busy_poll_max = Duration::zero();
 };
 
 class Loop final : public Executor {
@@ -78,9 +79,9 @@ public:
     asio::io_context& context();
 
     struct Counters {
-        std::uint64_t hand_overs = 0;  // steps that overstayed
+        std::uint64_t hand_offs = 0;   // steps that overstayed
         std::uint64_t kept = 0;        // steps that overstayed and found no thread to take the loop
-        std::uint64_t awake = 0;       // waits that ended while they were spent awake
+        std::uint64_t busy_polls = 0;  // waits that ended in one
     };
     Counters counters() const;
 

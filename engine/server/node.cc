@@ -26,7 +26,7 @@ namespace {
 constexpr std::uint64_t kFirstNodeId = 1;
 // A node that hears of no leader for so many election timeouts asks the others whether it is still
 // a member, and, told that it is not, asks again half of that later.
-constexpr int kLonelyTimeouts = 10;
+constexpr int kLeaderlessTimeouts = 10;
 constexpr Duration kRolesInterval = std::chrono::seconds(1);
 constexpr Duration kSilenceMax = std::chrono::seconds(15);  // of a voter, until it is replaced
 constexpr Duration kReadyInterval = std::chrono::milliseconds(5);
@@ -36,7 +36,7 @@ constexpr int kHandoverAttempts = 3;
 constexpr std::chrono::milliseconds kHandoverMax{2'000};  // an attempt, at any election timeout
 // How long a node that was leader goes on answering "not leader" before it closes: a client that
 // hears it knows that nothing was done, one that only sees its connection close does not.
-constexpr std::chrono::milliseconds kFarewell{300};
+constexpr std::chrono::milliseconds kDrainRefusals{300};
 
 using Kind = NodeError::Kind;
 
@@ -94,7 +94,7 @@ struct Node::Impl {
     explicit Impl(NodeOptions options_)
         : options(std::move(options_)),
           log(translate(options.log_level)),
-          loop(clock, {.awake_max = options.busy_poll}),
+          loop(clock, {.busy_poll_max = options.busy_poll}),
           dialer(loop, options.connect),
           peers(loop, dialer, clock, random, log) {}
     ~Impl() { stop(); }
@@ -141,7 +141,7 @@ struct Node::Impl {
     void forget_seeds();
     void join(std::vector<std::string> seeds);
     void verify_membership(std::vector<std::string> seeds);
-    void watch_loneliness();
+    void watch_leaderless();
     void watch_roles();
     void change_role(const cluster::RoleChange& change);
     void watch_readiness();
@@ -151,7 +151,7 @@ struct Node::Impl {
     bool transfer_once();
     NodeStatus status() const;
     bool handover();
-    void say_farewell();
+    void drain();
     void wait_until(const std::function<bool()>& over, std::chrono::milliseconds time);
     void wait_for_clients(std::chrono::milliseconds time);
     void wait_for_statements(std::chrono::milliseconds time);
@@ -168,7 +168,7 @@ std::optional<NodeError> Node::Impl::open() {
     if (auto error = serve()) return error;
     if (auto error = join_if_needed()) return error;
     watch_readiness();
-    watch_loneliness();
+    watch_leaderless();
     if (options.manage_roles) watch_roles();
     is_open = true;
     return std::nullopt;
@@ -407,7 +407,7 @@ void Node::Impl::verify_membership(std::vector<std::string> seeds) {
     cluster::JoinerOptions wanted{.id = replica->id(),
                                   .address = replica->address(),
                                   .seeds = std::move(seeds),
-                                  .doubt = options.election_timeout * kLonelyTimeouts / 2,
+                                  .doubt = options.election_timeout * kLeaderlessTimeouts / 2,
                                   .cluster = replica->cluster_id()};
     verification = std::make_unique<server::Joining>(
         loop, dialer, clock, log, std::move(wanted), nullptr,
@@ -420,17 +420,18 @@ void Node::Impl::verify_membership(std::vector<std::string> seeds) {
 }
 
 // A node that was removed while it was down, or cut off, has nobody who tells it.
-void Node::Impl::watch_loneliness() {
+void Node::Impl::watch_leaderless() {
     const TimePoint now = clock.now();
     if (replica->leader().id || last_led == TimePoint{}) last_led = now;
-    if (has_role && !verification && now - last_led > options.election_timeout * kLonelyTimeouts) {
+    if (has_role && !verification &&
+        now - last_led > options.election_timeout * kLeaderlessTimeouts) {
         std::vector<std::string> others;
         for (const raft::Server& server : replica->configuration().servers) {
             if (server.id != replica->id()) others.push_back(server.address);
         }
         if (!others.empty()) verify_membership(std::move(others));
     }
-    loop.after(options.election_timeout, [this] { watch_loneliness(); });
+    loop.after(options.election_timeout, [this] { watch_leaderless(); });
 }
 
 // While this node leads; a change takes the time that catching up takes.
@@ -547,7 +548,7 @@ NodeStatus Node::Impl::status() const {
             .log_bytes = inner.log_bytes,
             .connections_refused = front->counters().refused,
             .peer_frames_dropped = peers.counters().frames_dropped,
-            .statements_overstayed = loop.counters().hand_overs};
+            .statements_overstayed = loop.counters().hand_offs};
 }
 
 bool Node::Impl::handover() {
@@ -581,7 +582,7 @@ void Node::Impl::wait_for_statements(std::chrono::milliseconds time) {
     loop.run([&] { running = nullptr; });  // with what it holds
 }
 
-void Node::Impl::say_farewell() {
+void Node::Impl::drain() {
     bool leading = false;
     bool alone = true;
     loop.run([&] {
@@ -591,7 +592,7 @@ void Node::Impl::say_farewell() {
     if (leading && !alone) wait_for_statements(kFinishMax);
     if (leading && !alone && handover()) {
         log.info("handed leadership over");
-        wait_for_clients(kFarewell);
+        wait_for_clients(kDrainRefusals);
     }
     loop.run([this] { front->finish(); });
     wait_for_clients(kFinishMax);
@@ -599,7 +600,7 @@ void Node::Impl::say_farewell() {
 
 void Node::Impl::stop() {
     if (stopped) return;
-    if (replica && front) say_farewell();
+    if (replica && front) drain();
     stopped = true;
     loop.run([this] {
         if (replica && front) last_status = status();

@@ -141,7 +141,7 @@ TEST_F(LoopTest, AShortStepKeepsTheLoop) {
     });
     EXPECT_TRUE(inline_done);
     EXPECT_EQ(worker, finisher);
-    EXPECT_EQ(loop->counters().hand_overs, 0u);
+    EXPECT_EQ(loop->counters().hand_offs, 0u);
 }
 
 TEST_F(LoopTest, OthersRunBesideALongStep) {
@@ -158,7 +158,7 @@ TEST_F(LoopTest, OthersRunBesideALongStep) {
     // Comes through only if the loop was given away; it then lets the step end.
     loop->run([&] { over = true; });
     EXPECT_TRUE(held_again.get_future().get());
-    EXPECT_EQ(loop->counters().hand_overs, 1u);
+    EXPECT_EQ(loop->counters().hand_offs, 1u);
 }
 
 TEST_F(LoopTest, OthersRunBesideAStepThatNeverAsks) {
@@ -183,7 +183,7 @@ TEST_F(LoopTest, OthersRunBesideAStepThatNeverAsks) {
         EXPECT_TRUE(held_again.get_future().get());
         EXPECT_FALSE(held_inside);
     }
-    EXPECT_EQ(loop->counters().hand_overs, 2u);
+    EXPECT_EQ(loop->counters().hand_offs, 2u);
 }
 
 TEST_F(LoopTest, KeepsTheLoopWhenAllHelpersAreOut) {
@@ -210,16 +210,16 @@ TEST_F(LoopTest, KeepsTheLoopWhenAllHelpersAreOut) {
             },
             [&] { ++ended; });
     });
-    EXPECT_EQ(loop->counters().hand_overs, 2u);
+    EXPECT_EQ(loop->counters().hand_offs, 2u);
     EXPECT_GE(loop->counters().kept, 1u);
     let_go = true;
     loop->stop();
     EXPECT_EQ(ended, 3);
 }
 
-// How many waits of four are spent awake.
-std::uint64_t awake_of_four(const Clock& clock, Duration awake_max) {
-    Loop loop(clock, {.awake_max = awake_max});
+// How many waits of four are busy polls.
+std::uint64_t busy_polls_of_four(const Clock& clock, Duration busy_poll_max) {
+    Loop loop(clock, {.busy_poll_max = busy_poll_max});
     loop.start();
     std::promise<void> over;
     int left = 4;
@@ -230,7 +230,7 @@ std::uint64_t awake_of_four(const Clock& clock, Duration awake_max) {
     loop.run(wait);
     over.get_future().wait();
     loop.stop();
-    return loop.counters().awake;
+    return loop.counters().busy_polls;
 }
 
 // However long the core is somebody else's, little time lies between any two looks at it.
@@ -248,16 +248,16 @@ private:
     mutable TimePoint last_ = clock_.now();
 };
 
-// With no limit to it every wait but the first is spent awake.
+// With no limit to it every wait but the first is a busy poll.
 TEST_F(LoopTest, SpendsShortWaitsAwake) {
     if (std::thread::hardware_concurrency() > 1) {
-        EXPECT_GE(awake_of_four(UndisturbedClock(), 1h), 3u);
+        EXPECT_GE(busy_polls_of_four(UndisturbedClock(), 1h), 3u);
     }
-    EXPECT_EQ(awake_of_four(UndisturbedClock(), Duration::zero()), 0u);
+    EXPECT_EQ(busy_polls_of_four(UndisturbedClock(), Duration::zero()), 0u);
 }
 
 // Time in which the core is somebody else's lies between any two looks at it.
-class CrowdedClock final : public Clock {
+class ContendedClock final : public Clock {
 public:
     TimePoint now() const override { return clock_.now() + ++looks_ * 2ms; }
     std::int64_t wall_ms() const override { return clock_.wall_ms(); }
@@ -268,7 +268,7 @@ private:
 };
 
 TEST_F(LoopTest, SleepsWhereOthersWantTheCore) {
-    EXPECT_LE(awake_of_four(CrowdedClock(), 1h), 1u);
+    EXPECT_LE(busy_polls_of_four(ContendedClock(), 1h), 1u);
 }
 
 TEST_F(LoopTest, StopWaitsForEverything) {
@@ -374,7 +374,7 @@ TEST_F(LoopTest, Stress) {
     loop->stop();
     EXPECT_EQ(outside, 1500u);
     EXPECT_EQ(stress.steps(), std::uint64_t{kSessions * kSteps});
-    EXPECT_GT(loop->counters().hand_overs, 0u);
+    EXPECT_GT(loop->counters().hand_offs, 0u);
 }
 
 }  // namespace
