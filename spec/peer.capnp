@@ -64,6 +64,14 @@ struct AppendRequest {
   receipts @7 :List(Receipt);  # with heartbeats
   toVoter @8 :Bool;            # the leader counts the receiver among the voters
   trusted @9 :Bool;            # what the receiver forgot can do no harm any more
+  hash @10 :LogHash;           # of what is committed here; absent: the leader does not know it
+  agreed @11 :UInt64;          # the latest round that a majority with this hash has answered
+}
+
+struct LogHash {             # of the entries after `origin` up to `index`; peer-protocol.md, section 4
+  origin @0 :UInt64;
+  index @1 :UInt64;
+  value @2 :UInt64;
 }
 
 struct Receipt {             # a voter has acknowledged everything up to an index that is committed
@@ -81,6 +89,7 @@ struct AppendReply {
   promise @5 :UInt64;        # microseconds for which the sender votes for nobody else; 0: it does not say
   full @6 :Bool;             # its disk takes no more
   forgot @7 :Bool;           # its disk is not the one it had
+  agrees @8 :Bool;           # its hash was found to be the leader's, in this term
 }
 
 struct SnapshotRequest {
@@ -92,6 +101,7 @@ struct SnapshotRequest {
   manifest @5 :Data;
   lastIndex @6 :UInt64;      # as in AppendRequest
   toVoter @7 :Bool;
+  hash @8 :LogHash;          # as of the snapshot's index; may be absent
 }
 
 struct SnapshotReply {

@@ -57,6 +57,18 @@ struct Describer {
                     text_of(it.index) + " what is committed here",
                 {}};
     }
+    Description operator()(const event::HistoryDiffers& it) const {
+        return {Severity::kWarning,
+                "node " + text_of(it.leader) + ", which leads, and this one, node " +
+                    text_of(it.self) +
+                    ", hold different histories: what is committed differs at log index " +
+                    text_of(it.index) +
+                    ", or before. This node takes nothing more from it. If a majority of the "
+                    "voters agrees with the leader, this node ends; if no leader lasts, compare "
+                    "the databases of the nodes, and remove the node that is wrong from the "
+                    "cluster",
+                {}};
+    }
     Description operator()(const event::VoterForgot& it) const {
         return {Severity::kWarning,
                 "node " + text_of(it.voter) + " has acknowledged the log up to " +

@@ -52,6 +52,11 @@ struct LogContradicted {
     NodeId leader;
     Index index;
 };
+struct HistoryDiffers {
+    NodeId self;
+    NodeId leader;
+    Index index;  // there, or before
+};
 struct VoterForgot {
     NodeId voter;
     Index acknowledged;
@@ -71,8 +76,8 @@ struct PageRepaired {
 using Event = std::variant<event::CandidacyStarted, event::LeaderChanged, event::MembershipChanged,
                            event::SnapshotOffered, event::SnapshotInstalled, event::SnapshotRefused,
                            event::DiskFilled, event::DiskHasSpace, event::LeadershipGivenUp,
-                           event::LogContradicted, event::VoterForgot, event::PageDamaged,
-                           event::PageRepaired>;
+                           event::LogContradicted, event::HistoryDiffers, event::VoterForgot,
+                           event::PageDamaged, event::PageRepaired>;
 
 class Events {
 public:

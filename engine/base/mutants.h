@@ -34,6 +34,7 @@ namespace quorlite {
     X(LeaseTrustsItself, "core", "a lease by the leader's own timeout, not by the promises")    \
     X(ReceiptsIgnored, "core", "a voter that lacks what it acknowledged votes")                 \
     X(EmptyDiskVotes, "core", "a voter with an empty disk votes at once")                       \
+    X(HashesIgnored, "core", "a leader with another history is followed")                       \
     X(LeaseNeverEnds, "core", "a leader reads without a lease")                                 \
     X(RoundConfirmedEarly, "core", "a read round counts when it is started")                    \
     X(ServeBeforeBarrier, "core", "reads before the first entry of the term is committed")      \

@@ -115,6 +115,8 @@ public:
     virtual Index acknowledged() const = 0;
     // What is known of the other voters; see raft::Receipt. Lower bounds, too, saved now and then.
     virtual std::vector<raft::Receipt> receipts() const = 0;
+    // One is of the log up to where it is compacted; none in directories of version 0.1.
+    virtual std::vector<raft::LogHash> log_hashes() const = 0;
     // For how long this node may have promised its vote, at most; zero if that is not known.
     virtual Duration promise() const = 0;
 
@@ -125,6 +127,8 @@ public:
     virtual Status save_acknowledged(Index index) = 0;
     // At most limits::kServersMax.
     virtual Status save(const std::vector<raft::Receipt>& receipts) = 0;
+    // At most two: where the log is compacted, and where it is about to be.
+    virtual Status save(const std::vector<raft::LogHash>& hashes) = 0;
     virtual Status save_promise(Duration promise) = 0;
 };
 

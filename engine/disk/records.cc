@@ -10,6 +10,7 @@ constexpr std::size_t kSmallSlotBytes = 4096;
 constexpr std::size_t kSeedsSlotBytes = 36u << 10;
 static_assert(kSeedsSlotBytes > limits::kSeedsMax * (limits::kAddressBytesMax + 4) + 64);
 constexpr const char* kSeedsName = "seeds";
+constexpr std::size_t kLogHashesMax = 2;
 constexpr std::size_t kReceiptsSlotBytes = 28u << 10;
 static_assert(kReceiptsSlotBytes > limits::kServersMax * 24 + 64);
 constexpr std::size_t kSnapshotSlotBytes = 128u << 10;
@@ -132,6 +133,29 @@ std::optional<std::vector<raft::Receipt>> decode_receipts(ByteView content) {
     return receipts;
 }
 
+Bytes encode(const std::vector<raft::LogHash>& hashes) {
+    Bytes bytes;
+    ByteWriter out(bytes);
+    for (const raft::LogHash& hash : hashes) {
+        out.u64(hash.origin.value());
+        out.u64(hash.index.value());
+        out.u64(hash.value);
+    }
+    return bytes;
+}
+
+std::optional<std::vector<raft::LogHash>> decode_log_hashes(ByteView content) {
+    ByteReader in(content);
+    std::vector<raft::LogHash> hashes;
+    while (in.remaining() > 0) {
+        raft::LogHash hash{.origin = Index(in.u64()), .index = Index(in.u64())};
+        hash.value = in.u64();
+        hashes.push_back(hash);
+    }
+    if (in.failed() || hashes.size() > kLogHashesMax) return std::nullopt;
+    return hashes;
+}
+
 std::optional<Duration> decode_promise(ByteView content) {
     ByteReader in(content);
     const std::uint64_t nanoseconds = in.u64();
@@ -193,6 +217,7 @@ public:
         if (status)
             status = acknowledged_.open(disk, "acknowledged", kSmallSlotBytes, decode_index);
         if (status) status = receipts_.open(disk, "receipts", kReceiptsSlotBytes, decode_receipts);
+        if (status) status = hashes_.open(disk, "hashes", kSmallSlotBytes, decode_log_hashes);
         if (status) status = promise_.open(disk, "promise", kSmallSlotBytes, decode_promise);
         if (status) status = identity_.open(disk, "identity", kSmallSlotBytes, decode_identity);
         return status ? disk.sync_directory("") : status;
@@ -206,6 +231,9 @@ public:
     Index acknowledged() const override { return acknowledged_.value.value_or(Index()); }
     std::vector<raft::Receipt> receipts() const override {
         return receipts_.value.value_or(std::vector<raft::Receipt>());
+    }
+    std::vector<raft::LogHash> log_hashes() const override {
+        return hashes_.value.value_or(std::vector<raft::LogHash>());
     }
     Duration promise() const override { return promise_.value.value_or(Duration::zero()); }
 
@@ -224,6 +252,10 @@ public:
     Status save(const std::vector<raft::Receipt>& receipts) override {
         return receipts_.save(receipts, encode(receipts));
     }
+    Status save(const std::vector<raft::LogHash>& hashes) override {
+        QUORLITE_CHECK(hashes.size() <= kLogHashesMax);
+        return hashes_.save(hashes, encode(hashes));
+    }
     Status save_promise(Duration promise) override {
         Bytes content;
         ByteWriter(content).u64(static_cast<std::uint64_t>(promise.count()));
@@ -236,6 +268,7 @@ private:
     Record<raft::SnapshotPoint> snapshot_;
     Record<Index> acknowledged_;
     Record<std::vector<raft::Receipt>> receipts_;
+    Record<std::vector<raft::LogHash>> hashes_;
     Record<Duration> promise_;
 };
 

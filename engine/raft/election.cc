@@ -188,6 +188,7 @@ void Core::State::on(NodeId from, VoteRequest& request) {
     bool grant = log_is_current(request) && !log.configuration().servers.empty() &&
                  (!hard.vote_barrier || mutant(Mutant::kVoteBarrierIgnored)) &&
                  (!owes_vote_to_leader() || request.transfer) &&
+                 (from != distrusted.leader || now >= distrusted.until) &&
                  has_kept_its_log(from, {request.last_term, request.last_index});
     if (request.pre_vote) {
         grant = grant && request.term > hard.term;

@@ -7,16 +7,23 @@
 #include "engine/raft/state.h"
 
 namespace quorlite::raft {
+namespace {
 
-// Takes the sender as the leader of this term. False if it cannot be: somebody else leads it.
-bool Core::State::follow(NodeId from, std::uint64_t round) {
+constexpr int kDistrust = 8;  // election timeouts
+
+}  // namespace
+
+// Takes the sender as the leader of this term. False if it cannot be: somebody else leads it. One
+// with another history is owed no vote.
+bool Core::State::follow(NodeId from, std::uint64_t round, const std::optional<LogHash>& hash) {
     if (as_leader() != nullptr) return false;
     const Follower* known = as_follower();
     if (known != nullptr && known->leader && known->leader != from) return false;
     if (known == nullptr || !known->leader) become_follower(hard.term, from);
-    heard_leader(from);
     Follower& follower = *as_follower();
     follower.round = std::max(follower.round, round);
+    if (hash) compare(follower, *hash);
+    follower.differs ? draw_election_deadline() : heard_leader(from);
     return true;
 }
 
@@ -49,9 +56,10 @@ bool Core::State::well_formed(const AppendRequest& request) const {
 }
 
 void Core::State::on(NodeId from, AppendRequest& request) {
-    if (!well_formed(request) || !follow(from, request.round)) return;
+    if (!well_formed(request) || !follow(from, request.round, request.hash)) return;
     Follower& follower = *as_follower();
     if (const std::optional<Index> where = contradiction(request)) return report_conflict(*where);
+    if (follower.differs) return report_difference(request.agreed);
     meet_leader(follower, request.last_index, request.to_voter);
     take_receipts(request);
     follower.trusted = request.trusted;
@@ -115,7 +123,38 @@ std::optional<Index> Core::State::contradiction(const AppendRequest& request) co
 }
 
 void Core::State::report_conflict(Index index) {
-    output.conflict = {.leader = known_leader(), .index = index};
+    output.conflict = {.leader = known_leader(), .term = hard.term, .index = index};
+}
+
+// Which of the two is the odd one out the others decide: those that have the leader's history say
+// so. Its log may be the longest, of entries that nobody took; it gets no vote for a while, or
+// it would lead again and again.
+void Core::State::report_difference(std::uint64_t agreed) {
+    const Follower& follower = *as_follower();
+    distrusted = {.leader = follower.leader, .until = now + options.election_timeout * kDistrust};
+    report_conflict(follower.differs);
+    output.conflict->by_hash = true;
+    output.conflict->outvoted = agreed > follower.differs_since;
+}
+
+// Now, or when this node is as far. A follower that acknowledged a message before it could tell has
+// acknowledged one too many, and no more.
+void Core::State::compare(Follower& follower, const LogHash& theirs) {
+    if (follower.differs) return;
+    if (theirs.index > delivered) {
+        const bool sooner = !follower.expected || theirs.index < follower.expected->index;
+        if (sooner) follower.expected = theirs;
+        return;
+    }
+    const std::optional<LogHash> ours = chain.at(theirs.index);
+    if (ours && ours->origin == theirs.origin) {
+        follower.agrees = ours->value == theirs.value || mutant(Mutant::kHashesIgnored);
+        if (follower.agrees) return;
+        follower.differs = theirs.index;
+        follower.differs_since = follower.round;
+    } else if (theirs.index == delivered) {
+        chain.begin(theirs);
+    }
 }
 
 // The largest index at which the logs may still agree. Entries of a later term than the leader's at
@@ -133,7 +172,9 @@ void Core::State::acknowledge(Follower& follower, std::uint64_t round) {
     const bool early = mutant(Mutant::kAckBeforeDurable);
     const Index match = early ? follower.confirmed : std::min(durable, follower.confirmed);
     follower.reported = std::max(follower.reported, match);
-    send(follower.leader, answer(round, true, match));
+    AppendReply reply = answer(round, true, match);
+    reply.agrees = follower.agrees;
+    send(follower.leader, reply);
 }
 
 void Core::State::reject(std::uint64_t round, Index hint) {
@@ -205,10 +246,12 @@ void Core::State::take_receipts(const AppendRequest& request) {
 
 void Core::State::on(NodeId from, SnapshotRequest& request) {
     const SnapshotPoint& point = request.point;
-    if (!point.index || point.term > request.term || !follow(from, request.round)) return;
+    if (!point.index || point.term > request.term) return;
+    if (!follow(from, request.round, point.hash)) return;
     Follower& follower = *as_follower();
     const std::optional<Term> here = log.term_at(point.index);
     if (point.index <= commit && here && here != point.term) return report_conflict(point.index);
+    if (follower.differs) return report_difference(0);
     meet_leader(follower, request.last_index, request.to_voter);
     const bool contained = here == point.term;
     if (contained) {
@@ -237,13 +280,14 @@ void Core::State::snapshot_installed(const SnapshotPoint& point) {
     if (newer && log.term_at(point.index) == point.term) {
         commit_to(point.index);
         delivered = point.index;
+        chain.begin(point);  // the databases come from there, not from this log
         applied_up_to(point.index);
         durable = std::max(durable, point.index);
     } else if (newer && as_leader() == nullptr) {
         reset_log(point);
     }
     Follower* follower = as_follower();
-    if (follower == nullptr || !follower->leader) return;
+    if (follower == nullptr || !follower->leader || follower->differs) return;
     follower->confirmed = std::max(follower->confirmed, commit);
     lift_vote_barrier();
     send(follower->leader, SnapshotReply{.term = hard.term,

@@ -23,6 +23,8 @@ void Invariants::check_log(const Core::State& state) {
     expect(log.point().index <= state.applied, "the log is compacted only as far as it is applied");
     expect(state.applied <= state.delivered, "only what was delivered is applied");
     expect(state.delivered <= state.commit, "only what is committed is delivered");
+    expect(!state.chain.head() || state.chain.head()->index == state.delivered,
+           "the hash is of what was delivered");
     expect(state.commit <= log.last_index(), "what is committed is in the log");
     expect(state.handed <= log.last_index(), "what was handed over is in the log");
     expect(state.durable <= log.last_index(), "what is durable is in the log");

@@ -84,7 +84,9 @@ void Core::State::send_entries(Leader& leader, Peer& peer, std::vector<Entry> en
                                 .entries = std::move(entries),
                                 .last_index = log.last_index(),
                                 .trusted = is_trusted(leader, peer),
-                                .to_voter = log.configuration().is_voter(peer.id)});
+                                .to_voter = log.configuration().is_voter(peer.id),
+                                .hash = chain.head(),
+                                .agreed = leader.agreed_round});
 }
 
 // Empty, so that it is answered at once. It asks about the entry before the next one, so a
@@ -117,7 +119,9 @@ void Core::State::send_heartbeat(Leader& leader, Peer& peer) {
                                 .last_index = log.last_index(),
                                 .trusted = is_trusted(leader, peer),
                                 .to_voter = log.configuration().is_voter(peer.id),
-                                .receipts = receipts_of_voters()});
+                                .receipts = receipts_of_voters(),
+                                .hash = chain.head(),
+                                .agreed = leader.agreed_round});
 }
 
 void Core::State::entries_loaded(NodeId id, std::vector<Entry> entries) {
@@ -175,6 +179,7 @@ void Core::State::on(NodeId from, AppendReply& reply) {
     if (reply.round >= peer->acked_round) peer->promise = reply.promise;
     peer->full = reply.full;
     note_memory(*leader, *peer, reply.forgot);
+    if (reply.agrees) peer->agreed_round = std::max(peer->agreed_round, reply.round);
     heard_peer(*leader, *peer, reply.round);
     peer->applied = std::max(peer->applied, reply.applied);
     if (reply.success) {
@@ -293,6 +298,10 @@ void Core::State::confirm_rounds(Leader& leader) {
         of_voters(log.configuration(), options.self, leader.round, leader.tracker,
                   [](const Peer& peer) { return peer.acked_round; });
     leader.confirmed_round = std::max(leader.confirmed_round, majority_of(answered));
+    std::vector<std::uint64_t> agreed =
+        of_voters(log.configuration(), options.self, leader.round, leader.tracker,
+                  [](const Peer& peer) { return peer.agreed_round; });
+    leader.agreed_round = std::max(leader.agreed_round, majority_of(agreed));
     while (!leader.rounds.empty() && leader.rounds.front().number <= leader.confirmed_round) {
         leader.lease_start = leader.rounds.front().started;
         leader.rounds.pop_front();

@@ -169,6 +169,9 @@ Configuration Core::configuration_at(Index index) const {
     return state_->log.configuration_at(index);
 }
 
+SnapshotPoint Core::point_up_to(Index limit) const {
+    return state_->point_up_to(limit);
+}
 std::vector<Progress> Core::progress() const {
     return state_->progress();
 }

@@ -26,7 +26,7 @@
 //
 // A voter that lost what it acknowledged: see Receipt in types.h. A disk that is new while the
 // cluster counts its node among the voters has lost all; it does not vote before it has what the
-// first leader that it meets has.
+// newest leader that it met had.
 #pragma once
 
 #include <memory>
@@ -66,7 +66,11 @@ struct Restored {
 // and is not the cluster's any more: only people can know which.
 struct Conflict {
     NodeId leader;
+    Term term;  // of its leadership
     Index index;
+    bool by_hash = false;  // the terms agree: the logs differ at the index, or before it
+    // By hash, and a majority that has the leader's has answered it since.
+    bool outvoted = false;
 };
 
 // A voter that asked for a vote, or gave one, lacks entries that it has acknowledged.
@@ -201,7 +205,11 @@ public:
     std::optional<Term> term_at(Index index) const;     // from the snapshot point to last_index()
     const Configuration& configuration() const;         // the newest in the log
     Configuration configuration_at(Index index) const;  // index from the snapshot point on
-    std::vector<Progress> progress() const;             // of the peers; leaders only
+    // Where the log may be compacted, at or shortly before `limit`, so that the hash there is
+    // known. If it is known nowhere, then at `limit`, which is delivered and not before the
+    // snapshot point.
+    SnapshotPoint point_up_to(Index limit) const;
+    std::vector<Progress> progress() const;  // of the peers; leaders only
 
 private:
     friend class Invariants;

@@ -32,6 +32,7 @@ Core::State::State(Options with, Restored restored, Random& with_random, TimePoi
     }
     commit = std::clamp(restored.committed, log.point().index, log.last_index());
     delivered = applied = log.point().index;
+    chain.begin(log.point());
     handed = durable = log.last_index();
     if (hard.term < log.last_term()) {
         hard.term = log.last_term();
@@ -108,7 +109,8 @@ void Core::State::durable_up_to(Index index, Term term) {
     if (Leader* leader = as_leader()) {
         advance_commit(*leader);
     } else if (Follower* follower = as_follower(); follower != nullptr && follower->leader) {
-        if (std::min(durable, follower->confirmed) > follower->reported) {
+        const bool more = std::min(durable, follower->confirmed) > follower->reported;
+        if (more && !follower->differs) {
             acknowledge(*follower, follower->round);
         }
         lift_vote_barrier();
@@ -133,10 +135,35 @@ void Core::State::compacted(const SnapshotPoint& point) {
     applied_up_to(point.index);
     durable = std::max(durable, point.index);
     log.compact(point.index);
+    chain.compact(point.index);
 }
 
 void Core::State::commit_to(Index index) {
     commit = std::max(commit, index);
+}
+
+// From a leader whose history is another nothing is taken any more, also not that this is committed.
+std::vector<Entry> Core::State::deliver_up_to(Index index) {
+    if (index <= delivered) return {};
+    std::vector<Entry> entries = log.slice(delivered.next(), index, SIZE_MAX);
+    Follower* follower = as_follower();
+    for (const Entry& entry : entries) {
+        chain.add(entry);
+        delivered = entry.index;
+        const bool awaited =
+            follower != nullptr && follower->expected && follower->expected->index <= delivered;
+        if (awaited) compare(*follower, *std::exchange(follower->expected, std::nullopt));
+    }
+    return entries;
+}
+
+SnapshotPoint Core::State::point_up_to(Index limit) const {
+    const std::optional<LogHash> hash = chain.at_or_before(limit);
+    const bool retained = hash && hash->index >= log.point().index;
+    const Index index = retained ? hash->index : limit;
+    const std::optional<Term> term = log.term_at(index);
+    QUORLITE_CHECK(term && index <= delivered);
+    return {index, *term, log.configuration_at(index), retained ? hash : std::nullopt};
 }
 
 void Core::State::truncate_log(Index from) {
@@ -152,6 +179,7 @@ void Core::State::reset_log(const SnapshotPoint& point) {
     if (mutant(Mutant::kSnapshotForgetsConfiguration)) kept.configuration = log.configuration();
     log.reset(std::move(kept));
     commit = delivered = applied = handed = durable = point.index;
+    chain.begin(point);
     output.truncate_from = point.index.next();
 }
 
@@ -177,10 +205,11 @@ Output Core::State::take_output() {
         handed = log.last_index();
     }
     const Index deliverable = mutant(Mutant::kApplyBeforeCommit) ? log.last_index() : commit;
-    if (delivered < deliverable) {
-        output.committed = log.slice(delivered.next(), deliverable, SIZE_MAX);
-        delivered = deliverable;
+    if (as_follower() == nullptr || !as_follower()->differs) {
+        output.committed = deliver_up_to(deliverable);
     }
+    // Nobody can say any more how this log began.
+    if (!chain.head() && serving()) chain.begin({delivered, delivered, hard.term.value()});
     output.role_changed = role_name() != reported_role || hard.term != reported_term ||
                           known_leader() != reported_leader;
     reported_role = role_name();

@@ -9,6 +9,7 @@
 #include <map>
 #include <variant>
 
+#include "engine/raft/hash_chain.h"
 #include "engine/raft/log.h"
 #include "engine/raft/raft.h"
 #include "engine/raft/tracker.h"
@@ -16,12 +17,16 @@
 namespace quorlite::raft {
 
 struct Follower {
-    NodeId leader;            // none if unknown
-    Index confirmed;          // the log up to here equals the leader's
-    Index reported;           // the match last acknowledged to it
-    std::uint64_t round = 0;  // the latest heartbeat round it sent
-    bool met = false;         // something of its came
-    bool trusted = false;     // see AppendRequest
+    NodeId leader;                         // none if unknown
+    Index confirmed;                       // the log up to here equals the leader's
+    Index reported;                        // the match last acknowledged to it
+    std::uint64_t round = 0;               // the latest heartbeat round it sent
+    bool met = false;                      // something of its came
+    bool trusted = false;                  // see AppendRequest
+    std::optional<LogHash> expected = {};  // the leader's, of what is not delivered here yet
+    Index differs = {};                    // its hash here was another; none: none was
+    bool agrees = false;                   // its hash was the same
+    std::uint64_t differs_since = 0;       // the round in which that was noticed
 };
 
 struct Ballot {
@@ -64,6 +69,7 @@ struct Leader {
     std::uint64_t open_round = 0;       // sent to all, but not left yet: more reads may join it
     std::deque<Round> rounds;           // started, not yet confirmed; bounded by kRoundsMax
     std::uint64_t confirmed_round = 0;  // the latest that a majority answered
+    std::uint64_t agreed_round = 0;     // and that a majority with the same history did
     std::optional<TimePoint> lease_start;
     bool lease_forfeited = false;  // an order to take over was sent: see lease_valid()
     std::optional<Transfer> transfer;
@@ -77,6 +83,12 @@ struct Contact {
     NodeId leader;          // none after a restart
     TimePoint at;
     bool gone = false;  // its process is known to have ended
+};
+
+// A leader whose history was another: until then it gets no vote from this node.
+struct Distrust {
+    NodeId leader;  // none: nobody
+    TimePoint until;
 };
 
 struct Installing {
@@ -99,6 +111,8 @@ struct Core::State {
     Output take_output();
     void send(NodeId to, Message message);
     void commit_to(Index index);
+    std::vector<Entry> deliver_up_to(Index index);
+    SnapshotPoint point_up_to(Index limit) const;
     void truncate_log(Index from);
     void reset_log(const SnapshotPoint& point);
     Index append_own(EntryKind kind, SharedBytes payload);
@@ -138,7 +152,7 @@ struct Core::State {
     // --- follower.cc ---
     void on(NodeId from, AppendRequest& request);
     void on(NodeId from, SnapshotRequest& request);
-    bool follow(NodeId from, std::uint64_t round);
+    bool follow(NodeId from, std::uint64_t round, const std::optional<LogHash>& hash);
     bool well_formed(const AppendRequest& request) const;
     bool accept_entries(Follower& follower, AppendRequest& request);
     Index agreement_hint(const AppendRequest& request) const;
@@ -153,6 +167,8 @@ struct Core::State {
     void take_receipts(const AppendRequest& request);
     std::optional<Index> contradiction(const AppendRequest& request) const;
     void report_conflict(Index index);
+    void report_difference(std::uint64_t agreed);
+    void compare(Follower& follower, const LogHash& theirs);
 
     // --- leader.cc ---
     Result<Index> propose(std::vector<SharedBytes> payloads);
@@ -211,6 +227,7 @@ struct Core::State {
     Contact contact;
     TimePoint election_deadline;
     TimePoint promised_until;  // by this node before it was restarted: it votes for nobody
+    Distrust distrusted;
     std::optional<Installing> installing;
     std::map<NodeId, LogEnd> receipts;  // only of members
     Index receipts_of;                  // the configuration that they were last compared with
@@ -222,6 +239,7 @@ struct Core::State {
     Log log;
     Index commit;
     Index delivered;  // handed to the owner as committed
+    HashChain chain;  // up to there
     Index applied;
     Index handed;   // handed to the owner to be written
     Index durable;  // known to be on stable storage

@@ -59,11 +59,20 @@ bool is_one_change(const Configuration& before, const Configuration& after);
 Bytes encode(const Configuration& configuration);
 std::optional<Configuration> decode_configuration(ByteView bytes);  // nothing if malformed
 
+// A hash of all entries after `origin` up to `index`, which are committed; see HashChain.
+struct LogHash {
+    Index origin;
+    Index index;
+    std::uint64_t value = 0;
+    friend bool operator==(const LogHash&, const LogHash&) = default;
+};
+
 // A point in the log that everything before is compacted into, and the configuration as of it.
 struct SnapshotPoint {
     Index index;
     Term term;
     Configuration configuration;
+    std::optional<LogHash> hash = {};  // as of `index`, if it is known
 };
 
 // What must survive a crash before any message of the same term leaves (thesis section 3.8).
@@ -130,6 +139,8 @@ struct AppendRequest {
     bool trusted = false;                // what the receiver forgot can do no harm any more
     bool to_voter = false;               // the leader counts the receiver among the voters
     std::vector<Receipt> receipts = {};  // with heartbeats
+    std::optional<LogHash> hash = {};    // of what is committed in the leader's log, if it knows
+    std::uint64_t agreed = 0;  // the latest round that a majority with this hash has answered
 };
 
 struct AppendReply {
@@ -144,6 +155,7 @@ struct AppendReply {
     Duration promise = {};
     bool full = false;    // its disk takes no more
     bool forgot = false;  // see HardState
+    bool agrees = false;  // its hash was found to be the leader's, in this term
 };
 
 // The leader's log no longer holds what the receiver needs: it fetches the snapshot described by

@@ -44,6 +44,16 @@ SharedBytes shared(capnp::Data::Reader reader) {
     return std::make_shared<const Bytes>(reader.begin(), reader.end());
 }
 
+void write(schema::LogHash::Builder to, const raft::LogHash& from) {
+    to.setOrigin(from.origin.value());
+    to.setIndex(from.index.value());
+    to.setValue(from.value);
+}
+
+raft::LogHash read(schema::LogHash::Reader from) {
+    return {Index(from.getOrigin()), Index(from.getIndex()), from.getValue()};
+}
+
 void write(schema::AppendRequest::Builder to, const raft::AppendRequest& from) {
     to.setTerm(from.term.value());
     to.setPreviousIndex(from.previous_index.value());
@@ -60,6 +70,8 @@ void write(schema::AppendRequest::Builder to, const raft::AppendRequest& from) {
     to.setLastIndex(from.last_index.value());
     to.setToVoter(from.to_voter);
     to.setTrusted(from.trusted);
+    to.setAgreed(from.agreed);
+    if (from.hash) write(to.initHash(), *from.hash);
     if (from.receipts.empty()) return;
     auto receipts = to.initReceipts(static_cast<unsigned>(from.receipts.size()));
     for (unsigned i = 0; i < receipts.size(); ++i) {
@@ -109,6 +121,7 @@ void write(schema::Message::Builder to, const raft::Message& message) {
                 out.setPromise(microseconds(from.promise));
                 out.setFull(from.full);
                 out.setForgot(from.forgot);
+                out.setAgrees(from.agrees);
             },
             [&](const raft::SnapshotRequest& from) {
                 auto out = to.initSnapshotRequest();
@@ -120,6 +133,7 @@ void write(schema::Message::Builder to, const raft::Message& message) {
                 out.setManifest(blob(*from.manifest));
                 out.setLastIndex(from.last_index.value());
                 out.setToVoter(from.to_voter);
+                if (from.point.hash) write(out.initHash(), *from.point.hash);
             },
             [&](const raft::SnapshotReply& from) {
                 auto out = to.initSnapshotReply();
@@ -140,6 +154,10 @@ bool in_bounds(std::initializer_list<std::uint64_t> indices) {
     return std::ranges::all_of(indices, [](std::uint64_t each) { return each <= raft::kIndexMax; });
 }
 
+bool is_possible(const raft::LogHash& hash) {
+    return hash.origin <= hash.index && in_bounds({hash.index.value()});
+}
+
 // Entries come with their terms; an unknown kind or a term that goes back is refused here, so that
 // raft sees only well-formed logs.
 std::optional<raft::AppendRequest> read(schema::AppendRequest::Reader from) {
@@ -153,6 +171,9 @@ std::optional<raft::AppendRequest> read(schema::AppendRequest::Reader from) {
                            .trusted = from.getTrusted(),
                            .to_voter = from.getToVoter()};
     if (!in_bounds({from.getPreviousIndex(), from.getCommit(), from.getLastIndex()})) return {};
+    to.agreed = from.getAgreed();
+    if (from.hasHash()) to.hash = read(from.getHash());
+    if (to.hash && !is_possible(*to.hash)) return {};
     auto receipts = from.getReceipts();
     if (receipts.size() > limits::kServersMax) return {};
     for (auto receipt : receipts) {
@@ -183,10 +204,14 @@ std::optional<raft::SnapshotRequest> read(schema::SnapshotRequest::Reader from) 
     auto configuration = raft::decode_configuration({bytes.begin(), bytes.size()});
     if (!configuration || configuration->voter_count() == 0) return {};
     if (!in_bounds({from.getIndex(), from.getLastIndex()})) return {};
+    std::optional<raft::LogHash> hash;
+    if (from.hasHash()) hash = read(from.getHash());
+    if (hash && (!is_possible(*hash) || hash->index != Index(from.getIndex()))) return {};
     return raft::SnapshotRequest{.term = Term(from.getTerm()),
                                  .point = {.index = Index(from.getIndex()),
                                            .term = Term(from.getIndexTerm()),
-                                           .configuration = std::move(*configuration)},
+                                           .configuration = std::move(*configuration),
+                                           .hash = hash},
                                  .round = from.getRound(),
                                  .manifest = shared(from.getManifest()),
                                  .last_index = Index(from.getLastIndex()),
@@ -227,7 +252,8 @@ raft::Message read(schema::AppendReply::Reader from) {
                              .applied = Index(from.getApplied()),
                              .promise = promise_of(from.getPromise()),
                              .full = from.getFull(),
-                             .forgot = from.getForgot()};
+                             .forgot = from.getForgot(),
+                             .agrees = from.getAgrees()};
 }
 
 using Body = decltype(PeerMessage::body);

@@ -26,6 +26,33 @@ Error no_quorum(Duration waited) {
             Verdict::kInDoubt};
 }
 
+std::string node(NodeId id) {
+    return "node " + std::to_string(id.value());
+}
+
+Event contradiction_event(NodeId self, const raft::Conflict& conflict) {
+    if (!conflict.by_hash) return event::LogContradicted{conflict.leader, conflict.index};
+    return event::HistoryDiffers{self, conflict.leader, conflict.index};
+}
+
+std::string divergence_line(NodeId self, const raft::Conflict& conflict, Index committed) {
+    if (!conflict.by_hash) {
+        return "this node holds acknowledged transactions, up to index " +
+               std::to_string(committed.value()) + ", that the cluster led by " +
+               node(conflict.leader) +
+               " does not have: the disks of a majority were lost, or put back to older copies. "
+               "Keep this directory, for it may be the only copy of them; to go on without them "
+               "remove this node from the cluster and let it join again with an empty directory";
+    }
+    return "this node, " + node(self) + ", holds another history than the cluster led by " +
+           node(conflict.leader) + ": what is committed differs at log index " +
+           std::to_string(conflict.index.value()) +
+           ", or before. An entry was altered on one of the nodes, or the disks of a majority were "
+           "put back to older copies. Keep this directory, for it may be the only copy of "
+           "acknowledged transactions; to go on without it remove this node from the cluster and "
+           "let it join again with an empty directory";
+}
+
 }  // namespace
 
 void Replica::State::schedule_pump() {
@@ -70,21 +97,21 @@ void Replica::State::carry_out(raft::Output output) {
 
 // One message might be anybody's. A leader repeats itself.
 void Replica::State::on(const raft::Conflict& conflict) {
-    if (contradiction.leader != conflict.leader || contradiction.count == 0) {
-        contradiction = {.leader = conflict.leader, .since = now()};
-        seams.events.record(event::LogContradicted{conflict.leader, conflict.index});
+    const bool same =
+        contradiction.leader == conflict.leader && contradiction.term == conflict.term;
+    if (!same) {
+        contradiction = {.leader = conflict.leader, .term = conflict.term, .since = now()};
     }
     ++contradiction.count;
+    if (!contradiction_said || now() - *contradiction_said >= kRepeatInterval) {
+        contradiction_said = now();
+        seams.events.record(contradiction_event(identity.id, conflict));
+    }
     const Duration patience = options.election_timeout * kContradictionTimeouts;
     if (contradiction.count < kContradictionsMin || now() - contradiction.since < patience) return;
-    if (!owner.on_diverged) return;
-    std::exchange(owner.on_diverged, nullptr)(
-        "this node holds acknowledged transactions, up to index " +
-        std::to_string(core->commit_index().value()) + ", that the cluster led by node " +
-        std::to_string(conflict.leader.value()) +
-        " does not have: the disks of a majority were lost, or put back to older copies. Keep this "
-        "directory, for it may be the only copy of them; to go on without them remove this node "
-        "from the cluster and let it join again with an empty directory");
+    if (!owner.on_diverged || (conflict.by_hash && !conflict.outvoted)) return;
+    std::exchange(owner.on_diverged,
+                  nullptr)(divergence_line(identity.id, conflict, core->commit_index()));
 }
 
 void Replica::State::on(const raft::Forgetful& forgetful) {

@@ -105,6 +105,10 @@ raft::Restored Replica::State::restore(disk::RecoveredLog recovered) {
             restored.snapshot.configuration = records->snapshot().configuration;
         }
     }
+    for (const raft::LogHash& hash : records->log_hashes()) {
+        if (hash.index == restored.snapshot.index) restored.snapshot.hash = hash;
+    }
+    mark_hash = restored.snapshot.hash;
     // A snapshot was installed, and the crash came before the log was emptied: its entries belong
     // to a history that the snapshot replaced.
     const Term snapshot_term = restored.snapshot.term;

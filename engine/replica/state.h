@@ -85,6 +85,8 @@ struct Replica::State {
     void install(raft::SnapshotRequest request);
     void installed(raft::SnapshotPoint point, Status status);
     void trim_log();
+    void save_mark(raft::SnapshotPoint point);
+    std::vector<raft::LogHash> hashes_with(const raft::LogHash& next) const;
     Index trim_limit() const;
     void note_acknowledged();
     void note_receipts();
@@ -142,6 +144,7 @@ struct Replica::State {
     bool log_has_space = true;
     bool store_has_space = true;
     bool saving_mark = false;
+    std::optional<raft::LogHash> mark_hash;  // of the mark; nothing: it is not known
     // What the record `acknowledged` says, or will, and when it may be written next.
     static constexpr Duration kAcknowledgedInterval = std::chrono::seconds(10);
     Index acknowledged_noted;
@@ -158,10 +161,12 @@ struct Replica::State {
     // Since when, and how often, this leader's log contradicts what is committed here.
     struct Contradiction {
         NodeId leader;
+        Term term;
         TimePoint since;
         int count = 0;
     };
     Contradiction contradiction;
+    std::optional<TimePoint> contradiction_said;
     std::map<NodeId, TimePoint> forgetful_said;  // only of members
     TimePoint handed_over_at;                    // because the disk was full
     TimerId tick_timer = TimerId::kNone;

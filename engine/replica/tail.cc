@@ -78,9 +78,9 @@ void Replica::State::offer_snapshot(NodeId peer) {
         return;
     }
     seams.events.record(event::SnapshotOffered{peer, source.mark().index});
-    core->offer_snapshot(now(), peer,
-                         {source.mark().index, source.mark().term, std::move(*configuration)},
-                         source.manifest());
+    raft::SnapshotPoint point{source.mark().index, source.mark().term, std::move(*configuration)};
+    if (mark_hash && mark_hash->index == point.index) point.hash = mark_hash;
+    core->offer_snapshot(now(), peer, std::move(point), source.manifest());
 }
 
 void Replica::State::install(raft::SnapshotRequest request) {
@@ -105,6 +105,12 @@ void Replica::State::install(raft::SnapshotRequest request) {
 void Replica::State::installed(raft::SnapshotPoint point, Status status) {
     const auto finished = std::exchange(receiver, nullptr);
     if (status.ok() && point.index > applied) {
+        if (point.hash && !saving_mark) {
+            if (const Status saved = records->save(hashes_with(*point.hash)); !saved.ok()) {
+                fatal("the hash of the log cannot be saved: " + saved.error().message);
+            }
+        }
+        mark_hash = point.hash;
         if (const Status switched = store->finish_install(finished->installer()); !switched.ok()) {
             fatal("the received snapshot cannot be put in place: " + switched.error().message);
         }
@@ -143,16 +149,39 @@ Index Replica::State::trim_limit() const {
 void Replica::State::trim_log() {
     if (saving_mark || log->bytes_on_disk() <= options.log_tail_bytes) return;
     const Index limit = trim_limit();
-    const auto term = core->term_at(limit);
-    if (limit <= store->mark().index || !term) return;
-    const raft::SnapshotPoint point{limit, *term, core->configuration_at(limit)};
-    auto configuration = std::make_shared<const Bytes>(raft::encode(point.configuration));
+    if (limit <= store->mark().index || !core->term_at(limit)) return;
+    raft::SnapshotPoint point = core->point_up_to(limit);
+    if (point.index <= store->mark().index) return;
     saving_mark = true;
-    store->save_mark({limit, *term, std::move(configuration)},
+    if (!point.hash) return save_mark(std::move(point));
+    auto saved = std::make_shared<Status>();
+    seams.executor.background(
+        [records = records, hashes = hashes_with(*point.hash), saved] {
+            *saved = records->save(hashes);
+        },
+        [this, point, saved, guard = std::weak_ptr(alive)] {
+            if (guard.expired()) return;
+            if (!saved->ok()) {
+                fatal("the hash of the log cannot be saved: " + saved->error().message);
+            }
+            save_mark(point);
+        });
+}
+
+// The record is saved before the mark moves, and until it does the hash at the old one counts.
+std::vector<raft::LogHash> Replica::State::hashes_with(const raft::LogHash& next) const {
+    if (mark_hash && mark_hash->index != next.index) return {*mark_hash, next};
+    return {next};
+}
+
+void Replica::State::save_mark(raft::SnapshotPoint point) {
+    auto configuration = std::make_shared<const Bytes>(raft::encode(point.configuration));
+    store->save_mark({point.index, point.term, std::move(configuration)},
                      [this, point, guard = std::weak_ptr(alive)](Status saved) {
                          if (guard.expired()) return;
                          saving_mark = false;
                          if (!saved.ok()) return;  // the disk is full: the next flush tries again
+                         mark_hash = point.hash;
                          core->compacted(point);
                          log->trim(point.index);
                          schedule_pump();

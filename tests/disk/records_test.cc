@@ -50,6 +50,10 @@ TEST_P(RecordsTest, WhatWasSavedIsThereAgain) {
         records_->save(Identity{.id = NodeId(3), .cluster = {5, 99}, .address = "10.0.0.1:9001"})
             .ok());
     ASSERT_TRUE(records_->save_acknowledged(Index(41)).ok());
+    EXPECT_TRUE(records_->log_hashes().empty());
+    const std::vector<raft::LogHash> hashes{{Index(3), Index(1000), 0xfedcba9876543210},
+                                            {Index(3), Index(1100), 1}};
+    ASSERT_TRUE(records_->save(hashes).ok());
     for (std::uint64_t i = 1; i <= 5; ++i) {
         const raft::HardState state{.term = Term(i), .vote = NodeId(i * 2)};
         ASSERT_TRUE(records_->save(state).ok());
@@ -65,6 +69,7 @@ TEST_P(RecordsTest, WhatWasSavedIsThereAgain) {
     EXPECT_FALSE(records_->identity()->removed);
     EXPECT_EQ(records_->identity()->address, "10.0.0.1:9001");
     EXPECT_EQ(records_->acknowledged(), Index(41));
+    EXPECT_EQ(records_->log_hashes(), hashes);
 }
 
 TEST_P(RecordsTest, AnIdentityOfVersion01HasHalfAClusterId) {

@@ -57,6 +57,24 @@ TEST(Membership, HasALimit) {
     EXPECT_LE(encode(wordy.core().configuration()).size(), limits::kConfigurationBytesMax);
 }
 
+// A version without the limit may have made one beyond it: it works, and may shrink.
+TEST(Membership, BeyondTheLimitOnlyGrowsNoMore) {
+    const std::size_t count = limits::kPeersMax + 50;
+    Lone lone(restored_of(0, {}, "v" + std::string(count - 1, '-')));
+    lone.take();
+    lone.written();
+    expect_refused(lone.core().add(lone.now(), NodeId(5000), "h:5000"), 1,
+                   "a cluster has at most 256 members: remove one first");
+    EXPECT_TRUE(lone.core().remove(lone.now(), NodeId(count)).ok());
+    lone.take();
+    lone.written();
+    EXPECT_TRUE(lone.core().assign(lone.now(), NodeId(2), Role::kStandby).ok());
+    lone.take();
+    lone.written();
+    EXPECT_EQ(lone.core().configuration().servers.size(), count - 1);
+    EXPECT_EQ(lone.core().commit_index(), lone.core().last_index());
+}
+
 TEST(Membership, OnlyALeaderChangesIt) {
     Lone lone(restored_of(1, {}));
     expect_refused(lone.core().add(lone.now(), NodeId(9), "h:9"), code::kNotLeader, "not leader");

@@ -195,6 +195,10 @@ private:
                                     .round = choose(100),
                                     .entries = {}};
         if (choose(3) == 0) request.previous_index = near(status.committed);
+        if (choose(4) == 0) {
+            request.hash = {Index(), near(status.committed), choose(100)};
+            request.agreed = choose(100);
+        }
         for (std::uint64_t count = choose(4); count > 0; --count) {
             const Index index = request.previous_index.plus(request.entries.size() + 1);
             request.entries.push_back(entry(choose(4) == 0 ? near(term) : term, index));

@@ -50,6 +50,9 @@ std::vector<PeerMessage> samples() {
     heartbeat.to_voter = true;
     heartbeat.receipts = {{NodeId(1), {Term(4), Index(8)}}, {NodeId(2), {Term(3), Index(6)}}};
     add(heartbeat);
+    heartbeat.hash = raft::LogHash{Index(2), Index(8), 0xfedcba9876543210};
+    heartbeat.agreed = 2;
+    add(heartbeat);
     raft::AppendReply reply{Term(5), 3, true, Index(11), Index(7)};
     reply.promise = std::chrono::milliseconds(300);
     add(reply);
@@ -57,9 +60,13 @@ std::vector<PeerMessage> samples() {
     add(reply);
     reply.forgot = true;
     add(reply);
+    reply.agrees = true;
+    add(reply);
     raft::SnapshotRequest offer{Term(7), point(), 12, payload("manifest")};
     offer.last_index = Index(60);
     offer.to_voter = true;
+    add(offer);
+    offer.point.hash = raft::LogHash{Index(), Index(40), 1};
     add(offer);
     raft::SnapshotReply installed{Term(7), 12, Index(40), true};
     installed.promise = std::chrono::milliseconds(300);
@@ -133,10 +140,20 @@ TEST(PeerCodec, NumbersThatNoLogReachesAreRefused) {
     EXPECT_FALSE(accepted(with([&](auto& changed) { changed.commit = beyond; })));
     EXPECT_FALSE(accepted(with([&](auto& changed) { changed.last_index = beyond; })));
     EXPECT_FALSE(accepted(with([&](auto& changed) { changed.receipts[0].upto.index = beyond; })));
+    EXPECT_FALSE(accepted(with([&](auto& changed) { changed.hash = {Index(0), beyond, 1}; })));
+    EXPECT_FALSE(accepted(with([&](auto& changed) { changed.hash = {Index(9), Index(8), 1}; })));
+    EXPECT_TRUE(accepted(with([&](auto& changed) { changed.hash = {Index(8), Index(8), 1}; })));
     raft::SnapshotRequest offer{Term(7), point(), 12, payload("manifest")};
+    const auto offered = [&] {
+        message.body = raft::Message(offer);
+        return decode_peer_message(encode(message)).has_value();
+    };
+    offer.point.hash = raft::LogHash{Index(0), Index(39), 1};
+    EXPECT_FALSE(offered()) << "of another index";
+    offer.point.hash.reset();
+    EXPECT_TRUE(offered());
     offer.point.index = beyond;
-    message.body = raft::Message(offer);
-    EXPECT_FALSE(decode_peer_message(encode(message)).has_value());
+    EXPECT_FALSE(offered());
 }
 
 TEST(PeerCodec, AddressesWithoutEndAreRefused) {

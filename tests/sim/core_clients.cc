@@ -52,7 +52,7 @@ void World::acknowledge(Node& on) {
         on.acks.erase(on.acks.begin());
         const std::optional<Term> term = on.core->term_at(ack.index);
         if (term != ack.term) continue;  // another leader's entry took its place
-        oracle_.acknowledged(ack.index, ack.term);
+        if (!on.altered) oracle_.acknowledged(ack.index, ack.term);
         ++counts_.acknowledged;
         if (faults_) continue;
         if (!healed_write_) counts_.resumed = in_timeouts(now_ - healed_at_);

@@ -73,6 +73,12 @@ struct PendingRead {
     Index floor;
 };
 
+// With a leader whose history is not this node's.
+struct Dispute {
+    Term term;
+    TimePoint since;  // by the node's clock
+};
+
 // A disk as it was at one time.
 struct Copy {
     Checkpoint checkpoint;
@@ -99,6 +105,9 @@ struct Node {
     std::vector<raft::Receipt> receipts;
     Duration promise{};  // the longest that may be owed
     bool lost = false;   // its disk was replaced, or put back to an older copy, once
+    // An entry on its disk became another, which no checksum noticed; this is what it was.
+    std::optional<raft::Entry> altered;
+    bool was_altered = false;
     std::optional<Copy> copy;
     bool goes_back = false;  // to the copy, with the next crash
 
@@ -121,6 +130,7 @@ struct Node {
     TimePoint tick_due;     // the next tick that is scheduled
     raft::RoleName role = raft::RoleName::kFollower;
     Term role_term;
+    std::optional<Dispute> dispute;
     std::vector<PendingAck> acks;
     std::vector<PendingRead> reads;
     std::uint64_t round_reads = 0;

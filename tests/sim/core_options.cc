@@ -72,7 +72,11 @@ CoreOptions::CoreOptions(Seeded& random) {
     older_disks = !damage && voters == 3 && random.chance(0.3);
     lost_disks = crashes && !damage && !older_disks && voters >= 3 && random.chance(0.3);
     clones = !damage && !lost_disks && !older_disks && voters == 3 && random.chance(0.3);
-    memberships = !damage && !lost_disks && !older_disks && !clones && random.chance(0.5);
+    // No node may need the altered entry from the one that has it.
+    altered_entry = crashes && !damage && !older_disks && !lost_disks && !clones && voters >= 3 &&
+                    random.chance(0.3);
+    memberships =
+        !altered_entry && !damage && !lost_disks && !older_disks && !clones && random.chance(0.5);
     mixed_timeouts = !clones && random.chance(0.25);
     half_open = random.chance(0.3);
     partitions = partitions || mixed_timeouts;
@@ -102,11 +106,11 @@ std::string CoreOptions::describe() const {
          << " crashes_in_output=" << crashes_in_output << " partitions=" << partitions
          << " pauses=" << pauses << " true_gone=" << true_gone << " false_gone=" << false_gone
          << " memberships=" << memberships << " transfers=" << transfers << " damage=" << damage
-         << " lost_disks=" << lost_disks << " older_disks=" << older_disks << " clones=" << clones
-         << " half_open=" << half_open << " mixed_timeouts=" << mixed_timeouts
-         << " unreadable_log=" << unreadable_log << "\n  write_interval=" << ms(write_interval)
-         << " batch_most=" << batch_most << " payload_bytes_most=" << payload_bytes_most
-         << " read_interval=" << ms(read_interval);
+         << " lost_disks=" << lost_disks << " older_disks=" << older_disks
+         << " altered_entry=" << altered_entry << " clones=" << clones << " half_open=" << half_open
+         << " mixed_timeouts=" << mixed_timeouts << " unreadable_log=" << unreadable_log
+         << "\n  write_interval=" << ms(write_interval) << " batch_most=" << batch_most
+         << " payload_bytes_most=" << payload_bytes_most << " read_interval=" << ms(read_interval);
     return text.str();
 }
 

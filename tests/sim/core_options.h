@@ -57,10 +57,11 @@ struct CoreOptions {
     bool memberships;
     bool transfers;
     bool damage;
-    bool lost_disks;   // replaced by empty ones
-    bool older_disks;  // put back to an older copy
-    bool clones;       // a node runs twice
-    bool half_open;    // connections that swallow what is sent
+    bool lost_disks;     // replaced by empty ones
+    bool older_disks;    // put back to an older copy
+    bool clones;         // a node runs twice
+    bool half_open;      // connections that swallow what is sent
+    bool altered_entry;  // on one disk, and no checksum notices
     bool mixed_timeouts;
     bool unreadable_log;
 

@@ -34,6 +34,10 @@ public:
     void read(const std::string& how, Index floor, Index index);
     Index floor() const { return floor_; }  // the least state that a read may see from now on
     std::uint64_t commits() const { return chain_.size(); }
+    bool is_committed(Index index, Term term) const {
+        return index.value() <= chain_.size() && chain_[index.value() - 1].term == term;
+    }
+    std::uint64_t chain(Index index) const { return index ? chain_[index.value() - 1].chain : 0; }
 
 private:
     struct Committed {

@@ -34,6 +34,7 @@ void World::start(Node& on) {
     on.tick_due = TimePoint();
     on.invariants = {};
     on.role = raft::RoleName::kFollower;
+    on.dispute.reset();
     on.machine = {on.checkpoint.point.index, on.checkpoint.point.term, on.checkpoint.chain};
 
     raft::Restored restored{.hard_state = on.hard,
@@ -83,6 +84,7 @@ void World::crash(Node& on, Duration restart_most) {
     for (auto& row : heard_) row[on.id.value() - 1] = {};  // its connections are closed
     damage(on);
     lose(on);
+    alter(on);
     // After a reboot the clock begins anew.
     on.base_global = now_;
     on.base_local = TimePoint(random_.between(Duration(0), std::chrono::seconds(1000)));
@@ -107,6 +109,60 @@ void World::damage(Node& on) {
     on.disk.cut(Index(random_.between(on.checkpoint.point.index.value() + 1, last.value())));
     note("damage", on.id, last.value(), on.disk.last().value());
     ++counts_.damages;
+}
+
+// An entry that is committed, and that everybody else has by now, becomes another, once in a run.
+// Nobody is told: the hashes must tell.
+void World::alter(Node& on) {
+    if (!options_.altered_entry || !faults_ || altered_ || !random_.chance(0.5)) return;
+    if (on.disk.last() <= on.checkpoint.point.index) return;
+    const std::uint64_t first = on.checkpoint.point.index.value() + 1;
+    const Index index(random_.between(first, on.disk.last().value()));
+    for (std::size_t i = 0; i < options_.voters + options_.standbys; ++i) {
+        const raft::Entry* there = nodes_[i]->disk.find(index);
+        const bool has = there != nullptr && oracle_.is_committed(index, there->term);
+        if (!has && nodes_[i]->checkpoint.point.index < index) return;
+    }
+    for (raft::Entry& entry : on.disk.entries) {
+        if (entry.index != index || entry.kind != raft::EntryKind::kCommand) continue;
+        on.altered = entry;
+        Bytes other = *entry.payload;
+        other[random_.below(8)] ^= 0x10;
+        entry.payload = std::make_shared<const Bytes>(std::move(other));
+        altered_ = on.was_altered = true;
+        note("alter", on.id, index.value());
+    }
+}
+
+// As Replica::State::on(const Conflict&): of two histories the one ends that a majority is without.
+void World::disagree(Node& on, const raft::Conflict& conflict) {
+    ++counts_.disputes;
+    note("dispute", on.id, conflict.leader.value(), conflict.index.value());
+    if (!on.was_altered && !node(conflict.leader).was_altered) {
+        return oracle_.fail("a false alarm: node " + std::to_string(on.id.value()) +
+                            " takes the history of node " +
+                            std::to_string(conflict.leader.value()) + " for another");
+    }
+    if (!on.dispute || on.dispute->term != conflict.term) {
+        on.dispute = {conflict.term, local(on)};
+    }
+    if (!conflict.outvoted || local(on) - on.dispute->since < on.election_timeout * 4) return;
+    if (!on.altered) return oracle_.fail("a sound node ends, for one whose history is altered");
+    after_on(on, Duration(0), [this, &on] { replace(on); });
+}
+
+// An operator replaces the node that has ended.
+void World::replace(Node& on) {
+    if (on.checkpoint.point.index.value() > oracle_.commits()) return;  // nobody else is as far yet
+    note("replace", on.id);
+    crash(on, Duration(0));
+    for (raft::Entry& entry : on.disk.entries) {
+        if (entry.index == on.altered->index) entry = *on.altered;
+    }
+    on.checkpoint.chain = oracle_.chain(on.checkpoint.point.index);
+    on.checkpoint.point.hash.reset();
+    on.altered.reset();
+    start(on);
 }
 
 // One disk in a run is replaced by an empty one, or put back to an older copy. Of the latter only
@@ -232,13 +288,14 @@ void World::carry_out(Node& on) {
         if (crashes_here(on)) return;
     }
     for (raft::Entry& entry : output.committed) {
-        oracle_.delivered(on.id, on.core->term(), entry);
+        if (!on.altered) oracle_.delivered(on.id, on.core->term(), entry);
         on.unapplied.push_back(std::move(entry));
     }
     apply(on);
     for (const raft::LogRead& read : output.reads) load(on, read);
     for (const NodeId peer : output.snapshots) offer(on, peer);
     if (output.install) install(on, *output.install);
+    if (output.conflict) disagree(on, *output.conflict);
     answer_reads(on);
     schedule_tick(on);
 }
@@ -365,7 +422,9 @@ void World::checkpoint(Node& on) {
     if (applied <= on.checkpoint.point.index) return;
     on.checkpoint = {{applied, on.machine.term, on.core->configuration_at(applied)},
                      on.machine.chain};
-    oracle_.stands_for(applied, on.machine.term, on.machine.chain);
+    const raft::SnapshotPoint point = on.core->point_up_to(applied);
+    if (point.index == applied) on.checkpoint.point.hash = point.hash;
+    if (!on.altered) oracle_.stands_for(applied, on.machine.term, on.machine.chain);
     if (applied.value() <= options_.keep_entries) return;
     const Index upto(applied.value() - options_.keep_entries);
     const std::optional<Term> term = on.core->term_at(upto);
@@ -381,7 +440,7 @@ void World::offer(Node& on, NodeId peer) {
     after_on(on, random_.between(Duration(0), options_.disk_most), [this, &on, peer] {
         if (on.checkpoint.point.index < on.core->first_index().previous()) checkpoint(on);
         if (!on.checkpoint.point.index) checkpoint(on);
-        const bool refused = faults_ && random_.chance(0.05);
+        const bool refused = on.altered || (faults_ && random_.chance(0.05));
         if (!on.checkpoint.point.index || refused) {
             on.core->snapshot_unavailable(local(on), peer);
         } else {
@@ -416,6 +475,7 @@ void World::install(Node& on, const raft::SnapshotRequest& request) {
             oracle_.stands_for(point.index, point.term, on.checkpoint.chain);
             on.disk.trim(point.index);
             on.written.trim(point.index);
+            on.altered.reset();
         }
         on.core->snapshot_installed(local(on), point);
         input(on);

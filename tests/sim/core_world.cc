@@ -276,7 +276,7 @@ bool World::converged() {
         if (server.role == raft::Role::kSpare) continue;
         const Node& member = node(server.id);
         if (!member.up || member.machine.applied != leader.machine.applied) return false;
-        if (member.core->vote_barrier()) return false;
+        if (member.core->vote_barrier() || member.altered) return false;
         if (member.machine.chain != leader.machine.chain) {
             oracle_.fail("I8: nodes at the same index differ");
         }
@@ -293,9 +293,10 @@ std::string World::summary() const {
          << " half_opens=" << counts_.half_opens << " replaced=" << counts_.replaced
          << " refused=" << counts_.refused << " transfers=" << counts_.transfers
          << " snapshots=" << counts_.snapshots << " damages=" << counts_.damages
-         << " commits=" << oracle_.commits() << " acknowledged=" << counts_.acknowledged
-         << " lease_reads=" << counts_.lease_reads << " round_reads=" << counts_.round_reads
-         << " recovery=" << counts_.recovery << " resumed=" << counts_.resumed;
+         << " disputes=" << counts_.disputes << " commits=" << oracle_.commits()
+         << " acknowledged=" << counts_.acknowledged << " lease_reads=" << counts_.lease_reads
+         << " round_reads=" << counts_.round_reads << " recovery=" << counts_.recovery
+         << " resumed=" << counts_.resumed;
     for (auto& each : nodes_) text << "\n  " << describe(*each);
     return text.str();
 }

@@ -81,6 +81,9 @@ private:
     void start(Node& node);
     void crash(Node& node, Duration restart_most);
     void damage(Node& node);
+    void alter(Node& node);
+    void disagree(Node& node, const raft::Conflict& conflict);
+    void replace(Node& node);
     void lose(Node& node);
     bool others_know(const Node& of) const;
     void keep_promise(Node& node);
@@ -144,6 +147,7 @@ private:
     std::vector<std::vector<TimePoint>> link_last_;  // the last delivery, for links in order
     Oracle oracle_;
     bool faults_ = true;
+    bool altered_ = false;  // an entry, in this run
     NodeId promoting_;
     TimePoint quiet_until_;  // clients do not write before
     std::uint64_t next_command_ = 1;
@@ -155,8 +159,8 @@ private:
     struct Counts {
         std::uint64_t events = 0, messages = 0, elections = 0, crashes = 0, partitions = 0,
                       pauses = 0, changes = 0, forged = 0, half_opens = 0, replaced = 0,
-                      refused = 0, transfers = 0, snapshots = 0, damages = 0, acknowledged = 0,
-                      lease_reads = 0, round_reads = 0;
+                      refused = 0, transfers = 0, snapshots = 0, damages = 0, disputes = 0,
+                      acknowledged = 0, lease_reads = 0, round_reads = 0;
         // Election timeouts from healing to the last election, and to the first commit.
         double recovery = 0;
         double resumed = 0;
