@@ -219,8 +219,8 @@ void Core::State::on_match(Leader& leader, Peer& peer, Index match, std::uint64_
         peer.since_round = leader.round;
     }
     measure_catch_up(leader, peer);
-    if (leader.transfer && leader.transfer->to == peer.id) order_takeover(leader);
     advance_commit(leader);
+    if (Leader* still = as_leader()) order_takeover(*still);
 }
 
 void Core::State::on_reject(Peer& peer, Index hint) {
@@ -414,8 +414,10 @@ Status Core::State::transfer(NodeId to) {
 }
 
 // Orders the target to campaign as soon as it has the whole log, and again with every heartbeat.
+// Not before all of that is committed: who waits for a write is to hear so from this leader.
 void Core::State::order_takeover(Leader& leader) {
-    if (!leader.transfer) return;
+    const bool waits = commit != log.last_index();
+    if (!leader.transfer || waits) return;
     const Peer* peer = leader.tracker.find(leader.transfer->to);
     if (peer == nullptr || peer->match != log.last_index()) return;
     leader.lease_forfeited = true;

@@ -108,6 +108,7 @@ void Core::State::durable_up_to(Index index, Term term) {
     durable = std::max(durable, std::min(index, handed));
     if (Leader* leader = as_leader()) {
         advance_commit(*leader);
+        if (Leader* still = as_leader()) order_takeover(*still);
     } else if (Follower* follower = as_follower(); follower != nullptr && follower->leader) {
         const bool more = std::min(durable, follower->confirmed) > follower->reported;
         if (more && !follower->differs) {
@@ -142,7 +143,7 @@ void Core::State::commit_to(Index index) {
     commit = std::max(commit, index);
 }
 
-// From a leader whose history is another nothing is taken any more, also not that this is committed.
+// From a leader whose history is another nothing is taken, also not that this is committed.
 std::vector<Entry> Core::State::deliver_up_to(Index index) {
     if (index <= delivered) return {};
     std::vector<Entry> entries = log.slice(delivered.next(), index, SIZE_MAX);

@@ -221,8 +221,30 @@ TEST(Transfer, TheTargetIsBroughtUpToDateAndThenOrdered) {
     EXPECT_TRUE(sent<TimeoutNow>(lone.take()).empty());
     lone.propose({"of a writer that had begun"});
     EXPECT_TRUE(sent<TimeoutNow>(lone.step(3, ack(2, 2))).empty());
+    lone.written();
     EXPECT_EQ(sent<TimeoutNow>(lone.step(3, ack(2, 3)), 3).size(), 1u);
     EXPECT_EQ(sent<TimeoutNow>(lone.pass(kHeartbeat), 3).size(), 1u) << "again: it may be lost";
+}
+
+TEST(Transfer, WaitsUntilAllIsCommitted) {
+    Lone lone(restored_of(1, {}, "vvvvv"));
+    lone.elect({2, 4});
+    lone.propose({"a"});
+    lone.step(2, ack(2, 2));
+    ASSERT_TRUE(lone.core().transfer(lone.now(), NodeId(2)).ok());
+    EXPECT_TRUE(sent<TimeoutNow>(lone.take()).empty()) << "one disk has it";
+    EXPECT_TRUE(sent<TimeoutNow>(lone.pass(kHeartbeat)).empty());
+    EXPECT_TRUE(sent<TimeoutNow>(lone.written()).empty()) << "two have";
+    EXPECT_EQ(sent<TimeoutNow>(lone.step(3, ack(2, 2)), 2).size(), 1u) << "a majority has";
+}
+
+TEST(Transfer, WaitsForItsOwnDisk) {
+    Lone lone(restored_of(1, {}));
+    lone.elect({2});
+    lone.step(2, ack(2, 1));
+    ASSERT_TRUE(lone.core().transfer(lone.now(), NodeId(2)).ok());
+    EXPECT_TRUE(sent<TimeoutNow>(lone.take()).empty());
+    EXPECT_EQ(sent<TimeoutNow>(lone.written(), 2).size(), 1u);
 }
 
 TEST(Transfer, IsGivenUpAfterAnElectionTimeout) {
@@ -259,6 +281,7 @@ TEST(Transfer, ChoosesTheMostAdvancedVoter) {
     lone.step(2, ack(2, 0));
     lone.step(3, ack(2, 1));
     lone.step(4, ack(2, 1));
+    lone.written();
     ASSERT_TRUE(lone.core().transfer(lone.now(), NodeId()).ok());
     EXPECT_EQ(sent<TimeoutNow>(lone.take(), 3).size(), 1u);
 }
