@@ -27,7 +27,7 @@ Replica::Replica(Options options, Seams seams)
 
 Replica::~Replica() = default;
 
-bool Replica::receive(NodeId sender, Channel, ByteView frame) {
+bool Replica::receive(NodeId sender, ByteView frame) {
     auto message = decode_peer_message(frame);
     if (!message) return false;
     if (message->from != sender && !mutant(Mutant::kSenderUnchecked)) return false;

@@ -88,7 +88,7 @@ public:
     // A frame from a peer, as its Network sent it; `sender` is who the connection belongs to.
     // False: it does not decode, is another's, or is not for this node: the connection must be
     // closed.
-    bool receive(NodeId sender, Channel channel, ByteView frame);
+    bool receive(NodeId sender, ByteView frame);
     // The process behind that node is known to be gone: its connections closed, new ones are
     // refused.
     void peer_gone(NodeId node);

@@ -375,9 +375,7 @@ std::optional<NodeError> Node::Impl::serve() {
          .is_member =
              [this](NodeId node) { return replica->configuration().find(node) != nullptr; },
          .election_timeout = options.election_timeout},
-        [this](NodeId sender, Channel channel, ByteView frame) {
-            return replica->receive(sender, channel, frame);
-        },
+        [this](NodeId sender, Channel, ByteView frame) { return replica->receive(sender, frame); },
         [this](NodeId node) { replica->peer_gone(node); });
     if (const Status listening = front->listen(*replica); !listening) {
         return NodeError{Kind::kListen, listening.error().message};

@@ -40,8 +40,8 @@ TEST(DeposedLeader, KeepsWhatTheNextOneCommitsWithItsFirstEntry) {
                                          .to = NodeId(1),
                                          .from_address = Cluster::address(2),
                                          .body = raft::Message(append)});
-    EXPECT_FALSE(leader.receive(NodeId(3), Channel::kConsensus, frame));
-    EXPECT_TRUE(leader.receive(NodeId(2), Channel::kConsensus, frame));
+    EXPECT_FALSE(leader.receive(NodeId(3), frame));
+    EXPECT_TRUE(leader.receive(NodeId(2), frame));
     cluster.executor.advance(20ms);
     EXPECT_EQ(leader.status().applied, barrier);
     EXPECT_NE(checksum(), before);

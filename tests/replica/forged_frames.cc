@@ -20,7 +20,6 @@ constexpr std::uint64_t kStranger = 7777;
 struct Overheard {
     NodeId from;
     NodeId to;
-    Channel channel;
     Bytes frame;
 };
 
@@ -28,8 +27,8 @@ class Forger {
 public:
     explicit Forger(ByteView moves) : moves_(moves) {
         cluster_.join(2);
-        cluster_.on_frame = [this](NodeId from, NodeId to, Channel channel, const Bytes& frame) {
-            overheard_.push_back({from, to, channel, frame});
+        cluster_.on_frame = [this](NodeId from, NodeId to, const Bytes& frame) {
+            overheard_.push_back({from, to, frame});
             if (overheard_.size() > kOverheardMax) overheard_.pop_front();
         };
         OpenClient client(cluster_);
@@ -106,11 +105,11 @@ private:
             const std::uint64_t place = choose(256) * 256 + choose(256);
             said.frame[place % said.frame.size()] = static_cast<std::uint8_t>(choose(256));
         }
-        deliver(said.from, said.to, said.channel, said.frame);
+        deliver(said.from, said.to, said.frame);
     }
 
-    void deliver(NodeId from, NodeId to, Channel channel, const Bytes& frame) {
-        (void)cluster_.replica(to.value()).receive(from, channel, frame);
+    void deliver(NodeId from, NodeId to, const Bytes& frame) {
+        (void)cluster_.replica(to.value()).receive(from, frame);
         if (choose(2) == 0) cluster_.executor.run();
     }
 
@@ -260,10 +259,7 @@ private:
                                      .body = body(cluster_.replica(id).status())};
         if (choose(24) == 0) message.cluster.low ^= choose(2) == 0 ? 1 : message.cluster.low;
         if (choose(24) == 0) message.to = sender();
-        const bool bulk = !std::holds_alternative<raft::Message>(message.body);
-        const bool odd = choose(24) == 0;
-        deliver(from, NodeId(id), bulk != odd ? Channel::kBulk : Channel::kConsensus,
-                encode(message));
+        deliver(from, NodeId(id), encode(message));
     }
 
     ByteReader moves_;

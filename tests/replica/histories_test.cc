@@ -37,7 +37,7 @@ protected:
     void insert(OpenClient& client, std::string_view text) {
         cluster.isolate(3);
         std::vector<Bytes> frames;
-        cluster.on_frame = [&](NodeId from, NodeId to, Channel, const Bytes& frame) {
+        cluster.on_frame = [&](NodeId from, NodeId to, const Bytes& frame) {
             if (from == NodeId(1) && to == NodeId(2)) frames.push_back(frame);
         };
         ASSERT_EQ(client.exec("INSERT INTO t VALUES('right')"), "RESULT 1 1");
@@ -53,8 +53,7 @@ protected:
                 entry.payload = std::make_shared<const Bytes>(bytes.begin(), bytes.end());
             }
             message->to = NodeId(3);
-            ASSERT_TRUE(cluster.replica(3).receive(NodeId(1), Channel::kConsensus,
-                                                   replica::encode(*message)));
+            ASSERT_TRUE(cluster.replica(3).receive(NodeId(1), replica::encode(*message)));
         }
         cluster.executor.advance(10ms);
         cluster.heal();
@@ -135,7 +134,7 @@ protected:
     // What node 1 says of its history within a second.
     std::optional<raft::LogHash> told() {
         std::optional<raft::LogHash> hash;
-        cluster.on_frame = [&](NodeId from, NodeId, Channel, const Bytes& frame) {
+        cluster.on_frame = [&](NodeId from, NodeId, const Bytes& frame) {
             const auto message = replica::decode_peer_message(frame);
             const raft::AppendRequest* append = append_in(message);
             if (append != nullptr && from == NodeId(1)) hash = append->hash;

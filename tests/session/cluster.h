@@ -37,7 +37,7 @@ public:
     TestExecutor executor;
     // Sees what nodes say to each other. Who looks on may also send what no node would say: then
     // nodes may refuse each other.
-    std::function<void(NodeId from, NodeId to, Channel channel, const Bytes& frame)> on_frame;
+    std::function<void(NodeId from, NodeId to, const Bytes& frame)> on_frame;
 
     std::function<void(NodeId node, const Event& event)> on_event;
 
@@ -104,13 +104,13 @@ private:
     class Wire final : public Network {
     public:
         Wire(Cluster& cluster, NodeId self) : cluster_(cluster), self_(self) {}
-        void send(NodeId to, const std::string&, Channel channel, Bytes frame) override {
-            cluster_.executor.post([this, to, channel, frame = std::move(frame)] {
+        void send(NodeId to, const std::string&, Channel, Bytes frame) override {
+            cluster_.executor.post([this, to, frame = std::move(frame)] {
                 const bool cut =
                     cluster_.isolated_.contains(self_) || cluster_.isolated_.contains(to);
                 if (cut || to.value() > cluster_.nodes_.size()) return;
-                if (cluster_.on_frame) cluster_.on_frame(self_, to, channel, frame);
-                const bool taken = cluster_.replica(to.value()).receive(self_, channel, frame);
+                if (cluster_.on_frame) cluster_.on_frame(self_, to, frame);
+                const bool taken = cluster_.replica(to.value()).receive(self_, frame);
                 EXPECT_TRUE(taken || cluster_.on_frame);
             });
         }

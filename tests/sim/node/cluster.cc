@@ -184,8 +184,8 @@ Cluster::Cluster(World& world)
               [this](NodeId from, NodeId to, Channel channel, Bytes frame) {
                   if (!running(to)) return;
                   chunks_sent_ += channel == Channel::kBulk;
-                  run_unordered(to, [this, from, to, channel, frame = std::move(frame)] {
-                      replica(to).receive(from, channel, frame);
+                  run_unordered(to, [this, from, to, frame = std::move(frame)] {
+                      replica(to).receive(from, frame);
                   });
               }),
       world_(world) {
