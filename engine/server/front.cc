@@ -250,11 +250,11 @@ void Front::Connection::become_client() {
     phase_ = Phase::kClient;
     // The session never outlives its use of `changed`: close() is called first, and it holds no
     // one.
-    session_ =
-        session::Session::open(*front_->replica, front_->loop, front_->clock,
-                               front_->options.session, stream_->peer(), [weak = weak_from_this()] {
-                                   if (const auto self = weak.lock()) self->note(kChanged);
-                               });
+    session_ = session::Session::open(*front_->replica, front_->loop, front_->clock,
+                                      front_->options.session, {.address = stream_->peer()},
+                                      [weak = weak_from_this()] {
+                                          if (const auto self = weak.lock()) self->note(kChanged);
+                                      });
 }
 
 void Front::Connection::hand_over_to_peers() {

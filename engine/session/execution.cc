@@ -23,11 +23,11 @@ wire::Value bindable(const wire::Value& value) {
 }  // namespace
 
 Execution::Execution(replica::Replica& replica, Executor& executor, const Options& options,
-                     const std::string& peer, std::function<void()> resume)
+                     const Principal& principal, std::function<void()> resume)
     : replica_(replica),
       executor_(executor),
       options_(options),
-      peer_(peer),
+      principal_(principal),
       resume_(std::move(resume)) {}
 
 // --- the request ---
@@ -216,7 +216,8 @@ void Execution::lock() {
     waiting_ = true;
     acquiring_ = true;
     grant_posted_ = false;
-    handle_->lock(peer_, timeout, [this](Status status) { granted(std::move(status)); });
+    handle_->lock(principal_.description(), timeout,
+                  [this](Status status) { granted(std::move(status)); });
     acquiring_ = false;
 }
 

@@ -50,7 +50,7 @@ public:
 
     // Everything outlives it. `resume` runs on the loop.
     Execution(replica::Replica& replica, Executor& executor, const Options& options,
-              const std::string& peer, std::function<void()> resume);
+              const Principal& principal, std::function<void()> resume);
 
     // The handle, and what the request's text and parameters borrow from, stay until it is done. A
     // zero byte follows the text, as it does in a message.
@@ -147,7 +147,7 @@ private:
     replica::Replica& replica_;
     Executor& executor_;
     const Options& options_;
-    const std::string& peer_;
+    const Principal& principal_;
     const std::function<void()> resume_;
 
     // The request.

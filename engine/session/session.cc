@@ -30,7 +30,7 @@ wire::ElectionState election_state(raft::RoleName role) {
 class Conversation final : public Session {
 public:
     Conversation(replica::Replica& replica, Executor& executor, Clock& clock, Options options,
-                 std::string peer, std::function<void()> changed);
+                 Principal principal, std::function<void()> changed);
     ~Conversation() override;
 
     void receive(ByteView bytes) override;
@@ -112,7 +112,7 @@ private:
     Executor& executor_;
     Clock& clock_;
     Options options_;
-    const std::string peer_;
+    const Principal principal_;
     const std::function<void()> changed_;
 
     wire::MessageReader reader_{limits::kRequestBytesMax};
@@ -145,14 +145,14 @@ private:
 };
 
 Conversation::Conversation(replica::Replica& replica, Executor& executor, Clock& clock,
-                           Options options, std::string peer, std::function<void()> changed)
+                           Options options, Principal principal, std::function<void()> changed)
     : replica_(replica),
       executor_(executor),
       clock_(clock),
       options_(options),
-      peer_(std::move(peer)),
+      principal_(std::move(principal)),
       changed_(std::move(changed)),
-      execution_(replica_, executor_, options_, peer_, [this] { pump(); }) {}
+      execution_(replica_, executor_, options_, principal_, [this] { pump(); }) {}
 
 Conversation::~Conversation() {
     executor_.cancel(half_closed_timer_);
@@ -665,9 +665,9 @@ void Conversation::on(const wire::StatusRequest& request) {
 }  // namespace
 
 std::shared_ptr<Session> Session::open(replica::Replica& replica, Executor& executor, Clock& clock,
-                                       Options options, std::string peer,
+                                       Options options, Principal principal,
                                        std::function<void()> changed) {
-    return std::make_shared<Conversation>(replica, executor, clock, options, std::move(peer),
+    return std::make_shared<Conversation>(replica, executor, clock, options, std::move(principal),
                                           std::move(changed));
 }
 

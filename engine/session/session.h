@@ -17,6 +17,7 @@
 
 #include "engine/base/executor.h"
 #include "engine/replica/replica.h"
+#include "engine/session/principal.h"
 
 namespace quorlite::session {
 
@@ -39,10 +40,9 @@ class Session : public std::enable_shared_from_this<Session> {
 public:
     // `changed` runs on the loop when output(), wants_input() or finished() may have changed
     // without a call of the owner's, or in the middle of one that may be long in coming back. It
-    // must not call the session. `peer` names the client in messages of others ("database is
-    // locked by ...").
+    // must not call the session.
     static std::shared_ptr<Session> open(replica::Replica& replica, Executor& executor,
-                                         Clock& clock, Options options, std::string peer,
+                                         Clock& clock, Options options, Principal principal,
                                          std::function<void()> changed);
     virtual ~Session() = default;
 

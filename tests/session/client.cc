@@ -147,10 +147,11 @@ std::vector<std::string> join_batches(const std::vector<std::string>& answers) {
     return joined;
 }
 
-Client::Client(Cluster& cluster, session::Options options, std::size_t node, std::string name)
+Client::Client(Cluster& cluster, session::Options options, std::size_t node,
+               session::Principal principal)
     : cluster_(cluster),
       session_(session::Session::open(cluster.replica(node), cluster.executor, cluster.executor,
-                                      options, std::move(name), [this] { ++changes; })) {}
+                                      options, std::move(principal), [this] { ++changes; })) {}
 
 void Client::disconnect() {
     if (!session_) return;

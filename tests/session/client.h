@@ -28,7 +28,7 @@ std::vector<std::string> join_batches(const std::vector<std::string>& answers);
 class Client {
 public:
     explicit Client(Cluster& cluster, session::Options options = {}, std::size_t node = 1,
-                    std::string name = "client");
+                    session::Principal principal = {.address = "client"});
     ~Client() { disconnect(); }
 
     session::Session& session() { return *session_; }
@@ -74,8 +74,8 @@ private:
 class OpenClient : public Client {
 public:
     explicit OpenClient(Cluster& cluster, session::Options options = {},
-                        std::string name = "client")
-        : Client(cluster, options, 1, std::move(name)) {
+                        session::Principal principal = {.address = "client"})
+        : Client(cluster, options, 1, std::move(principal)) {
         greet();
         EXPECT_EQ(open(), "DB 0");
     }

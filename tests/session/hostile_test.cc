@@ -38,7 +38,7 @@ Bytes encoded(const wire::Request& request) {
 class Hostile : public testing::Test {
 protected:
     Cluster cluster;
-    OpenClient witness{cluster, {}, "witness"};
+    OpenClient witness{cluster, {}, {.address = "witness"}};
 
     void TearDown() override {
         EXPECT_EQ(witness.query("SELECT 1"), "ROWS 1 (1)");

@@ -31,8 +31,8 @@ std::string long_text() {
 class Interruption : public testing::Test {
 protected:
     Cluster cluster{2};
-    OpenClient a{cluster, {}, "alice"};
-    OpenClient b{cluster, {}, "bob"};
+    OpenClient a{cluster, {}, {.address = "alice"}};
+    OpenClient b{cluster, {}, {.address = "bob"}};
 
     void SetUp() override {
         ASSERT_EQ(a.exec("CREATE TABLE t(x)"), "RESULT 0 0");
@@ -262,7 +262,7 @@ TEST_F(Interruption, DroppingASessionWithoutClosingItIsHarmless) {
     std::weak_ptr<session::Session> weak;
     {
         auto session = session::Session::open(cluster.replica(), cluster.executor, cluster.executor,
-                                              {}, "nobody", [] {});
+                                              {}, {}, [] {});
         weak = session;
         Bytes bytes(8, 0);
         bytes[0] = 1;

@@ -14,11 +14,18 @@ using namespace std::chrono_literals;
 class Transactions : public testing::Test {
 protected:
     Cluster cluster;
-    OpenClient a{cluster, {}, "alice"};
-    OpenClient b{cluster, {}, "bob"};
+    OpenClient a{cluster, {}, {.address = "alice"}};
+    OpenClient b{cluster, {}, {.address = "bob"}};
 
     void SetUp() override { ASSERT_EQ(a.exec("CREATE TABLE t(x)"), "RESULT 0 0"); }
 };
+
+TEST_F(Transactions, AnotherClientIsToldWhoHoldsTheLockAndFromWhere) {
+    OpenClient ada{cluster, {}, {.identity = "ada", .address = "10.0.0.1:77"}};
+    ASSERT_EQ(ada.exec("BEGIN IMMEDIATE"), "RESULT 0 0");
+    EXPECT_EQ(b.exec("INSERT INTO t VALUES(1)"),
+              "FAILURE 5 database is locked by ada at 10.0.0.1:77");
+}
 
 TEST_F(Transactions, AWriterWaitsAndThenFailsNamingTheHolder) {
     ASSERT_EQ(a.exec("BEGIN IMMEDIATE"), "RESULT 0 0");
@@ -367,8 +374,8 @@ TEST(IdleTransaction, HasALimitOfTheNode) {
     Cluster cluster;
     session::Options options;
     options.idle_transaction = 3s;
-    OpenClient a(cluster, options, "alice");
-    OpenClient b(cluster, options, "bob");
+    OpenClient a(cluster, options, {.address = "alice"});
+    OpenClient b(cluster, options, {.address = "bob"});
     ASSERT_EQ(a.exec("CREATE TABLE t(x); BEGIN IMMEDIATE"), "RESULT 0 0");
     cluster.executor.advance(4s);
     EXPECT_EQ(b.exec("INSERT INTO t VALUES(2)"), "RESULT 1 1");

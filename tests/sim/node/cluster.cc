@@ -76,11 +76,11 @@ public:
 
     void open() {
         Life& life = *cluster_.node(node_).life;
-        session_ =
-            session::Session::open(*life.replica, life.executor, life.executor, {},
-                                   "client " + std::to_string(number_), [weak = weak_from_this()] {
-                                       if (auto self = weak.lock()) self->pump();
-                                   });
+        session_ = session::Session::open(*life.replica, life.executor, life.executor, {},
+                                          {.address = "client " + std::to_string(number_)},
+                                          [weak = weak_from_this()] {
+                                              if (auto self = weak.lock()) self->pump();
+                                          });
         life.sessions[number_] = session_;
         life.links[number_] = weak_from_this();
     }
