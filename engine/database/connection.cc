@@ -19,7 +19,6 @@ namespace quorlite::database {
 namespace {
 
 constexpr unsigned kPartsPerQuestion = 64;
-constexpr std::int64_t kNoDeadline = 0x7fffffffffffffff;
 
 Error overloaded() {
     return Error{SQLITE_BUSY,
@@ -111,24 +110,14 @@ public:
     }
     std::int64_t last_insert_rowid() const override { return sqlite3_last_insert_rowid(db_); }
     std::int64_t changes() const override { return sqlite3_changes64(db_); }
-    std::int64_t total_changes() const override { return sqlite3_total_changes64(db_); }
     void roll_back() override;
     void interrupt() override {
         client_->stop.store(true, std::memory_order_relaxed);
         sqlite3_interrupt(db_);
     }
-    void set_deadline(std::optional<TimePoint> deadline) override;
-    std::optional<Capture> take_capture() override;
-    bool proposed_by_other() const override {
-        return client_->taken_by_other.load(std::memory_order_relaxed);
-    }
+    Capture take_capture() override;
     void prefer_committed() override;
-    bool read_committed() const override {
-        return client_->read_committed.load(std::memory_order_relaxed);
-    }
-    bool current() const override { return !generation().retired(); }
     std::optional<Duration> busy_timeout() const override { return busy_timeout_; }
-    Database& database() override { return context_.database; }
 
     void evict() override;
     const std::shared_ptr<Client>& client() const override { return client_; }
@@ -144,6 +133,7 @@ private:
                          const char* database, const char* trigger);
     static int progress(void* self);
     Generation& generation() const { return *client_->generation; }
+    bool current() const { return !generation().retired(); }
     Result<bool> run(sqlite3_stmt* statement);
     Status before(const Effect& effect);
     void after(const Effect& effect);
@@ -161,7 +151,6 @@ private:
     std::atomic<bool> at_work_{
         false};  // from a step until take_capture(): another thread may hold a row
     std::atomic<bool> evicted_{false};
-    std::atomic<std::int64_t> deadline_{kNoDeadline};
     std::optional<Duration> busy_timeout_;
     Deletion deletion_;
     Compiled compiled_;  // of the statement that is being compiled
@@ -185,9 +174,6 @@ public:
     }
 
     int parameter_count() const override { return sqlite3_bind_parameter_count(statement_); }
-    int parameter_index(std::string_view name) const override {
-        return sqlite3_bind_parameter_index(statement_, std::string(name).c_str());
-    }
     int column_count() const override { return sqlite3_column_count(statement_); }
     std::string_view column_name(int column) const override {
         const char* const name = sqlite3_column_name(statement_, column);
@@ -584,11 +570,7 @@ void SqliteConnection::roll_back() {
     if (in_transaction()) sqlite3_exec(db_, "ROLLBACK", nullptr, nullptr, nullptr);
 }
 
-void SqliteConnection::set_deadline(std::optional<TimePoint> deadline) {
-    deadline_ = deadline ? deadline->time_since_epoch().count() : kNoDeadline;
-}
-
-std::optional<Capture> SqliteConnection::take_capture() {
+Capture SqliteConnection::take_capture() {
     end_work();
     return generation().take_capture(*client_);
 }
@@ -686,10 +668,8 @@ int SqliteConnection::progress(void* self) {
         connection.overloaded_ = true;
         return 1;
     }
-    if (!connection.current() || connection.evicted_.load(std::memory_order_relaxed)) return 1;
-    const std::int64_t deadline = connection.deadline_.load(std::memory_order_relaxed);
-    if (deadline == kNoDeadline) return 0;
-    return connection.context_.clock.now().time_since_epoch().count() >= deadline ? 1 : 0;
+    const bool evicted = connection.evicted_.load(std::memory_order_relaxed);
+    return evicted || !connection.current() ? 1 : 0;
 }
 
 }  // namespace

@@ -21,10 +21,8 @@ public:
 };
 
 struct ConnectionContext {
-    Database& database;
     Vfs& vfs;
     Executor& executor;
-    const Clock& clock;
     std::size_t page_cache_bytes = 0;
     int operations_per_yield = 0;
     // Runs when the connection is destroyed.

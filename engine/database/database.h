@@ -83,7 +83,6 @@ public:
     virtual ~Statement() = default;
 
     virtual int parameter_count() const = 0;
-    virtual int parameter_index(std::string_view name) const = 0;  // from 1; 0: none
     virtual int column_count() const = 0;
     virtual std::string_view column_name(int column) const = 0;  // from 0
     virtual DeclaredType declared_type(int column) const = 0;
@@ -105,9 +104,24 @@ public:
     virtual wire::Value value(int column) const = 0;
 };
 
-// A transaction that SQLite has committed on this leader, ready for the log.
+// What a connection hands over when it comes to rest after a step: everything of its database that
+// readers can see and nobody has taken, and what is to be known of the step. It must be proposed at
+// once, before another one is taken.
 struct Capture {
-    std::vector<SharedBytes> commands;  // in order; the last one completes it
+    // In order; the last one completes a transaction. That of the step itself is among them, and
+    // those of writers that run on other threads and have not come back.
+    std::vector<SharedBytes> commands;
+    // The transaction that the step committed, if it changed pages.
+    enum class Own {
+        kNone,
+        kIncluded,
+        kTakenByOther,  // another connection saw it, and handed it over before
+    };
+    Own own = Own::kNone;
+    // What the step saw is only what the quorum has committed.
+    bool read_committed = false;
+    // False once the node has lost leadership: whatever the connection says is void.
+    bool current = false;
 };
 
 // One SQLite connection, as protocol section 12 wants it: foreign keys on, extended codes,
@@ -129,38 +143,21 @@ public:
     virtual bool holds_write_transaction() const = 0;  // uncommitted frames or the write lock
     virtual std::int64_t last_insert_rowid() const = 0;
     virtual std::int64_t changes() const = 0;
-    virtual std::int64_t total_changes() const = 0;
     virtual void roll_back() = 0;
 
     // Makes the running statement, if any, fail with code 9 (interrupted) within milliseconds. Any
     // thread.
     virtual void interrupt() = 0;
-    // A running statement fails with code 9 at this time. No value: never.
-    virtual void set_deadline(std::optional<TimePoint> deadline) = 0;
 
-    // The transactions of this database that readers can see and nobody has taken yet: the one
-    // committed by the last step(), if it changed pages, and those of writers that run on other
-    // threads and have not come back. To be called on the loop after every step that returned,
-    // before the write lock is released; the commands must be proposed at once, in order, with
-    // consecutive indexes.
-    virtual std::optional<Capture> take_capture() = 0;
-    // A transaction of the last step() was taken by another connection's take_capture(): it is
-    // proposed, at or before newest_proposed(), though take_capture() says nothing.
-    virtual bool proposed_by_other() const = 0;
+    // To be called on the loop after every step that returned, before the write lock is released.
+    virtual Capture take_capture() = 0;
     // To be called on the loop, right before the first step of a statement that only reads: outside
     // of a transaction it begins at what the quorum has committed, where that can be had, so that
     // its answer need not wait for the commits that are under way.
     virtual void prefer_committed() = 0;
-    // The snapshot that the last step() began, or went on with, holds only what the quorum has
-    // committed.
-    virtual bool read_committed() const = 0;
-
-    // False once the node lost leadership: whatever this connection says is void.
-    virtual bool current() const = 0;
 
     // Set by `PRAGMA busy_timeout`; nothing if the connection has no value of its own.
     virtual std::optional<Duration> busy_timeout() const = 0;
-    virtual Database& database() = 0;
 };
 
 // The write lock of a database: writers queue in order, so that SQLite itself never finds it taken.
@@ -186,8 +183,8 @@ public:
     virtual Result<std::unique_ptr<Connection>> connect() = 0;  // of the current generation
     virtual WriterQueue& writers() = 0;
 
-    // The captures since the last call, oldest first, were proposed; the last command of the oldest
-    // unproposed one is at `index`. Order here is order in the log.
+    // The commands of a capture were proposed, one after the other; the last one is at `index`.
+    // Order here is order in the log.
     virtual void proposed(Index index) = 0;
     // The newest log index whose transaction readers can see; what an answer must wait for.
     virtual Index newest_proposed() const = 0;
@@ -195,8 +192,6 @@ public:
     virtual std::uint32_t page_count() const = 0;  // of the committed prefix
     // Of the committed prefix, for comparing replicas: a checksum over every page. Slow.
     virtual Result<std::uint64_t> checksum() = 0;
-    // Which reader keeps the WAL from restarting; or empty.
-    virtual std::string pinned_by() const = 0;
 };
 
 // What the manifest records for the log: everything up to `index` is in the base files.

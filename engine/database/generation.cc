@@ -283,18 +283,25 @@ bool Generation::published() const {
     return captured_ == 0 || wal_index_word(kNewestFrameOffset) >= captured_;
 }
 
-std::optional<Capture> Generation::take_capture(const Client& client) {
+Capture Generation::take_capture(Client& client) {
     const std::lock_guard lock(mutex_);
+    Capture capture;
+    capture.read_committed = client.read_committed.load(std::memory_order_relaxed);
+    capture.current = !retired();
+    if (client.taken_by_other.exchange(false)) capture.own = Capture::Own::kTakenByOther;
     std::size_t begin = proposed_records_;
     for (const std::size_t batch : batches_) begin += batch;
-    if (begin == records_.size() || retired()) return std::nullopt;
+    if (begin == records_.size() || !capture.current) return capture;
     batches_.push_back(records_.size() - begin);
-    Capture capture;
     for (std::size_t i = begin; i < records_.size(); ++i) {
         const auto& commands = records_[i].commands;
         capture.commands.insert(capture.commands.end(), commands.begin(), commands.end());
         const auto writer = records_[i].writer.lock();
-        if (writer && writer.get() != &client) writer->taken_by_other = true;
+        if (writer.get() != &client) {
+            if (writer) writer->taken_by_other = true;
+        } else if (capture.own == Capture::Own::kNone) {
+            capture.own = Capture::Own::kIncluded;
+        }
     }
     return capture;
 }

@@ -110,8 +110,8 @@ struct Client : std::enable_shared_from_this<Client> {
     std::atomic<bool> stop{false};
     bool stopped = false;   // that read has happened; for the connection, which must clear it
     bool stepping = false;  // a statement runs
-    std::atomic<bool> taken_by_other{
-        false};  // another connection's take_capture() gave out its own
+    // Another connection's take_capture() gave out what this one has committed.
+    std::atomic<bool> taken_by_other{false};
     // Its read transaction began while show_committed() was in force for it.
     std::atomic<bool> read_committed{false};
 };
@@ -147,7 +147,7 @@ public:
 
     // --- the loop ---
     void add_client(const std::shared_ptr<Client>& client);
-    std::optional<Capture> take_capture(const Client& client);
+    Capture take_capture(Client& client);
     void proposed(Index index);
     void committed(Index index);
     bool has_uncommitted() const;

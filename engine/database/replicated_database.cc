@@ -58,11 +58,7 @@ Generation& ReplicatedDatabase::generation() {
 Result<std::unique_ptr<Connection>> ReplicatedDatabase::connect() {
     generation();
     host_.count_connection(1);
-    ConnectionContext context{*this,
-                              host_.vfs(),
-                              host_.executor(),
-                              host_.clock(),
-                              host_.page_cache_bytes(),
+    ConnectionContext context{host_.vfs(), host_.executor(), host_.page_cache_bytes(),
                               host_.options().operations_per_yield,
                               [this](PinningConnection& closed) {
                                   std::erase(connections_, &closed);
@@ -227,15 +223,6 @@ void ReplicatedDatabase::release_idle_memory(Index applied) {
 
 void ReplicatedDatabase::limit_page_caches(std::size_t bytes) {
     for (PinningConnection* const connection : connections_) connection->limit_page_cache(bytes);
-}
-
-std::string ReplicatedDatabase::pinned_by() const {
-    if (!generation_) return {};
-    const auto clients = generation_->pinning();
-    if (clients.empty()) return {};
-    std::string text = "connection " + std::to_string(clients.front()->number);
-    if (clients.size() > 1) text += " and " + std::to_string(clients.size() - 1) + " more";
-    return text;
 }
 
 // --- flushing ---

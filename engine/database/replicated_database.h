@@ -32,7 +32,6 @@ class DatabaseHost {
 public:
     virtual Vfs& vfs() = 0;
     virtual Executor& executor() = 0;
-    virtual const Clock& clock() const = 0;
     virtual const Options& options() const = 0;
     virtual void note_proposed(ReplicatedDatabase& database, Index index) = 0;
     virtual void note_pages(ReplicatedDatabase& database) = 0;  // the active layer has changed
@@ -63,7 +62,6 @@ public:
     Index newest_proposed() const override { return newest_proposed_; }
     std::uint32_t page_count() const override { return pages_now().page_count; }
     Result<std::uint64_t> checksum() override;
-    std::string pinned_by() const override;
 
     // --- the store ---
     // The content is that of a base file (or nothing), as of `at`; what came after is gone.
@@ -137,7 +135,6 @@ private:
     // Up to here all is in the committed prefix, and after it nothing.
     Index settled(Index applied) const;
     void evict_pinning();
-    Index wal_bound(Index bound) const;
 
     DatabaseHost& host_;
     const std::string name_;

@@ -56,7 +56,6 @@ public:
         : disk_(disk),
           files_(std::make_shared<FilePool>(disk, options.base_files_open_max)),
           executor_(executor),
-          clock_(clock),
           options_(options),
           share_(options.memory_bytes_max),
           vfs_(clock, random, options.temporary_bytes_max, options.temporary_files_max),
@@ -98,7 +97,6 @@ private:
     // DatabaseHost
     Vfs& vfs() override { return vfs_; }
     Executor& executor() override { return executor_; }
-    const Clock& clock() const override { return clock_; }
     const Options& options() const override { return options_; }
     void note_proposed(ReplicatedDatabase& database, Index index) override;
     void note_pages(ReplicatedDatabase& database) override;
@@ -128,7 +126,6 @@ private:
     Disk& disk_;
     const std::shared_ptr<FilePool> files_;  // where the base files are
     Executor& executor_;
-    Clock& clock_;
     const Options options_;
     const std::shared_ptr<PageBudget> held_pages_ = std::make_shared<PageBudget>(
         std::max(options_.memory_bytes_max / 4, limits::kHeldPagesBytesMin) / kPageSize);

@@ -1,6 +1,5 @@
 #include "engine/replica/replica.h"
 
-#include <limits>
 #include <utility>
 
 #include "engine/base/check.h"
@@ -9,12 +8,6 @@
 #include "wire/base/errors.h"
 
 namespace quorlite::replica {
-namespace {
-
-// Returned for a capture that could not be proposed: no log index is ever this large.
-constexpr Index kNeverProposed{std::numeric_limits<std::uint64_t>::max()};
-
-}  // namespace
 
 Result<std::unique_ptr<Replica>> Replica::open(Options options, Seams seams) {
     auto replica = std::unique_ptr<Replica>(new Replica(std::move(options), seams));
@@ -67,24 +60,22 @@ std::uint64_t Replica::leadership_epoch() const {
     return state_->epoch;
 }
 
-Index Replica::propose_capture(database::Connection& connection) {
-    auto capture = connection.take_capture();
-    if (!connection.current() || !state_->is_leading()) return kNeverProposed;
-    database::Database& database = connection.database();
-    if (capture) {
+Result<Index> Replica::propose(database::Database& database, database::Capture capture) {
+    if (!capture.current || !state_->is_leading()) return not_leader();
+    if (!capture.commands.empty()) {
         const Result<Index> proposed =
-            state_->core->propose(state_->now(), std::move(capture->commands));
+            state_->core->propose(state_->now(), std::move(capture.commands));
         QUORLITE_CHECK(proposed.ok());  // a leader takes what its databases have committed already
         database.proposed(*proposed);
         state_->schedule_pump();
     }
-    const bool committed = connection.read_committed() || mutant(Mutant::kPrefixRunsAhead);
+    const bool committed = capture.read_committed || mutant(Mutant::kPrefixRunsAhead);
     return committed ? state_->applied : database.newest_proposed();
 }
 
 void Replica::when_committed(Index index, Done done) {
-    if (index == kNeverProposed || !state_->is_leading()) {
-        done(index == kNeverProposed ? not_leader() : leadership_lost());
+    if (!state_->is_leading()) {
+        done(leadership_lost());
         return;
     }
     if (index <= state_->applied || mutant(Mutant::kAnswerBeforeCommit)) {
@@ -98,7 +89,7 @@ void Replica::when_committed(Index index, Done done) {
 
 void Replica::when_readable(Index index, Done done) {
     const TimePoint now = state_->now();
-    if (index == kNeverProposed || !state_->is_leading()) {
+    if (!state_->is_leading()) {
         done(not_leader());
         return;
     }

@@ -103,10 +103,11 @@ public:
     // has lost its database, its statements and its transaction.
     std::uint64_t leadership_epoch() const;
 
-    // Proposes what `connection` captured, if anything, and returns the index to wait for: that of
-    // the newest transaction that this connection could have seen, its own included. To be called
-    // after every step, before the write lock is released.
-    Index propose_capture(database::Connection& connection);
+    // Proposes what was captured of `database`, if anything. To be called after every step, before
+    // the write lock is released. Returns the index to wait for: that of the newest transaction
+    // that the capturing connection could have seen, its own included. kNotLeader: it was not
+    // proposed, and never will be.
+    Result<Index> propose(database::Database& database, database::Capture capture);
     // `done` runs once, inline or later.
     void when_committed(Index index, Done done);
     void when_readable(Index index, Done done);

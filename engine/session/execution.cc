@@ -39,7 +39,7 @@ void Execution::start(Handle& handle, Kind kind, const wire::Parameters& paramet
     values_ = wire::ParameterReader(parameters);
     reply_ = {};
     error_.reset();
-    proposed_ = captured_ = false;
+    proposed_ = false;
     index_ = Index();
     sent_rows_ = must_confirm_ = confirming_ = false;
     interrupted_ = answered_interrupt_ = abandoned_ = false;
@@ -147,10 +147,9 @@ void Execution::prepared() {
     if (is_void()) return fail(not_leader());
     if (stop_) return fail(interruption());
     if (!prepared.ok()) {
-        // A missing table is something that was read.
-        must_confirm_ = true;
-        index_ = std::max(index_, replica_.propose_capture(handle_->connection()));
-        return fail(std::move(prepared).error());
+        error_ = std::move(prepared).error();
+        if (propose()) conclude();
+        return;
     }
     const std::string_view text = std::exchange(sql_, sql_.substr(prepared->sql_bytes));
     if (!prepared->statement) {
@@ -357,13 +356,12 @@ void Execution::undo_statement(Error error) {
 }
 
 void Execution::stepped() {
-    propose();
+    if (!propose()) return;
     if (error_) return conclude();
     if (streams_ && !finished_) {
         phase_ = Phase::kCommit;
     } else if (!is_query() && !sql_.empty()) {
         retire();
-        proposed_ = proposed_ || std::exchange(captured_, false);
         phase_ = Phase::kPrepare;
     } else {
         conclude();
@@ -371,23 +369,25 @@ void Execution::stepped() {
 }
 
 // Also after a later batch, and whatever became of the statement: the call tells the database that
-// this connection is at rest.
-void Execution::propose() {
-    database::Connection& connection = handle_->connection();
-    const Index before = connection.database().newest_proposed();
-    const Index seen = replica_.propose_capture(connection);
-    if (sent_rows_) {  // the snapshot is the one that was confirmed with the first rows
-        if (is_void()) error_ = not_leader();
-        return;
+// this connection is at rest. False: this leadership is over, and the request has failed.
+bool Execution::propose() {
+    database::Capture capture = handle_->connection().take_capture();
+    using Own = database::Capture::Own;
+    const Own own = capture.own;
+    const Result<Index> seen = replica_.propose(handle_->database(), std::move(capture));
+    // What another connection took is proposed, or else the leadership is over.
+    const bool wrote = own == Own::kTakenByOther || (own == Own::kIncluded && seen.ok());
+    proposed_ = proposed_ || wrote;
+    if (!seen.ok()) {
+        fail(seen.error());
+        return false;
     }
-    index_ = std::max(index_, seen);
-    // Only the holder of the write lock captures. A reader that saw what a writer beside the loop
-    // had just committed has proposed that for it.
-    const bool own = handle_->has_lock() && seen > before;
-    const bool by_other = handle_->has_lock() && connection.proposed_by_other();
-    captured_ = own || by_other;
-    if (by_other && is_void()) proposed_ = true;
-    if (!own && (writes_ || error_ || statement().column_count() > 0)) must_confirm_ = true;
+    if (sent_rows_) return true;  // the snapshot is the one that was confirmed with the first rows
+    index_ = std::max(index_, *seen);
+    // A missing table, too, is something that was read.
+    const bool shows = writes_ || error_ || statement().column_count() > 0;
+    if (!wrote && shows) must_confirm_ = true;
+    return true;
 }
 
 // The statement's end. The lock goes after what it captured was proposed.
@@ -424,13 +424,13 @@ void Execution::conclude() {
 void Execution::commit() {
     reply_ = {};
     phase_ = Phase::kConfirm;
-    if ((!proposed_ && !captured_) || sent_rows_) return;
+    if (!proposed_ || sent_rows_) return;
     wait([this](auto done) { replica_.when_committed(index_, done); });
 }
 
 void Execution::confirm() {
     phase_ = Phase::kAnswer;
-    if (!reply_.ok()) return in_doubt_if(proposed_);
+    if (!reply_.ok()) return;
     if (!must_confirm_ || sent_rows_) return;
     if (mutant(Mutant::kTransactionReadsUnconfirmed) && handle_ != nullptr &&
         handle_->connection().in_transaction()) {
@@ -448,7 +448,7 @@ void Execution::in_doubt_if(bool proposed) {
 
 void Execution::answer(Output& output) {
     if (!reply_.ok()) {
-        if (confirming_) in_doubt_if(proposed_ || captured_);
+        if (confirming_) in_doubt_if(proposed_);
         error_ = std::move(reply_).error();
     }
     const bool ended = error_ ? error_->code == code::kInterrupted : streams_;

@@ -124,7 +124,7 @@ private:
     void fill_batch();
     void undo_statement(Error error);
     void stepped();
-    void propose();
+    bool propose();
     void retire();
     void commit();
     void confirm();
@@ -178,7 +178,6 @@ private:
     std::optional<Error> error_;  // the answer will be this
     std::uint64_t steps_ = 0;
     bool proposed_ = false;  // something of this request is surely in the log
-    bool captured_ = false;  // the statement at hand has committed something to be proposed
     Index index_;            // the newest that the answer has to wait for
     bool must_confirm_ = false;
     bool confirming_ = false;

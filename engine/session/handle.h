@@ -34,6 +34,7 @@ public:
     Handle(const Handle&) = delete;
     Handle& operator=(const Handle&) = delete;
 
+    database::Database& database() { return database_; }
     database::Connection& connection() { return *connection_; }
     std::uint64_t epoch() const { return epoch_; }
 

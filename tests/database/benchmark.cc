@@ -75,8 +75,9 @@ private:
     void write(Statement& statement) {
         const auto ticket = database_->writers().acquire("bench", Duration::zero(), [](Status) {});
         if (!statement.step().ok()) std::abort();
-        if (const auto capture = writer_.connection().take_capture()) {
-            log_.insert(log_.end(), capture->commands.begin(), capture->commands.end());
+        const Capture capture = writer_.connection().take_capture();
+        if (!capture.commands.empty()) {
+            log_.insert(log_.end(), capture.commands.begin(), capture.commands.end());
             database_->proposed(Index(log_.size()));
         }
         statement.reset();

@@ -113,9 +113,9 @@ public:
         }
         pages.emplace_back(1, Page{static_cast<std::uint8_t>(random_.next())});
         wal_->commit(pages, size_, static_cast<int>(random_.below(3)));
-        const auto capture = generation_->take_capture(wal_->client());
-        ASSERT_TRUE(capture.has_value());
-        for (const auto& command : capture->commands) {
+        const Capture capture = generation_->take_capture(wal_->client());
+        ASSERT_EQ(capture.own, Capture::Own::kIncluded);
+        for (const auto& command : capture.commands) {
             log_.push_back(command);
             apply_command(follower_, *command);
         }

@@ -148,13 +148,12 @@ TEST(Concurrency, ReadersAndWritersBesideTheLoop) {
             node.store->committed(Index(log.size()));
             if (random.below(50) == 0) connections[random.below(3)]->interrupt();
             if (random.below(20) == 0) node.store->image("test").ok();
-            database.pinned_by();
             node.store->memory_bytes();
             node.executor.run();
         }
         ASSERT_OK(written);
-        if (const auto capture = writer->take_capture()) {
-            log.insert(log.end(), capture->commands.begin(), capture->commands.end());
+        if (const Capture capture = writer->take_capture(); !capture.commands.empty()) {
+            log.insert(log.end(), capture.commands.begin(), capture.commands.end());
             database.proposed(Index(log.size()));
         }
         database.writers().release(ticket);
@@ -195,14 +194,15 @@ TEST(Concurrency, ReadsAtThePrefixBesideTheLoop) {
         while (!beside && helper.busy()) std::this_thread::yield();
         ASSERT_OK(writer.run("INSERT INTO t VALUES(1)"));
         ASSERT_EQ(writer.must_query("SELECT count(*) FROM t"), std::to_string(written) + "\n");
-        EXPECT_FALSE(writer.connection().take_capture());  // it is at rest
+        EXPECT_TRUE(writer.connection().take_capture().commands.empty());  // it is at rest
         if (random.below(3) == 0) writer.commit();
         while (helper.busy()) std::this_thread::yield();
-        EXPECT_FALSE(reader->take_capture());
+        const Capture capture = reader->take_capture();
+        EXPECT_TRUE(capture.commands.empty());
         const int count = std::stoi(seen);
         ASSERT_GE(count, committed_before);
-        ASSERT_LE(count, reader->read_committed() ? committed_before : written);
-        if (reader->read_committed()) ++at_the_prefix;
+        ASSERT_LE(count, capture.read_committed ? committed_before : written);
+        if (capture.read_committed) ++at_the_prefix;
         if (random.below(100) == 0) node.flush();
     }
     EXPECT_GT(at_the_prefix, 0);
@@ -249,8 +249,8 @@ TEST(Concurrency, LeadershipIsLostUnderRunningStatements) {
             }
         });
         for (int i = 0; i < 20; ++i) {
-            if (const auto capture = loop->take_capture()) {
-                log.insert(log.end(), capture->commands.begin(), capture->commands.end());
+            if (const Capture capture = loop->take_capture(); !capture.commands.empty()) {
+                log.insert(log.end(), capture.commands.begin(), capture.commands.end());
                 setup.database().proposed(Index(log.size()));
             }
             std::this_thread::yield();

@@ -40,10 +40,11 @@ TEST_P(LostLeadership, KeepsExactlyTheCommittedPrefix) {
         if (!more) log.resize(kept);
         Connection& old = writer.connection();
         leader.store->new_generation();
-        EXPECT_FALSE(old.current());
         EXPECT_FALSE(query(old, "SELECT * FROM a").ok());
         EXPECT_FALSE(execute(old, "INSERT INTO a(n) VALUES(1)").ok());
-        EXPECT_FALSE(old.take_capture().has_value());
+        const Capture nothing = old.take_capture();
+        EXPECT_FALSE(nothing.current);
+        EXPECT_TRUE(nothing.commands.empty());
         leader.catch_up(log, log.size());
         follower.catch_up(log, log.size());
         leader.executor.run();
@@ -106,12 +107,12 @@ TEST_F(Generation, AReadAtTheCommittedPrefixSeesNothingNewer) {
         const std::string after = std::to_string(i + 1) + "\n";
         ASSERT_OK(writer.run("INSERT INTO t VALUES(1)"));
         EXPECT_EQ(*query_committed(*reader, "SELECT count(*) FROM t"), before);
-        EXPECT_TRUE(reader->read_committed());
+        EXPECT_TRUE(reader->take_capture().read_committed);
         EXPECT_EQ(*query(*reader, "SELECT count(*) FROM t"), after);
-        EXPECT_FALSE(reader->read_committed());
+        EXPECT_FALSE(reader->take_capture().read_committed);
         writer.commit();
         EXPECT_EQ(*query_committed(*reader, "SELECT count(*) FROM t"), after);
-        EXPECT_TRUE(reader->read_committed());
+        EXPECT_TRUE(reader->take_capture().read_committed);
         if (i == 1) node.flush();
     }
 }
@@ -129,7 +130,7 @@ TEST_F(Generation, OthersThatBeginMeanwhileSeeTheNewest) {
     node.executor.post([&] { seen_by_other = *query(*other, "SELECT count(*) FROM t"); });
     const std::string seen = count_long(*reader);
     EXPECT_EQ(seen_by_other, "1\n");
-    EXPECT_EQ(seen, reader->read_committed() ? "0\n" : "1\n");
+    EXPECT_EQ(seen, reader->take_capture().read_committed ? "0\n" : "1\n");
 }
 
 class EndsMeanwhile : public Generation, public testing::WithParamInterface<const char*> {};
@@ -140,7 +141,7 @@ TEST_P(EndsMeanwhile, AtTheNewest) {
     writer.commit();
     ASSERT_OK(writer.run("INSERT INTO t VALUES(1)"));
     ASSERT_OK(writer.run("BEGIN IMMEDIATE; INSERT INTO t VALUES(2)"));
-    EXPECT_FALSE(writer.connection().take_capture());  // it is at rest
+    EXPECT_TRUE(writer.connection().take_capture().commands.empty());  // it is at rest
     const auto reader = node.connect();
     node.executor.post([&] { ASSERT_OK(writer.run(GetParam())); });
     EXPECT_EQ(count_long(*reader), "0\n");
@@ -162,7 +163,7 @@ TEST_F(Generation, ATransactionIsNeverAtThePrefixThatItsWriteCouldNotFollow) {
     const auto reader = node.connect();
     ASSERT_OK(execute(*reader, "BEGIN"));
     EXPECT_EQ(*query_committed(*reader, "SELECT count(*) FROM t"), "1\n");
-    EXPECT_FALSE(reader->read_committed());
+    EXPECT_FALSE(reader->take_capture().read_committed);
 }
 
 TEST_F(Generation, AFailureAtThePrefixIsTriedAtTheNewest) {
@@ -171,7 +172,7 @@ TEST_F(Generation, AFailureAtThePrefixIsTriedAtTheNewest) {
     ASSERT_OK(writer.run("CREATE TABLE later(x); INSERT INTO later VALUES(7)"));
     const auto reader = node.connect();
     EXPECT_EQ(*query_committed(*reader, "SELECT x FROM later"), "7\n");
-    EXPECT_FALSE(reader->read_committed());
+    EXPECT_FALSE(reader->take_capture().read_committed);
 }
 
 Options options_with_wal(std::size_t frames_hard) {
@@ -208,13 +209,13 @@ TEST_P(CommittedPrefix, IsWhatIsCommitted) {
         if (random.below(4) == 0 && pinning.size() < 6) {
             pinning.push_back(node.connect());
             ASSERT_OK(execute(*pinning.back(), "BEGIN; SELECT * FROM sqlite_schema"));
-            EXPECT_FALSE(pinning.back()->take_capture());  // it is at rest
+            EXPECT_TRUE(pinning.back()->take_capture().commands.empty());  // it is at rest
         }
         if (random.below(12) == 0) pinning.clear();
         bool prefix = true;
         const std::string seen = dump([&](std::string_view sql) {
             auto rows = query_committed(*reader, sql);
-            prefix = prefix && (!rows.ok() || reader->read_committed());
+            prefix = prefix && (!rows.ok() || reader->take_capture().read_committed);
             return rows;
         });
         if (!prefix) continue;
@@ -261,10 +262,8 @@ TEST_F(Generation, TheWalIsMovedAndFlushedWhenNothingPins) {
     ASSERT_OK(writer.run("INSERT INTO t VALUES(2)"));
     writer.commit();
     node.flush();
-    EXPECT_NE(writer.database().pinned_by(), "");
     EXPECT_EQ(node.store->flushed_index(), Index(0));
     ASSERT_OK(execute(*reader, "COMMIT"));
-    EXPECT_EQ(writer.database().pinned_by(), "");
     node.flush();
     EXPECT_EQ(node.store->flushed_index(), Index(3));
     EXPECT_EQ(writer.must_query("SELECT sum(x) FROM t"), "3\n");
@@ -284,7 +283,7 @@ TEST_F(BoundedWal, AReaderThatPinsTooMuchIsEnded) {
     auto prepared = between_rows->prepare("SELECT * FROM t, t AS u");
     ASSERT_OK(prepared);
     ASSERT_TRUE(*prepared->statement->step());
-    EXPECT_FALSE(between_rows->take_capture().has_value());
+    EXPECT_TRUE(between_rows->take_capture().commands.empty());
     for (int i = 0; i < 400; ++i) {
         ASSERT_OK(writer.run("INSERT INTO t VALUES(hex(zeroblob(3000)))"));
         writer.commit();
@@ -308,13 +307,15 @@ TEST_F(Generation, ACaptureIsTakenByWhoeverSeesIt) {
     ASSERT_FALSE(*insert->statement->step());
     const auto reader = node.connect();
     EXPECT_EQ(*query(*reader, "SELECT count(*) FROM t"), "1\n");
-    const auto capture = reader->take_capture();
-    ASSERT_TRUE(capture.has_value());
-    ASSERT_EQ(capture->commands.size(), 1u);
-    log.push_back(capture->commands[0]);
+    const Capture taken = reader->take_capture();
+    EXPECT_EQ(taken.own, Capture::Own::kNone);
+    ASSERT_EQ(taken.commands.size(), 1u);
+    log.push_back(taken.commands[0]);
     writer.database().proposed(Index(log.size()));
-    EXPECT_TRUE(writer.connection().proposed_by_other());
-    EXPECT_FALSE(writer.connection().take_capture().has_value());
+    const Capture rest = writer.connection().take_capture();
+    EXPECT_EQ(rest.own, Capture::Own::kTakenByOther);
+    EXPECT_TRUE(rest.commands.empty());
+    EXPECT_EQ(writer.connection().take_capture().own, Capture::Own::kNone);
     EXPECT_EQ(writer.database().newest_proposed(), Index(2));
     writer.commit();
     Node follower(2);

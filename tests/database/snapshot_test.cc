@@ -328,7 +328,7 @@ TEST_P(Snapshot, MakesAReceiverEqual) {
     ASSERT_OK((*installer)->sync());
     auto old_reader = receiver.connect();
     ASSERT_OK(receiver.store->finish_install(**installer));
-    EXPECT_FALSE(old_reader->current());
+    EXPECT_FALSE(old_reader->take_capture().current);
     old_reader.reset();
     EXPECT_EQ(receiver.store->applied_index(), source->mark().index);
     EXPECT_EQ(receiver.store->mark().index, source->mark().index);

@@ -286,9 +286,9 @@ void Writer::commit(std::uint64_t index) {
 }
 
 void Writer::propose() {
-    const auto capture = connection_->take_capture();
-    if (!capture) return;
-    log_.insert(log_.end(), capture->commands.begin(), capture->commands.end());
+    const Capture capture = connection_->take_capture();
+    if (capture.commands.empty()) return;
+    log_.insert(log_.end(), capture.commands.begin(), capture.commands.end());
     database_->proposed(Index(log_.size()));
 }
 
