@@ -11,6 +11,13 @@
 namespace quorlite::session {
 namespace {
 
+template <class... Cases>
+struct Overloaded : Cases... {
+    using Cases::operator()...;
+};
+template <class... Cases>
+Overloaded(Cases...) -> Overloaded<Cases...>;
+
 // What SQLite binds for a value: it knows five types.
 wire::Value bindable(const wire::Value& value) {
     if (const auto* date = std::get_if<wire::Iso8601>(&value)) return date->text;
@@ -32,168 +39,141 @@ Execution::Execution(replica::Replica& replica, Executor& executor, const Option
 
 // --- the request ---
 
-void Execution::start(Handle& handle, Kind kind, const wire::Parameters& parameters) {
-    QUORLITE_CHECK(!active() && !waiting_);
-    handle_ = &handle;
-    kind_ = kind;
-    values_ = wire::ParameterReader(parameters);
-    reply_ = {};
-    error_.reset();
-    proposed_ = false;
-    index_ = Index();
-    sent_rows_ = must_confirm_ = confirming_ = false;
-    interrupted_ = answered_interrupt_ = abandoned_ = false;
-    streams_ = false;
+void Execution::start(DatabaseHandle& handle, Kind kind, const wire::Parameters& parameters) {
+    QUORLITE_CHECK(!active());
+    request_ = {.handle = &handle, .kind = kind, .values = wire::ParameterReader(parameters)};
+    verdict_ = {};
+    interrupt_ = Interrupt::kNone;
+    abandoned_ = false;
     stop_.store(false, std::memory_order_relaxed);
 }
 
-void Execution::start(Handle& handle, Kind kind, Prepared& prepared,
+void Execution::start(DatabaseHandle& handle, Kind kind, Prepared& prepared,
                       const wire::Parameters& parameters) {
     start(handle, kind, parameters);
-    sql_ = {};
-    prepared_ = &prepared;
-    phase_ = Phase::kBind;
+    current_.prepared = &prepared;
+    state_ = Binding{};
 }
 
-void Execution::start(Handle& handle, Kind kind, std::string_view sql,
+void Execution::start(DatabaseHandle& handle, Kind kind, std::string_view sql,
                       const wire::Parameters& parameters) {
     start(handle, kind, parameters);
-    sql_ = sql;
-    phase_ = Phase::kPrepare;
+    request_.sql = sql;
+    state_ = Preparing{};
 }
 
-void Execution::prepare_only(Handle& handle, std::string_view sql, std::uint8_t schema) {
+void Execution::prepare_only(DatabaseHandle& handle, std::string_view sql, std::uint8_t schema) {
     start(handle, Kind::kPrepare, sql, {});
-    kept_ = {.schema = schema};
+    request_.stmt.schema = schema;
 }
 
 Execution::Progress Execution::advance(Output& output) {
     QUORLITE_CHECK(active());
-    if (waiting_) return Progress::kWaiting;
-    if (abandoned_ && phase_ != Phase::kStepped) {
+    if (waiting()) return Progress::kWaiting;
+    if (abandoned_ && !in<Stepped>()) {
         finish();
         return Progress::kDone;
     }
     if (streaming() && !output.has_room() && !stop_ && !is_void()) return Progress::kBlocked;
-    move(output);
+    // A move puts another state in the place of its own, which must not be used after that.
+    std::visit(
+        Overloaded{
+            [&](Preparing) { prepare(); },
+            [&](Compiled& state) { compiled(std::move(state.result)); }, [&](Binding) { bind(); },
+            [&](Permitting& state) { permit(std::move(state.lock)); },
+            [&](Stepped& state) { stepped(std::move(state.step)); },
+            [&](Confirming& state) { confirm(std::move(state.outcome)); },
+            [&](Answering& state) { answer(output, std::move(state.outcome)); },
+            [&](Streaming) { continue_rows(); },
+            [&](const auto&) {},  // the others wait, or are idle
+        },
+        state_);
     return active() ? Progress::kMoved : Progress::kDone;
 }
 
-void Execution::move(Output& output) {
-    switch (phase_) {
-        case Phase::kPrepare:
-            return prepare();
-        case Phase::kPrepared:
-            return prepared();
-        case Phase::kBind:
-            return bind();
-        case Phase::kLock:
-            return lock();
-        case Phase::kPermit:
-            return permit();
-        case Phase::kStep:
-            return step();
-        case Phase::kStepped:
-            return stepped();
-        case Phase::kCommit:
-            return commit();
-        case Phase::kConfirm:
-            return confirm();
-        case Phase::kAnswer:
-            return answer(output);
-        case Phase::kRoom:
-            return continue_rows();
-        case Phase::kIdle:
-            break;
-    }
-}
-
-// `start` is given what to call, once, now or later, when the next move can be made.
-template <class Start>
-void Execution::wait(Start start) {
-    waiting_ = true;
-    start([this](Status status) { resumed(std::move(status)); });
-}
-
-void Execution::resumed(Status status) {
-    reply_ = std::move(status);
-    waiting_ = false;
-    resume_();
+bool Execution::waiting() const {
+    return in<Compiling>() || in<AwaitingLock>() || in<Stepping>() || in<AwaitingCommit>() ||
+           in<AwaitingConfirmation>();
 }
 
 bool Execution::is_void() const {
-    return handle_->epoch() != replica_.leadership_epoch();
+    return request_.handle->epoch() != replica_.leadership_epoch();
 }
 
 // --- the statement ---
 
 void Execution::prepare() {
     if (stop_) return fail(interruption());
-    if (kind_ != Kind::kPrepare) {
-        prepared_ = handle_->recall(sql_);
-        if (prepared_ != nullptr) {
-            sql_ = {};
-            phase_ = Phase::kBind;
+    if (request_.kind != Kind::kPrepare) {
+        current_.prepared = request_.handle->cache().find(request_.sql);
+        if (current_.prepared != nullptr) {
+            request_.sql = {};
+            state_ = Binding{};
             return;
         }
     }
     if (is_void()) return fail(not_leader());
-    phase_ = Phase::kPrepared;
-    run([this] { compiled_ = handle_->prepare(sql_); });
+    state_ = Compiling{};
+    run([this] { std::get<Compiling>(state_).result = request_.handle->prepare(request_.sql); },
+        [this] {
+            connection().end_work();
+            state_ = Compiled{*std::move(std::get<Compiling>(state_).result)};
+        });
 }
 
-void Execution::prepared() {
-    Result<Prepared> prepared = *std::exchange(compiled_, std::nullopt);
+void Execution::compiled(Result<Prepared> prepared) {
     if (is_void()) return fail(not_leader());
     if (stop_) return fail(interruption());
     if (!prepared.ok()) {
-        error_ = std::move(prepared).error();
-        if (propose()) conclude();
+        // A missing table is something that was read.
+        if (propose(true)) conclude({.error = std::move(prepared).error()});
         return;
     }
-    const std::string_view text = std::exchange(sql_, sql_.substr(prepared->sql_bytes));
+    const std::string_view rest = request_.sql.substr(prepared->sql_bytes);
+    const std::string_view text = std::exchange(request_.sql, rest);
     if (!prepared->statement) {
-        if (kind_ != Kind::kExec) return fail({0, "empty statement"});
-        return conclude();
+        if (request_.kind != Kind::kExec) return fail({0, "empty statement"});
+        return conclude({});
     }
-    const bool alone = skip_blanks(sql_).empty();
-    if (!alone && (is_query() || (kind_ == Kind::kPrepare && kept_.schema == 0))) {
-        return fail({code::kError, "nonempty statement tail"});
-    }
-    if (kind_ == Kind::kPrepare) return keep(std::move(*prepared));
-    if (alone) sql_ = {};
-    if (alone && handle_->remembers(text, *prepared)) {
-        prepared_ = handle_->remember(text, std::move(*prepared));
+    const bool alone = skip_blanks(rest).empty();
+    const bool must_be_alone =
+        is_query() || (request_.kind == Kind::kPrepare && request_.stmt.schema == 0);
+    if (must_be_alone && !alone) return fail({code::kError, "nonempty statement tail"});
+    if (request_.kind == Kind::kPrepare) return keep(std::move(*prepared));
+    if (alone) request_.sql = {};
+    if (alone && StatementCache::takes(text, *prepared)) {
+        current_.prepared = request_.handle->cache().insert(text, std::move(*prepared));
     } else {
-        own_ = std::move(*prepared);
-        prepared_ = &own_;
+        current_.own = std::move(*prepared);
+        current_.prepared = &current_.own;
     }
-    phase_ = Phase::kBind;
+    state_ = Binding{};
 }
 
 void Execution::keep(Prepared prepared) {
-    kept_.parameter_count = static_cast<std::uint64_t>(prepared.statement->parameter_count());
-    kept_.tail_offset = prepared.sql_bytes;
-    const auto id = handle_->keep(std::move(prepared));
+    wire::StmtResponse& stmt = request_.stmt;
+    stmt.parameter_count = static_cast<std::uint64_t>(prepared.statement->parameter_count());
+    stmt.tail_offset = prepared.sql_bytes;
+    const auto id = request_.handle->table().insert(std::move(prepared));
     if (!id.ok()) return fail(id.error());
-    kept_.statement = *id;
-    phase_ = Phase::kAnswer;
+    stmt.statement = *id;
+    state_ = Answering{};
 }
 
 void Execution::bind() {
-    finished_ = false;
-    writes_ = statement().writes();
-    streams_ = is_query() && !writes_ && statement().column_count() > 0;
+    current_.writes = statement().writes();
+    request_.streams = is_query() && !current_.writes && statement().column_count() > 0;
     if (Status bound = bind_values(); !bound.ok()) return fail(std::move(bound).error());
-    phase_ = Phase::kLock;
+    lock();
 }
 
 // Each statement of a text takes as many values as it has parameters. Fewer: the rest are NULL.
 Status Execution::bind_values() {
+    wire::ParameterReader& values = request_.values;
     const auto wanted = static_cast<std::size_t>(statement().parameter_count());
-    const std::size_t given = std::min(wanted, values_.remaining());
+    const std::size_t given = std::min(wanted, values.remaining());
     for (std::size_t i = 0; i < given; ++i) {
-        const auto value = values_.next();
+        const auto value = values.next();
         if (!value.ok()) {
             return is_query() ? Error{code::kIo, "leader exec failed"}
                               : Error{code::kError, "bind parameters"};
@@ -201,145 +181,139 @@ Status Execution::bind_values() {
         Status bound = statement().bind(static_cast<int>(i) + 1, bindable(*value));
         if (!bound.ok()) return bound;
     }
-    if (is_query() && values_.remaining() > 0) return Error{code::kIo, "leader exec failed"};
+    if (is_query() && values.remaining() > 0) return Error{code::kIo, "leader exec failed"};
     return {};
 }
 
 // --- the write lock ---
 
 void Execution::lock() {
-    reply_ = {};
-    phase_ = Phase::kPermit;
-    if (!statement().takes_write_lock() || handle_->has_lock()) return;
-    const Duration timeout = handle_->connection().busy_timeout().value_or(options_.busy_timeout);
-    waiting_ = true;
-    acquiring_ = true;
-    grant_posted_ = false;
-    handle_->lock(principal_.description(), timeout,
-                  [this](Status status) { granted(std::move(status)); });
-    acquiring_ = false;
+    if (!statement().takes_write_lock() || request_.handle->has_lock()) {
+        state_ = Permitting{};
+        return;
+    }
+    const Duration timeout = connection().busy_timeout().value_or(options_.busy_timeout);
+    request_.handle->lock(principal_.description(), timeout,
+                          [this](Status status) { granted(std::move(status)); });
+    if (in<Binding>()) state_ = AwaitingLock{};
 }
 
 // Whoever gives the lock back grants it from inside its own move. A thousand writers in a queue
 // must not become a thousand moves inside each other, so a grant that was waited for gets its own
 // turn.
 void Execution::granted(Status status) {
-    reply_ = std::move(status);
-    if (acquiring_) {
-        waiting_ = false;
+    auto* const state = std::get_if<AwaitingLock>(&state_);
+    if (state == nullptr) {
+        state_ = Permitting{std::move(status)};
         return;
     }
-    grant_posted_ = true;
+    state->granted = std::move(status);
     executor_.post([this] {
-        waiting_ = false;
+        state_ = Permitting{*std::move(std::get<AwaitingLock>(state_).granted)};
         resume_();
     });
 }
 
-void Execution::leave_lock_queue() {
-    handle_->unlock();
-    if (!grant_posted_) waiting_ = false;
-}
-
-void Execution::permit() {
-    if (!reply_.ok()) handle_->lock_refused();
+void Execution::permit(Status lock) {
+    if (!lock.ok()) request_.handle->lock_refused();
     if (is_void()) return fail(not_leader());
     if (stop_) return fail(interruption());
-    if (!reply_.ok()) return fail(std::move(reply_).error());
+    if (!lock.ok()) return fail(std::move(lock).error());
     // Under the lock a statement without columns may be the COMMIT.
-    const bool may_commit = handle_->has_lock() && statement().column_count() == 0;
+    const bool may_commit = request_.handle->has_lock() && statement().column_count() == 0;
     if (statement().takes_write_lock() || may_commit) {
         if (Status writable = replica_.check_writable(); !writable.ok()) {
             return fail(std::move(writable).error());
         }
     }
-    if (prepared_->idle_max) handle_->set_idle_max(*prepared_->idle_max);
-    phase_ = Phase::kStep;
+    if (current_.prepared->idle_max) request_.handle->set_idle_max(*current_.prepared->idle_max);
+    step({});
 }
 
 // --- running it ---
 
-void Execution::step() {
-    phase_ = Phase::kStepped;
-    if (streams_ && !sent_rows_) handle_->connection().prefer_committed();
-    run([this] { work(); });
+void Execution::step(Step step) {
+    if (request_.streams && !step.continues) connection().prefer_committed();
+    state_ = Stepping{std::move(step)};
+    run([this] { work(std::get<Stepping>(state_).step); },
+        [this] { state_ = Stepped{std::move(std::get<Stepping>(state_).step)}; });
 }
 
-template <class Work>
-void Execution::run(Work work) {
-    waiting_ = stepping_ = true;
+// Both run SQLite, `then` on the loop.
+template <class Work, class Then>
+void Execution::run(Work work, Then then) {
     ++steps_;
-    handle_->connection().begin_work();
-    executor_.step(std::move(work), [this] {
-        stepping_ = false;
-        if (phase_ == Phase::kPrepared) handle_->connection().end_work();
-        resumed({});
+    connection().begin_work();
+    executor_.step(std::move(work), [this, then] {
+        then();
+        resume_();
     });
 }
 
 // Perhaps beside the loop: see the header for what it may touch.
-void Execution::work() {
+void Execution::work(Step& step) {
     if (stop_) {
-        error_ = interruption();
+        step.error = interruption();
         return;
     }
     try {
-        is_query() ? fill_batch() : discard_rows();
+        is_query() ? fill_batch(step) : discard_rows(step);
     } catch (const std::bad_alloc&) {
         rows_.abandon_batch();
-        undo_statement({code::kNoMemory, "out of memory: ask for smaller rows, or for fewer"});
+        undo_statement(step,
+                       {code::kNoMemory, "out of memory: ask for smaller rows, or for fewer"});
     }
 }
 
-void Execution::discard_rows() {
+void Execution::discard_rows(Step& step) {
     for (;;) {
         Result<bool> row = statement().step();
         if (!row.ok()) {
-            error_ = std::move(row).error();
+            step.error = std::move(row).error();
             return;
         }
         if (!*row) {
-            finished_ = true;
+            step.finished = true;
             return;
         }
-        if (!writes_ && !prepared_->pragma) {
-            error_ = Error{code::kError, "rows yielded when none expected for EXEC request"};
+        if (!current_.writes && !current_.prepared->pragma) {
+            step.error = Error{code::kError, "rows yielded when none expected for EXEC request"};
             return;
         }
-        if (stop_) return undo_statement(interruption());
+        if (stop_) return undo_statement(step, interruption());
     }
 }
 
-void Execution::fill_batch() {
+void Execution::fill_batch(Step& step) {
     Result<bool> row = statement().step();
     if (row.ok()) {
-        if (!sent_rows_) rows_.open(statement(), options_.legacy_null_types);
+        if (!step.continues) rows_.open(statement(), options_.legacy_null_types);
         rows_.begin_batch(batch_);
     }
     for (;; row = statement().step()) {
         if (!row.ok()) {
             rows_.abandon_batch();
-            error_ = std::move(row).error();
+            step.error = std::move(row).error();
             return;
         }
         if (!*row) {
             rows_.finish_batch(wire::RowsEnd::kDone);
-            finished_ = true;
+            step.finished = true;
             return;
         }
         Status fits = stop_ ? Status(interruption()) : rows_.append_row();
         if (!fits.ok()) {
             rows_.abandon_batch();
-            return undo_statement(std::move(fits).error());
+            return undo_statement(step, std::move(fits).error());
         }
         if (!rows_.batch_full()) continue;
         rows_.finish_batch(wire::RowsEnd::kPart);
-        if (streams_) return;
+        if (request_.streams) return;
         if (batch_.size() > limits::kUncommittedRowsBytesMax) {
             return undo_statement(
-                {code::kTooBig,
-                 "the rows that a writing statement returns are too many to be kept "
-                 "until it is committed: return fewer"});
+                step, {code::kTooBig,
+                       "the rows that a writing statement returns are too many to be kept "
+                       "until it is committed: return fewer"});
         }
         rows_.begin_batch(batch_);
     }
@@ -347,161 +321,172 @@ void Execution::fill_batch() {
 
 // A writing statement that is reset between two rows would commit what it has done; one that fails
 // is undone.
-void Execution::undo_statement(Error error) {
-    error_ = std::move(error);
-    if (!writes_) return;
-    handle_->connection().interrupt();
+void Execution::undo_statement(Step& step, Error error) {
+    step.error = std::move(error);
+    if (!current_.writes) return;
+    connection().interrupt();
     const Result<bool> undone = statement().step();
-    if (undone.ok() && !*undone) finished_ = true;
+    if (undone.ok() && !*undone) step.finished = true;
 }
 
-void Execution::stepped() {
-    if (!propose()) return;
-    if (error_) return conclude();
-    if (streams_ && !finished_) {
-        phase_ = Phase::kCommit;
-    } else if (!is_query() && !sql_.empty()) {
-        retire();
-        phase_ = Phase::kPrepare;
-    } else {
-        conclude();
-    }
+void Execution::stepped(Step step) {
+    // Later rows are of the snapshot that was confirmed with the first ones.
+    const bool shows =
+        !step.continues && (current_.writes || step.error || statement().column_count() > 0);
+    if (!propose(shows)) return;
+    if (step.error) return conclude({.error = std::move(step.error)});
+    if (request_.streams && !step.finished) return commit({.more_rows = true});
+    if (is_query() || request_.sql.empty()) return conclude({});
+    retire();
+    state_ = Preparing{};
 }
 
-// Also after a later batch, and whatever became of the statement: the call tells the database that
-// this connection is at rest. False: this leadership is over, and the request has failed.
-bool Execution::propose() {
-    database::Capture capture = handle_->connection().take_capture();
+// After every step, whatever became of it: the call tells the database that this connection is at
+// rest. False: the leadership is over, and the request has failed.
+bool Execution::propose(bool shows) {
     using Own = database::Capture::Own;
+    database::Capture capture = connection().take_capture();
     const Own own = capture.own;
-    const Result<Index> seen = replica_.propose(handle_->database(), std::move(capture));
-    // What another connection took is proposed, or else the leadership is over.
+    const Result<Index> seen = replica_.propose(request_.handle->database(), std::move(capture));
+    // Whoever took it proposed it.
     const bool wrote = own == Own::kTakenByOther || (own == Own::kIncluded && seen.ok());
-    proposed_ = proposed_ || wrote;
+    verdict_.proposed = verdict_.proposed || wrote;
     if (!seen.ok()) {
         fail(seen.error());
         return false;
     }
-    if (sent_rows_) return true;  // the snapshot is the one that was confirmed with the first rows
-    index_ = std::max(index_, *seen);
-    // A missing table, too, is something that was read.
-    const bool shows = writes_ || error_ || statement().column_count() > 0;
-    if (!wrote && shows) must_confirm_ = true;
+    verdict_.index = std::max(verdict_.index, *seen);
+    verdict_.shows = verdict_.shows || (shows && !wrote);
     return true;
 }
 
 // The statement's end. The lock goes after what it captured was proposed.
 void Execution::retire() {
-    if (handle_ == nullptr) return;
-    compiled_.reset();
-    if (prepared_ != nullptr) {
+    if (request_.handle == nullptr) return;
+    if (current_.prepared != nullptr) {
         statement().reset();
         if (statement().parameter_count() > 0) statement().clear_bindings();
-        prepared_ = nullptr;
-        own_ = {};
+        current_ = {};
     }
-    handle_->unlock_if_idle();
-}
-
-// "Not leader" says that nothing was done. Of a text whose earlier statements were proposed that
-// would not be true.
-void Execution::fail(Error error) {
-    const bool lie = mutant(Mutant::kRefusalAfterProposal);
-    if (error.code == code::kNotLeader && proposed_ && !lie) error = leadership_lost();
-    error_ = std::move(error);
-    conclude();
-}
-
-void Execution::conclude() {
-    retire();
-    last_insert_id_ = handle_->connection().last_insert_rowid();
-    rows_affected_ = static_cast<std::uint64_t>(handle_->connection().changes());
-    phase_ = Phase::kCommit;
+    request_.handle->unlock_if_idle();
 }
 
 // --- the answer ---
 
-void Execution::commit() {
-    reply_ = {};
-    phase_ = Phase::kConfirm;
-    if (!proposed_ || sent_rows_) return;
-    wait([this](auto done) { replica_.when_committed(index_, done); });
+// "Not leader" reveals nothing that was read, and what was proposed is in doubt: neither is waited
+// for.
+void Execution::fail(Error error) {
+    if (error.code != code::kNotLeader) return conclude({.error = std::move(error)});
+    retire();
+    state_ = Answering{{.error = honest(std::move(error))}};
 }
 
-void Execution::confirm() {
-    phase_ = Phase::kAnswer;
-    if (!reply_.ok()) return;
-    if (!must_confirm_ || sent_rows_) return;
-    if (mutant(Mutant::kTransactionReadsUnconfirmed) && handle_ != nullptr &&
-        handle_->connection().in_transaction()) {
+// "Not leader" says that nothing was done. Of a request that has something in the log that would
+// not be true.
+Error Execution::honest(Error error) const {
+    const bool lie = mutant(Mutant::kRefusalAfterProposal);
+    const bool untrue = error.code == code::kNotLeader && verdict_.proposed && !lie;
+    return untrue ? leadership_lost() : error;
+}
+
+void Execution::conclude(Outcome outcome) {
+    retire();
+    commit(std::move(outcome));
+}
+
+void Execution::commit(Outcome outcome) {
+    if (!verdict_.proposed) {
+        state_ = Confirming{std::move(outcome)};
         return;
     }
-    confirming_ = true;
-    wait([this](auto done) { replica_.when_readable(index_, done); });
+    state_ = AwaitingCommit{std::move(outcome)};
+    replica_.when_committed(verdict_.index, [this](Status status) {
+        Outcome due = std::move(std::get<AwaitingCommit>(state_).outcome);
+        if (status.ok()) {
+            state_ = Confirming{std::move(due)};
+        } else {
+            state_ = Answering{{.error = std::move(status).error()}};
+        }
+        resume_();
+    });
 }
 
-// As in fail(), for a wait that failed.
-void Execution::in_doubt_if(bool proposed) {
-    if (mutant(Mutant::kRefusalAfterProposal)) return;
-    if (proposed && reply_.error().code == code::kNotLeader) reply_ = leadership_lost();
-}
-
-void Execution::answer(Output& output) {
-    if (!reply_.ok()) {
-        if (confirming_) in_doubt_if(proposed_);
-        error_ = std::move(reply_).error();
+void Execution::confirm(Outcome outcome) {
+    const bool unconfirmed =
+        mutant(Mutant::kTransactionReadsUnconfirmed) && connection().in_transaction();
+    if (!verdict_.shows || unconfirmed) {
+        state_ = Answering{std::move(outcome)};
+        return;
     }
-    const bool ended = error_ ? error_->code == code::kInterrupted : streams_;
-    if (interrupted_ && ended) {
-        answered_interrupt_ = true;
+    state_ = AwaitingConfirmation{std::move(outcome)};
+    replica_.when_readable(verdict_.index, [this](Status status) {
+        Outcome due = std::move(std::get<AwaitingConfirmation>(state_).outcome);
+        if (!status.ok()) due = {.error = honest(std::move(status).error())};
+        state_ = Answering{std::move(due)};
+        resume_();
+    });
+}
+
+void Execution::answer(Output& output, Outcome outcome) {
+    const std::optional<Error>& error = outcome.error;
+    const bool ended = error ? error->code == code::kInterrupted : request_.streams;
+    if (interrupt_ == Interrupt::kWanted && ended) {
+        interrupt_ = Interrupt::kAnswered;
         output.answer(wire::EmptyResponse{});
-        return finish();
-    }
-    if (error_) {
+    } else if (error) {
         output.answer(
-            wire::FailureResponse{static_cast<std::uint64_t>(error_->code), error_->message});
-        return finish();
+            wire::FailureResponse{static_cast<std::uint64_t>(error->code), error->message});
+    } else {
+        respond(output);
+        if (outcome.more_rows) {
+            verdict_ = {};
+            state_ = Streaming{};
+            return;
+        }
     }
-    if (kind_ == Kind::kPrepare) {
-        output.answer(kept_);
-        return finish();
+    finish();
+}
+
+void Execution::respond(Output& output) {
+    switch (request_.kind) {
+        case Kind::kPrepare:
+            return output.answer(request_.stmt);
+        case Kind::kExec:
+            return output.answer(
+                wire::ResultResponse{connection().last_insert_rowid(),
+                                     static_cast<std::uint64_t>(connection().changes())});
+        case Kind::kQuery:
+            return output.take(batch_);
     }
-    if (kind_ == Kind::kExec) {
-        output.answer(wire::ResultResponse{last_insert_id_, rows_affected_});
-        return finish();
-    }
-    output.take(batch_);
-    sent_rows_ = true;
-    if (finished_) return finish();
-    phase_ = Phase::kRoom;
 }
 
 void Execution::continue_rows() {
     if (is_void()) return fail(not_leader());
     if (stop_) return fail(interruption());
-    phase_ = Phase::kStep;
+    step({.continues = true});
 }
 
 void Execution::finish() {
     retire();
     batch_.clear();
-    phase_ = Phase::kIdle;
+    state_ = Idle{};
 }
 
 // --- stopping ---
 
 void Execution::stop() {
     stop_ = true;
-    if (stepping_) {
-        handle_->connection().interrupt();
-    } else if (waiting_ && phase_ == Phase::kPermit) {
-        leave_lock_queue();
+    if (stepping()) {
+        connection().interrupt();
+    } else if (const auto* state = std::get_if<AwaitingLock>(&state_)) {
+        request_.handle->unlock();
+        if (!state->granted) state_ = Permitting{};
     }
 }
 
 void Execution::interrupt() {
-    if (!active() || interrupted_) return;
-    interrupted_ = true;
+    if (!active() || interrupted()) return;
+    interrupt_ = Interrupt::kWanted;
     stop();
 }
 
@@ -509,9 +494,10 @@ void Execution::abandon() {
     if (!holds_handle()) return;
     abandoned_ = true;
     stop();
-    if (stepping_ || phase_ == Phase::kStepped) return;
+    if (stepping() || in<Stepped>()) return;
+    if (in<Compiled>()) state_ = Preparing{};  // no statement may outlive the handle
     retire();
-    handle_ = nullptr;
+    request_.handle = nullptr;
 }
 
 void Execution::leadership_changed() {

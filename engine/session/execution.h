@@ -1,23 +1,30 @@
 // Execution: one PREPARE, EXEC, QUERY, EXEC_SQL or QUERY_SQL, from its text to its last answer.
 //
-// A small state machine. advance() makes one move; where a move has to wait (for the write lock, a
-// statement that runs beside the loop, the quorum, the lease) the wait ends by calling `resume`,
-// and the owner calls advance() again.
+// A state machine whose states own what only they need. advance() makes one move; in a state that
+// waits (for SQLite, which may run beside the loop, the write lock, the quorum, the lease) there is
+// none to make: the wait ends by calling `resume`, and the owner calls advance() again.
 //
-//              ┌────────────── next statement of the text ─────────────┐
-//              ▼                                                       │
-//   prepare ─▶ lock ─▶ permit ─▶ step ─▶ stepped ──▶ commit ─▶ confirm ─▶ answer
-//                                  ▲        (a batch of rows is full)       │
-//                                  └───────────── room ◀────────────────────┘
+//   Preparing ─▶ Compiling* ─▶ Compiled ─▶ Binding ─▶ AwaitingLock* ─▶ Permitting
+//       ▲                                                                  │
+//       │ the next statement of the text                                   ▼
+//       └──────────────────────── Stepped ◀─────────────────────────── Stepping*
+//                                    │                                     ▲
+//                                    ▼                                     │ room for more rows
+//   Confirming ◀──────────── AwaitingCommit*                           Streaming
+//       │                                                                  ▲
+//       └─────▶ AwaitingConfirmation* ─────────▶ Answering ────────────────┘
+//                                                    │
+//   * waits                                          └─▶ Idle
 //
-//   prepare  Compiles the statement, in a step like the one that runs it.
-//   lock     Only statements that write wait for it.
-//   step     Runs SQLite. It may leave the loop, and touches only the handle's
-//            connection and this object's statement, result set and batch.
-//   stepped  What was captured is proposed, in order, before the write lock is given back.
-//   commit   What was proposed is committed by the quorum.
-//   confirm  For whatever reveals what a read saw, errors included: everything that it could have
-//            seen is committed, and this node was leader after it.
+//   Compiling       Runs SQLite, as Stepping does. Skipped by a statement that is at hand.
+//   AwaitingLock    Only statements that write wait for the write lock.
+//   Stepping        Runs SQLite. It may leave the loop, and touches only the handle's connection
+//                   and this object's statement, result set, batch and step.
+//   Stepped         What was captured is proposed, in order, before the write lock is given back.
+//   AwaitingCommit  Until the quorum has committed what was proposed.
+//   AwaitingConfirmation
+//                   For whatever reveals what a read saw, errors included: until everything that
+//                   it could have seen is committed, and this node was leader after it.
 //
 // A reading query sends its rows as they come, a batch at a time while there is room; its later
 // batches show the snapshot that was confirmed with the first. The rows of a writing query are kept
@@ -28,11 +35,13 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <variant>
 
 #include "engine/base/executor.h"
 #include "engine/replica/replica.h"
-#include "engine/session/handle.h"
+#include "engine/session/database_handle.h"
 #include "engine/session/output.h"
+#include "engine/session/principal.h"
 #include "engine/session/result_set.h"
 #include "engine/session/session.h"
 
@@ -54,28 +63,30 @@ public:
 
     // The handle, and what the request's text and parameters borrow from, stay until it is done. A
     // zero byte follows the text, as it does in a message.
-    void start(Handle& handle, Kind kind, Prepared& prepared, const wire::Parameters& parameters);
-    void start(Handle& handle, Kind kind, std::string_view sql, const wire::Parameters& parameters);
+    void start(DatabaseHandle& handle, Kind kind, Prepared& prepared,
+               const wire::Parameters& parameters);
+    void start(DatabaseHandle& handle, Kind kind, std::string_view sql,
+               const wire::Parameters& parameters);
 
     // PREPARE: by its schema the text is one statement, or the first of several.
-    void prepare_only(Handle& handle, std::string_view sql, std::uint8_t schema);
+    void prepare_only(DatabaseHandle& handle, std::string_view sql, std::uint8_t schema);
 
     Progress advance(Output& output);
-    bool active() const { return phase_ != Phase::kIdle; }
-    bool waiting() const { return waiting_; }
-    bool holds_handle() const { return active() && handle_ != nullptr; }
+    bool active() const { return !in<Idle>(); }
+    bool waiting() const;
+    bool holds_handle() const { return active() && request_.handle != nullptr; }
     // SQLite is at work, perhaps beside the loop.
-    bool stepping() const { return stepping_; }
+    bool stepping() const { return in<Compiling>() || in<Stepping>(); }
     // Rows have been sent and more will follow.
-    bool streaming() const { return phase_ == Phase::kRoom; }
+    bool streaming() const { return in<Streaming>(); }
     // Grows with each step, to tell a statement that is stuck from one that is not.
     std::uint64_t steps() const { return steps_; }
 
-    // The client no longer wants the answer: stop soon. Until kDone, was_interrupted() says whether
-    // the answer became the EMPTY that the INTERRUPT is owed.
+    // The client no longer wants the answer: stop soon. Until the next start, was_interrupted()
+    // says whether the answer became the EMPTY that the INTERRUPT is owed.
     void interrupt();
-    bool interrupted() const { return interrupted_; }
-    bool was_interrupted() const { return answered_interrupt_; }
+    bool interrupted() const { return interrupt_ != Interrupt::kNone; }
+    bool was_interrupted() const { return interrupt_ == Interrupt::kAnswered; }
     // The client is gone: stop soon and answer nothing. The handle is let go at once, unless SQLite
     // is at work, or has been and nobody has looked at what it committed.
     void abandon();
@@ -87,62 +98,121 @@ public:
 
     void shrink_idle() { shrink(batch_); }
     // Of rows that were read and not sent; not known while SQLite is at work on them.
-    std::size_t buffer_bytes() const { return stepping_ ? 0 : batch_.capacity(); }
+    std::size_t buffer_bytes() const { return stepping() ? 0 : batch_.capacity(); }
 
 private:
-    enum class Phase {
-        kIdle,
-        kPrepare,
-        kPrepared,
-        kBind,
-        kLock,
-        kPermit,
-        kStep,
-        kStepped,
-        kCommit,
-        kConfirm,
-        kAnswer,
-        kRoom,
+    // What one run of SQLite came to: to the statement's end, or to a full batch of rows.
+    struct Step {
+        bool continues = false;  // rows of this statement have been sent already
+        bool finished = false;   // the statement has run to its end
+        std::optional<Error> error{};
+    };
+    // What the client gets, once whatever it depends on has come.
+    struct Outcome {
+        std::optional<Error> error{};
+        bool more_rows = false;
     };
 
-    void start(Handle& handle, Kind kind, const wire::Parameters& parameters);
-    void move(Output& output);
+    struct Idle {};
+    struct Preparing {};
+    struct Compiling {
+        std::optional<Result<Prepared>> result;
+    };
+    struct Compiled {
+        Result<Prepared> result;
+    };
+    struct Binding {};
+    struct AwaitingLock {
+        std::optional<Status> granted;  // and `resume` is about to be called
+    };
+    struct Permitting {
+        Status lock;
+    };
+    struct Stepping {
+        Step step;
+    };
+    struct Stepped {
+        Step step;
+    };
+    struct AwaitingCommit {
+        Outcome outcome;
+    };
+    struct Confirming {
+        Outcome outcome;
+    };
+    struct AwaitingConfirmation {
+        Outcome outcome;
+    };
+    struct Answering {
+        Outcome outcome;
+    };
+    struct Streaming {};
+    using State = std::variant<Idle, Preparing, Compiling, Compiled, Binding, AwaitingLock,
+                               Permitting, Stepping, Stepped, AwaitingCommit, Confirming,
+                               AwaitingConfirmation, Answering, Streaming>;
+
+    // What was asked for.
+    struct Request {
+        DatabaseHandle* handle = nullptr;
+        Kind kind = Kind::kExec;
+        std::string_view sql{};  // what is left of the text
+        wire::ParameterReader values{};
+        wire::StmtResponse stmt{};  // PREPARE: its schema, and then its answer
+        bool streams = false;       // its rows are sent as they come
+    };
+    // The statement at hand: one of the handle's, or `own`.
+    struct Current {
+        Prepared* prepared = nullptr;
+        Prepared own;
+        bool writes = false;
+    };
+    // What the answer depends on, and what may be said without it. Of all statements of the text.
+    struct Verdict {
+        Index index;            // of the newest transaction that the answer shows or reports
+        bool proposed = false;  // some of the request is in the log: "nothing was done" is untrue
+        bool shows = false;     // something that was read and not written: it must be confirmed
+    };
+    enum class Interrupt { kNone, kWanted, kAnswered };
+
+    template <class Some>
+    bool in() const {
+        return std::holds_alternative<Some>(state_);
+    }
+
+    void start(DatabaseHandle& handle, Kind kind, const wire::Parameters& parameters);
     void prepare();
-    void prepared();
+    void compiled(Result<Prepared> result);
     void keep(Prepared prepared);
     void bind();
     Status bind_values();
     void lock();
     void granted(Status status);
-    void leave_lock_queue();
-    void permit();
-    void step();
-    template <class Work>
-    void run(Work work);
-    void work();
-    void discard_rows();
-    void fill_batch();
-    void undo_statement(Error error);
-    void stepped();
-    bool propose();
+    void permit(Status lock);
+    void step(Step step);
+    template <class Work, class Then>
+    void run(Work work, Then then);
+    void work(Step& step);
+    void discard_rows(Step& step);
+    void fill_batch(Step& step);
+    void undo_statement(Step& step, Error error);
+    void stepped(Step step);
+    bool propose(bool shows);
     void retire();
-    void commit();
-    void confirm();
-    void answer(Output& output);
-    void continue_rows();
-
     void fail(Error error);
-    void conclude();
+    Error honest(Error error) const;
+    void conclude(Outcome outcome);
+    void commit(Outcome outcome);
+    void confirm(Outcome outcome);
+    void answer(Output& output, Outcome outcome);
+    void respond(Output& output);
+    void continue_rows();
     void finish();
-    template <class Start>
-    void wait(Start start);
-    void in_doubt_if(bool proposed);
     void stop();
-    void resumed(Status status);
 
-    bool is_query() const { return kind_ == Kind::kQuery; }
+    bool is_query() const { return request_.kind == Kind::kQuery; }
     bool is_void() const;
-    database::Statement& statement() { return *prepared_->statement; }
+    database::Connection& connection() { return request_.handle->connection(); }
+    database::Statement& statement() { return *current_.prepared->statement; }
 
     replica::Replica& replica_;
     Executor& executor_;
@@ -150,42 +220,14 @@ private:
     const Principal& principal_;
     const std::function<void()> resume_;
 
-    // The request.
-    Handle* handle_ = nullptr;
-    Kind kind_ = Kind::kExec;
-    std::string_view sql_;     // what is left of the text
-    wire::StmtResponse kept_;  // PREPARE: its answer
-    wire::ParameterReader values_;
-
-    // The statement at hand: one of the handle's, or own_.
-    Prepared* prepared_ = nullptr;
-    Prepared own_;
-    std::optional<Result<Prepared>> compiled_;  // between prepare() and prepared()
-    bool writes_ = false;
-    bool streams_ = false;   // its rows are sent as they come
-    bool finished_ = false;  // it has run to its end
+    State state_;
+    Request request_;
+    Current current_;
+    Verdict verdict_;
     ResultSet rows_;
     Bytes batch_;
-
-    // What happened so far.
-    Phase phase_ = Phase::kIdle;
-    bool waiting_ = false;
-    bool stepping_ = false;
-    bool sent_rows_ = false;
-    bool acquiring_ = false;      // the lock is being asked for right now
-    bool grant_posted_ = false;   // it was granted later, and resume will be called
-    Status reply_;                // of the last wait
-    std::optional<Error> error_;  // the answer will be this
     std::uint64_t steps_ = 0;
-    bool proposed_ = false;  // something of this request is surely in the log
-    Index index_;            // the newest that the answer has to wait for
-    bool must_confirm_ = false;
-    bool confirming_ = false;
-    std::int64_t last_insert_id_ = 0;
-    std::uint64_t rows_affected_ = 0;
-
-    bool interrupted_ = false;
-    bool answered_interrupt_ = false;
+    Interrupt interrupt_ = Interrupt::kNone;
     bool abandoned_ = false;
     std::atomic<bool> stop_ = false;  // read by work(), which may be beside the loop
 };

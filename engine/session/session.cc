@@ -5,9 +5,9 @@
 
 #include "engine/base/address.h"
 #include "engine/base/check.h"
+#include "engine/session/database_handle.h"
 #include "engine/session/dump.h"
 #include "engine/session/execution.h"
-#include "engine/session/handle.h"
 #include "engine/session/output.h"
 
 namespace quorlite::session {
@@ -117,7 +117,7 @@ private:
 
     wire::MessageReader reader_{limits::kRequestBytesMax};
     Output output_;
-    std::unique_ptr<Handle> handle_;  // outlives what execution_ holds of it
+    std::unique_ptr<DatabaseHandle> handle_;  // outlives what execution_ holds of it
     Execution execution_;
     Dump dump_;
 
@@ -459,7 +459,7 @@ bool Conversation::check_transaction(Boundary next) {
 
 Prepared* Conversation::check_statement(std::uint64_t db, std::uint64_t id) {
     if (!check_database(db)) return nullptr;
-    Prepared* const prepared = handle_->find(id);
+    Prepared* const prepared = handle_->table().find(id);
     if (prepared == nullptr) {
         answer(failure(code::kNotFound, "no statement with the given id"));
     }
@@ -493,7 +493,7 @@ void Conversation::on(const wire::OpenRequest& request) {
         return answer(failure(code::kBusy, "a database for this connection is already open"));
     }
     if (request.name.size() > wire::kDatabaseNameBytesMax) return end();
-    auto opened = Handle::open(replica_, request.name, options_.idle_transaction);
+    auto opened = DatabaseHandle::open(replica_, request.name, options_.idle_transaction);
     if (!opened.ok()) return fail(opened.error());
     handle_ = std::move(*opened);
     answer(wire::DbResponse{});
@@ -523,7 +523,7 @@ void Conversation::on(const wire::QueryRequest& request) {
 
 void Conversation::on(const wire::FinalizeRequest& request) {
     if (check_statement(request.db, request.statement) == nullptr) return;
-    handle_->drop(request.statement);
+    handle_->table().erase(request.statement);
     answer(wire::EmptyResponse{});
 }
 

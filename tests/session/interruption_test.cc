@@ -388,6 +388,23 @@ TEST_F(LeadershipLoss, OfAWriteThatWasProposedIsInDoubt) {
     EXPECT_EQ(a.next_answer(), kLost);
 }
 
+// Before the writer's statement is back on the loop a reader has seen, and proposed, what it wrote.
+TEST_F(LeadershipLoss, OfAWriteThatAReaderProposedIsInDoubt) {
+    cluster.executor.yields = true;
+    cluster.executor.post([] {});
+    a.send(wire::ExecSqlRequest{
+        .sql = "WITH RECURSIVE g(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM g LIMIT 30000) "
+               "INSERT INTO t SELECT n FROM g"});
+    cluster.isolate(1);
+    const Index before = cluster.replica().status().last;
+    b.send(wire::QuerySqlRequest{.sql = "SELECT count(*) FROM t"});
+    EXPECT_EQ(cluster.replica().status().last, before.next());
+    cluster.executor.advance(500ms);  // no lease any more
+    EXPECT_TRUE(a.answers().empty());
+    EXPECT_EQ(a.next_answer(), kLost);
+    EXPECT_EQ(b.next_answer(), kNotLeader);
+}
+
 TEST_F(LeadershipLoss, OfARowReturningWriteIsInDoubt) {
     cluster.isolate(1);
     a.send(wire::QuerySqlRequest{.sql = "INSERT INTO t VALUES(1) RETURNING x"});

@@ -1,8 +1,8 @@
 // The parts of a session that need no node.
 #include <gtest/gtest.h>
 
-#include "engine/session/handle.h"
 #include "engine/session/output.h"
+#include "engine/session/statements.h"
 
 namespace quorlite::session {
 namespace {

@@ -1,4 +1,4 @@
-#include "engine/session/handle.h"
+#include "engine/session/database_handle.h"
 
 #include <algorithm>
 #include <chrono>
@@ -7,29 +7,32 @@
 #include "engine/base/limits.h"
 
 namespace quorlite::session {
-Result<std::unique_ptr<Handle>> Handle::open(replica::Replica& replica, std::string_view name,
-                                             Duration idle_max) {
+
+Result<std::unique_ptr<DatabaseHandle>> DatabaseHandle::open(replica::Replica& replica,
+                                                             std::string_view name,
+                                                             Duration idle_max) {
     auto database = replica.store().open_database(name);
     if (!database.ok()) return std::move(database).error();
     auto connection = (*database)->connect();
     if (!connection.ok()) return std::move(connection).error();
-    return std::unique_ptr<Handle>(
-        new Handle(**database, std::move(*connection), replica.leadership_epoch(), idle_max));
+    return std::unique_ptr<DatabaseHandle>(new DatabaseHandle(
+        **database, std::move(*connection), replica.leadership_epoch(), idle_max));
 }
 
-Handle::Handle(database::Database& database, std::unique_ptr<database::Connection> connection,
-               std::uint64_t epoch, Duration idle_max)
+DatabaseHandle::DatabaseHandle(database::Database& database,
+                               std::unique_ptr<database::Connection> connection,
+                               std::uint64_t epoch, Duration idle_max)
     : database_(database), connection_(std::move(connection)), epoch_(epoch), idle_max_(idle_max) {}
 
-Handle::~Handle() {
-    statements_.clear();
-    remembered_.clear();
+DatabaseHandle::~DatabaseHandle() {
+    table_.clear();
+    cache_.clear();
     if (connection_->in_transaction()) connection_->roll_back();
     connection_.reset();
     unlock();
 }
 
-Result<Prepared> Handle::prepare(std::string_view sql) {
+Result<Prepared> DatabaseHandle::prepare(std::string_view sql) {
     if (sql.size() > limits::kSqlBytesMax) return Error{code::kTooBig, "statement too long"};
     // SQLite copies a text that does not end in a zero byte, which for a long text of many
     // statements would add up to its square.
@@ -45,7 +48,7 @@ Result<Prepared> Handle::prepare(std::string_view sql) {
 }
 
 // It shows its value, as those of SQLite do.
-Result<Prepared> Handle::prepare_idle_pragma(const IdlePragma& pragma) {
+Result<Prepared> DatabaseHandle::prepare_idle_pragma(const IdlePragma& pragma) {
     const auto ms =
         std::chrono::duration_cast<std::chrono::milliseconds>(pragma.value.value_or(idle_max_));
     const std::string sql = "SELECT " + std::to_string(ms.count()) + " AS idle_transaction";
@@ -55,74 +58,25 @@ Result<Prepared> Handle::prepare_idle_pragma(const IdlePragma& pragma) {
                     pragma.value};
 }
 
-Prepared* Handle::remember(std::string_view sql, Prepared prepared) {
-    Remembered* place = nullptr;
-    if (remembered_.size() < kRememberedMax) {
-        remembered_.reserve(kRememberedMax);
-        place = &remembered_.emplace_back();
-    } else {
-        place = &*std::ranges::min_element(remembered_, {}, &Remembered::used);
-    }
-    *place = {std::string(sql), std::move(prepared), ++uses_};
-    return &place->prepared;
-}
-
-Prepared* Handle::recall(std::string_view sql) {
-    for (Remembered& remembered : remembered_) {
-        if (remembered.sql != sql) continue;
-        remembered.used = ++uses_;
-        return &remembered.prepared;
-    }
-    return nullptr;
-}
-
-Result<std::uint32_t> Handle::keep(Prepared prepared) {
-    if (lowest_free_ >= limits::kStatementsPerSessionMax) {
-        return Error{code::kError,
-                     "too many prepared statements on this connection: finalize some"};
-    }
-    if (sql_bytes_ + prepared.sql_bytes > limits::kPreparedSqlBytesMax) {
-        return Error{code::kError,
-                     "the prepared statements of this connection are too long: finalize some"};
-    }
-    sql_bytes_ += prepared.sql_bytes;
-    const std::size_t id = lowest_free_;
-    if (id == statements_.size()) statements_.emplace_back();
-    statements_[id] = std::move(prepared);
-    while (lowest_free_ < statements_.size() && statements_[lowest_free_].statement) ++lowest_free_;
-    return static_cast<std::uint32_t>(id);
-}
-
-Prepared* Handle::find(std::uint64_t id) {
-    if (id >= statements_.size() || !statements_[id].statement) return nullptr;
-    return &statements_[id];
-}
-
-void Handle::drop(std::uint64_t id) {
-    QUORLITE_CHECK(find(id) != nullptr);
-    sql_bytes_ -= statements_[id].sql_bytes;
-    statements_[id] = {};
-    lowest_free_ = std::min(lowest_free_, static_cast<std::size_t>(id));
-}
-
-void Handle::lock(std::string holder, Duration timeout, database::WriterQueue::Granted granted) {
+void DatabaseHandle::lock(std::string holder, Duration timeout,
+                          database::WriterQueue::Granted granted) {
     QUORLITE_CHECK(!has_lock());
     ticket_ = database_.writers().acquire(std::move(holder), timeout, std::move(granted));
 }
 
-void Handle::unlock() {
+void DatabaseHandle::unlock() {
     if (!has_lock()) return;
     const auto ticket = std::exchange(ticket_, database::WriterQueue::Ticket::kNone);
     database_.writers().release(ticket);
 }
 
-void Handle::expire() {
+void DatabaseHandle::expire() {
     connection_->roll_back();
     unlock();
     expired_ = true;
 }
 
-Status Handle::admit(Boundary next) {
+Status DatabaseHandle::admit(Boundary next) {
     if (!expired_) return {};
     expired_ = next == Boundary::kNone;
     if (next == Boundary::kBegin) return {};
@@ -130,14 +84,14 @@ Status Handle::admit(Boundary next) {
     return rested();
 }
 
-Error Handle::rested() const {
+Error DatabaseHandle::rested() const {
     const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(idle_max_);
     return {code::kRolledBack, "the transaction was rolled back: nothing was asked for in " +
                                    std::to_string(ms.count()) +
                                    " ms (--idle-transaction): ROLLBACK, then begin again"};
 }
 
-Status Handle::begin() {
+Status DatabaseHandle::begin() {
     using namespace std::string_view_literals;
     const auto prepared = connection_->prepare("BEGIN\0"sv);
     if (!prepared.ok()) return prepared.error();
@@ -145,7 +99,7 @@ Status Handle::begin() {
     return row.ok() ? Status() : Status(row.error());
 }
 
-void Handle::unlock_if_idle() {
+void DatabaseHandle::unlock_if_idle() {
     if (has_lock() && !connection_->holds_write_transaction()) unlock();
 }
 
