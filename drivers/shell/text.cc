@@ -60,10 +60,6 @@ bool same_word(std::string_view left, std::string_view right) {
                       [](char a, char b) { return lower(a) == lower(b); });
 }
 
-bool starts_with_word(std::string_view text, std::string_view lower_case) {
-    return same_word(text.substr(0, lower_case.size()), lower_case);
-}
-
 std::string_view trimmed(std::string_view text) {
     constexpr std::string_view kBlanks = " \t\r\n\f\v";
     const std::size_t first = text.find_first_not_of(kBlanks);

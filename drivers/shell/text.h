@@ -15,7 +15,6 @@
 namespace quorlite::shell {
 
 bool same_word(std::string_view left, std::string_view right);  // but for the case of ASCII letters
-bool starts_with_word(std::string_view text, std::string_view lower_case);
 std::string_view trimmed(std::string_view text);
 std::string joined(const std::vector<std::string>& parts, std::string_view separator);
 

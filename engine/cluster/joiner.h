@@ -79,8 +79,6 @@ public:
     Action failed(TimePoint now, std::string reason);  // the connection could not be made, or broke
     Action resumed();
 
-    // Whether the cluster has taken the node in, whatever its role is by now.
-    bool added() const { return added_; }
     // As told by the members, once nothing is in the way of the node's being added; none before,
     // and where they are of version 0.1.
     ClusterId cluster() const { return welcome_ ? cluster_ : ClusterId(); }

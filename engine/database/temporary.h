@@ -20,7 +20,6 @@ public:
     int open(sqlite3_file* file, int flags, int* flags_out);
     int file_bytes() const;  // how large the sqlite3_file must be
 
-    std::size_t bytes_max() const { return static_cast<std::size_t>(bytes_max_); }
     // A transaction of this thread has been captured, and SQLite now writes what it has for
     // temporary databases: that must not fail for lack of space, as the transaction stands.
     static void begin_commit();
