@@ -74,9 +74,10 @@ type Error struct {
 	ExtendedCode int // of SQLite, or of dqlite: 2067 is a broken UNIQUE constraint
 	Message      string
 	Node         string // HOST:PORT of the node concerned; empty if there is none
-	Outcome      Verdict
+	// Outcome holds the verdict. Read it by Verdict(), which is its name in every client.
+	Outcome Verdict
 	// MayRetry: the same operation, or in a transaction the whole transaction, may succeed if it is
-	// tried again. With an outcome of InDoubt that may do the work twice.
+	// tried again. Whether that is safe the verdict says: what is InDoubt might be done twice.
 	MayRetry bool
 	Cause    error
 }

@@ -1,4 +1,4 @@
-// administrator: what performs a cluster's administration on Asio: the core's errands, each with
+// administrator: what performs a cluster's administration on Asio: the core's tasks, each with
 // sessions of its own, on one strand.
 #pragma once
 
@@ -7,19 +7,19 @@
 #include <string>
 
 #include "drivers/asio/session.h"
-#include "drivers/core/errand.h"
+#include "drivers/core/admin_task.h"
 #include "quorlite/asio_administration.h"
 
 namespace quorlite::async::detail {
 
-// An errand and whoever waits for it. After the start, the strand's.
-struct Mission {
-    std::unique_ptr<core::Errand> errand;
-    std::function<std::any(core::Errand&)> read;  // what it has found
-    std::unique_ptr<completion> told;
+// A task and whoever waits for it. After the start, the strand's.
+struct RunningTask {
+    std::unique_ptr<core::AdminTask> task;
+    std::function<std::any(core::AdminTask&)> read;  // what it has found
+    std::unique_ptr<completion> handler;
     std::shared_ptr<session> with;  // the node that was asked last
     std::string node;
-    core::OperationPtr asked;
+    core::OperationPtr op;
     bool cancelled = false;
 };
 
@@ -35,12 +35,12 @@ public:
     const options& settings() const { return cluster_->settings; }
     std::shared_ptr<session> make_session(std::string node) const;
 
-    // Goes on with an errand, whose last question has ended at this time.
-    void proceed(const std::shared_ptr<Mission>& mission, Time now);
-    void cancel(const std::shared_ptr<Mission>& mission);
+    // Goes on with a task, whose last step has ended at this time.
+    void proceed(const std::shared_ptr<RunningTask>& running, Time now);
+    void cancel(const std::shared_ptr<RunningTask>& running);
 
 private:
-    void ask(const std::shared_ptr<Mission>& mission, const core::Question& question);
+    void ask(const std::shared_ptr<RunningTask>& running, const core::AdminStep& step);
 
     const asio::any_io_executor executor_;
     const asio::any_io_executor strand_;

@@ -13,52 +13,52 @@ using core::OperationPtr;
 
 namespace {
 
-std::string text_of(const request& asked) {
-    switch (asked.kind) {
-        case question::begin:
+std::string text_of(const request& op) {
+    switch (op.kind) {
+        case op_kind::begin:
             return "BEGIN IMMEDIATE";
-        case question::begin_read:
+        case op_kind::begin_read:
             return "BEGIN";
-        case question::commit:
-        case question::conclude:
+        case op_kind::commit:
+        case op_kind::conclude:
             return "COMMIT";
-        case question::rollback:
-        case question::tidy:
+        case op_kind::rollback:
+        case op_kind::tidy:
             return "ROLLBACK";
-        case question::connect:
-        case question::ping:
-        case question::acquire:
-        case question::execute:
-        case question::query:
-        case question::stream:
-        case question::next:
-        case question::pause:
-        case question::add:
-        case question::finish:
-        case question::administer:
+        case op_kind::connect:
+        case op_kind::ping:
+        case op_kind::acquire:
+        case op_kind::execute:
+        case op_kind::query:
+        case op_kind::stream:
+        case op_kind::next:
+        case op_kind::pause:
+        case op_kind::add:
+        case op_kind::finish:
+        case op_kind::administer:
             break;
     }
-    return asked.sql;
+    return op.sql;
 }
 
 // An operation for the question; one that has failed already if it makes no sense.
-OperationPtr make(const request& asked) {
+OperationPtr make(const request& op) {
     auto operation = std::make_shared<core::Operation>();
-    if (asked.kind == question::connect) {
+    if (op.kind == op_kind::connect) {
         operation->kind = OperationKind::kConnect;
         operation->effect = core::Effect::kRead;
         return operation;
     }
-    const bool own = asked.kind == question::pause || asked.kind == question::add ||
-                     asked.kind == question::finish;
+    const bool own =
+        op.kind == op_kind::pause || op.kind == op_kind::add || op.kind == op_kind::finish;
     if (own) return operation;  // it only stands for what the session does by itself
-    if (asked.kind == question::ping) {
+    if (op.kind == op_kind::ping) {
         return core::make_admin({wire::RequestType::kLeader, {}, {}, 0});
     }
-    const bool rows = asked.kind == question::query || asked.kind == question::stream;
-    const std::vector<argument> bound = asked.bound.view();
+    const bool rows = op.kind == op_kind::query || op.kind == op_kind::stream;
+    const std::vector<argument> bound = op.bound.view();
     auto made = core::make_statement(rows ? OperationKind::kQuery : OperationKind::kExecute,
-                                     text_of(asked), bound);
+                                     text_of(op), bound);
     if (!made) {
         operation->error = std::move(made).error();
         operation->finished = true;
@@ -66,24 +66,24 @@ OperationPtr make(const request& asked) {
     }
     // Rows that nobody asked for are held and dropped.
     if ((*made)->yields_rows) (*made)->kind = OperationKind::kQuery;
-    (*made)->whole = asked.kind != question::stream;
+    (*made)->whole = op.kind != op_kind::stream;
     return *made;
 }
 
 }  // namespace
 
-std::shared_ptr<void> name(const std::shared_ptr<session>&, const request& asked) {
-    if (asked.kind != question::next) return make(asked);
-    return std::static_pointer_cast<StreamKeeper>(asked.of)->operation;
+std::shared_ptr<void> name(const std::shared_ptr<session>&, const request& op) {
+    if (op.kind != op_kind::next) return make(op);
+    return std::static_pointer_cast<StreamKeeper>(op.of)->operation;
 }
 
-void start(const std::shared_ptr<session>& to, const std::shared_ptr<void>& operation,
-           request asked, std::unique_ptr<completion> waiting) {
+void start(const std::shared_ptr<session>& to, const std::shared_ptr<void>& operation, request op,
+           std::unique_ptr<completion> waiting) {
     const auto begun = std::static_pointer_cast<core::Operation>(operation);
-    const auto told = std::make_shared<std::unique_ptr<completion>>(std::move(waiting));
-    asked.bound = {};
-    asio::post(to->strand(), [to, begun, asked = std::move(asked), told]() mutable {
-        to->start(begun, std::move(asked), std::move(*told));
+    const auto handler = std::make_shared<std::unique_ptr<completion>>(std::move(waiting));
+    op.bound = {};
+    asio::post(to->strand(), [to, begun, op = std::move(op), handler]() mutable {
+        to->start(begun, std::move(op), std::move(*handler));
     });
 }
 
@@ -107,10 +107,10 @@ connection::connection(asio::any_io_executor executor, const cluster& owner,
                                                    quorlite::detail::state_of(owner),
                                                    core::Target{{}, std::string(database)})) {}
 
-std::shared_ptr<void> connection::open_stream(detail::request asked) const {
-    const core::OperationPtr operation = detail::make(asked);
+std::shared_ptr<void> connection::open_stream(detail::request op) const {
+    const core::OperationPtr operation = detail::make(op);
     auto keeper = std::make_shared<detail::StreamKeeper>(session_, operation);
-    detail::start(session_, operation, std::move(asked), nullptr);
+    detail::start(session_, operation, std::move(op), nullptr);
     return keeper;
 }
 

@@ -11,7 +11,7 @@ using core::PoolQueue;
 
 namespace {
 
-answer cancelled(const char* why) {
+op_result cancelled(const char* why) {
     error_info error;
     error.kind = error_kind::cancelled;
     error.extended_code = code::kInterrupted;
@@ -51,7 +51,7 @@ lender::lender(const asio::any_io_executor& executor,
       resting_(std::max<std::size_t>(chosen.size_max, 1)) {}
 
 void lender::acquire(const std::shared_ptr<Asker>& asker) {
-    if (closed_) return asker->told->complete(cancelled("the pool was closed"));
+    if (closed_) return asker->handler->complete(cancelled("the pool was closed"));
     const Time now = transport_->now();
     for (const PoolQueue::Slot slot : queue_.expire(now)) resting_[slot].reset();
     asker->ticket = queue_.ask();
@@ -64,7 +64,7 @@ void lender::cancel(const std::shared_ptr<Asker>& asker) {
     asker->stop.emit(asio::cancellation_type::total);
     if (std::erase(line_, asker) == 0) return;
     queue_.give_up(asker->ticket);
-    asker->told->complete(cancelled("interrupted"));
+    asker->handler->complete(cancelled("interrupted"));
     serve();
 }
 
@@ -90,16 +90,16 @@ void lender::lend(const PoolQueue::Grant& grant, const std::shared_ptr<Asker>& a
     }
     connection db = *std::move(chosen);
     auto lent = std::make_shared<loan>(shared_from_this(), grant.slot, db);
-    if (!grant.check) return asker->told->complete({.lent = std::move(lent)});
+    if (!grant.check) return asker->handler->complete({.lent = std::move(lent)});
     // A ping repairs the connection if it can be repaired.
     auto checked = [asker, lent = std::move(lent)](result<void> well) mutable {
-        answer given;
+        op_result ended;
         if (well) {
-            given.lent = std::move(lent);
+            ended.lent = std::move(lent);
         } else {
-            given.error = std::move(well).error();
+            ended.error = std::move(well).error();
         }
-        asker->told->complete(std::move(given));
+        asker->handler->complete(std::move(ended));
     };
     db.try_ping(asio::bind_cancellation_slot(asker->stop.slot(),
                                              asio::bind_executor(strand_, std::move(checked))));
@@ -129,7 +129,7 @@ void lender::ring() {
         const std::shared_ptr<Asker> late = line_.front();
         line_.pop_front();
         queue_.give_up(late->ticket);
-        late->told->complete({.error = core::all_in_use()});
+        late->handler->complete({.error = core::all_in_use()});
     }
     serve();
 }
@@ -138,7 +138,7 @@ void lender::close() {
     closed_ = true;
     for (const std::shared_ptr<Asker>& each : std::exchange(line_, {})) {
         queue_.give_up(each->ticket);
-        each->told->complete(cancelled("the pool was closed"));
+        each->handler->complete(cancelled("the pool was closed"));
     }
     resting_.assign(resting_.size(), std::nullopt);
     serve();
@@ -156,7 +156,7 @@ std::shared_ptr<void> name(const std::shared_ptr<lender>&, const request&) {
 void start(const std::shared_ptr<lender>& of, const std::shared_ptr<void>& operation,
            const request&, std::unique_ptr<completion> waiting) {
     const auto asker = std::static_pointer_cast<Asker>(operation);
-    asker->told = std::move(waiting);
+    asker->handler = std::move(waiting);
     asio::post(of->strand(), [of, asker] { of->acquire(asker); });
 }
 

@@ -20,7 +20,7 @@ namespace quorlite::async::detail {
 struct Asker {
     core::PoolQueue::Ticket ticket = 0;
     Time until = core::kNever;
-    std::unique_ptr<completion> told;
+    std::unique_ptr<completion> handler;
     asio::cancellation_signal stop;  // of the check of a connection that was found for it
 };
 

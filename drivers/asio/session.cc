@@ -67,26 +67,26 @@ bool session::ready(const OperationPtr& operation) {
     return true;
 }
 
-void session::start(const OperationPtr& operation, request asked,
+void session::start(const OperationPtr& operation, request op,
                     std::unique_ptr<completion> waiting) {
-    if (asked.kind == question::next) return next(operation, std::move(waiting));
-    if (asked.kind == question::pause) return pause(operation, asked.pause, std::move(waiting));
-    if (asked.kind == question::add || asked.kind == question::finish) {
-        return add(operation, std::move(asked), std::move(waiting));
+    if (op.kind == op_kind::next) return next(operation, std::move(waiting));
+    if (op.kind == op_kind::pause) return pause(operation, op.pause, std::move(waiting));
+    if (op.kind == op_kind::add || op.kind == op_kind::finish) {
+        return add(operation, std::move(op), std::move(waiting));
     }
     const Time now = transport_->now();
-    operation->deadline = core::later(now, asked.chosen.timeout.value_or(settings().timeout));
-    operation->idempotent = operation->idempotent || asked.chosen.idempotent;
-    if (waiting) waiting_[operation] = {std::move(waiting), asked.kind};
-    operation->finished = operation->finished || nothing_to_end(asked.kind);
-    if (!ready(operation)) return tell(operation);
+    operation->deadline = core::later(now, op.chosen.timeout.value_or(settings().timeout));
+    operation->idempotent = operation->idempotent || op.chosen.idempotent;
+    if (waiting) waiting_[operation] = {std::move(waiting), op.kind};
+    operation->finished = operation->finished || nothing_to_end(op.kind);
+    if (!ready(operation)) return deliver(operation);
     connection_->start(operation, now);
     perform();
 }
 
 // A transaction is to be ended, and there is none, nor can one come of what is under way.
-bool session::nothing_to_end(question kind) const {
-    if (kind != question::conclude && kind != question::tidy) return false;
+bool session::nothing_to_end(op_kind kind) const {
+    if (kind != op_kind::conclude && kind != op_kind::tidy) return false;
     return no_transaction();
 }
 
@@ -95,12 +95,12 @@ bool session::no_transaction() const {
 }
 
 void session::next(const OperationPtr& operation, std::unique_ptr<completion> waiting) {
-    waiting_[operation] = {std::move(waiting), question::next};
+    waiting_[operation] = {std::move(waiting), op_kind::next};
     if (closed_ && !operation->finished) fail(operation, closed());
     if (connection_ && !operation->finished && operation->pieces.empty()) {
         connection_->extend(operation, core::later(transport_->now(), settings().timeout));
     }
-    tell(operation);
+    deliver(operation);
     if (!connection_) return;
     connection_->resume(transport_->now());
     perform();
@@ -111,7 +111,7 @@ void session::interrupt(const OperationPtr& operation) {
         if (each->second.operation != operation) continue;
         const Pause ended = std::move(each->second);
         pauses_.erase(each);
-        return ended.told->complete({cancelled("interrupted")});
+        return ended.handler->complete({cancelled("interrupted")});
     }
     if (interrupt_bulk(operation)) return;
     if (!connection_ || operation->finished || !waiting_.contains(operation)) return;
@@ -135,13 +135,13 @@ void session::close() {
     for (const OperationPtr& each : outstanding) {
         if (connection_ && !each->finished) connection_->abandon(each, transport_->now());
         if (!each->finished) fail(each, closed());
-        tell(each);
+        deliver(each);
     }
     for (const std::shared_ptr<Bulk>& each : std::vector(bulks_)) {
         each->window.fail(closed());
         advance(each);
     }
-    for (const auto& [at, pause] : pauses_) pause.told->complete({closed()});
+    for (const auto& [at, pause] : pauses_) pause.handler->complete({closed()});
     pauses_.clear();
     for (const auto& [channel, open] : channels_) transport_->close(channel);
     channels_.clear();
@@ -165,8 +165,10 @@ void session::perform() {
         }
         again = again || connection_->has_actions();
     }
-    tell_changed();
+    deliver_changed();
     if (connection_->take_nodes_changed()) cluster_->save();
+    const auto trouble = connection_->take_trouble();
+    if (trouble && settings().waiting) settings().waiting(*trouble);
     set_alarm();
 }
 
@@ -248,19 +250,19 @@ void session::received(ChannelId channel, std::size_t count) {
     if (found != channels_.end()) found->second.input = input;
 }
 
-void session::tell_changed() {
-    for (const OperationPtr& operation : connection_->take_changed()) tell(operation);
+void session::deliver_changed() {
+    for (const OperationPtr& operation : connection_->take_changed()) deliver(operation);
 }
 
 // Tells whoever waits for this operation, if there is something to tell.
-void session::tell(const OperationPtr& operation) {
+void session::deliver(const OperationPtr& operation) {
     const auto found = waiting_.find(operation);
     if (found == waiting_.end()) return;
-    const question kind = found->second.kind;
-    answer given;
-    const bool piece = kind == question::next && !operation->pieces.empty();
+    const op_kind kind = found->second.kind;
+    op_result ended;
+    const bool piece = kind == op_kind::next && !operation->pieces.empty();
     if (piece && operation->kind == core::OperationKind::kDump) {
-        given.value = std::optional(dump_piece_of(*operation->take_piece()));
+        ended.value = std::optional(dump_piece_of(*operation->take_piece()));
         if (!operation->finished) connection_->extend(operation, core::kNever);
     } else if (piece) {
         auto batch = std::make_shared<core::Operation>();
@@ -270,29 +272,29 @@ void session::tell(const OperationPtr& operation) {
         batch->pieces.push_back(*operation->take_piece());
         auto source = std::make_unique<quorlite::detail::row_source>(batch);
         const result<void> begun = source->begin();
-        if (!begun) given.error = begun.error();
-        given.found = rows(std::move(source));
-        given.more = true;
+        if (!begun) ended.error = begun.error();
+        ended.found = rows(std::move(source));
+        ended.more = true;
         if (!operation->finished) connection_->extend(operation, core::kNever);
     } else if (!operation->finished) {
         return;
     } else if (operation->error) {
         // That there was nothing to roll back is no error.
-        const bool tidy = kind == question::tidy && connection_ && !connection_->in_transaction();
-        if (!tidy) given.error = operation->error;
-    } else if (kind == question::query) {
+        const bool tidy = kind == op_kind::tidy && connection_ && !connection_->in_transaction();
+        if (!tidy) ended.error = operation->error;
+    } else if (kind == op_kind::query) {
         auto source = std::make_unique<quorlite::detail::row_source>(operation);
         const result<void> begun = source->begin();
-        if (!begun) given.error = begun.error();
-        given.found = rows(std::move(source));
+        if (!begun) ended.error = begun.error();
+        ended.found = rows(std::move(source));
     }
     if (!piece && operation->kind == core::OperationKind::kDump) {
-        given.value = std::optional<dump_piece>();
+        ended.value = std::optional<dump_piece>();
     }
-    given.done = {operation->last_insert_id, operation->rows_affected};
-    const std::unique_ptr<completion> told = std::move(found->second.told);
+    ended.done = {operation->last_insert_id, operation->rows_affected};
+    const std::unique_ptr<completion> handler = std::move(found->second.handler);
     waiting_.erase(found);
-    told->complete(std::move(given));
+    handler->complete(std::move(ended));
 }
 
 // ---- Bulk inserts ----
@@ -307,14 +309,13 @@ Bulk::Bulk(const options& settings, std::string_view table, const std::vector<st
     }
 }
 
-void session::add(const OperationPtr& operation, request asked,
-                  std::unique_ptr<completion> waiting) {
-    const auto bulk = std::static_pointer_cast<Bulk>(asked.of);
-    asked.of = nullptr;  // it would hold itself
+void session::add(const OperationPtr& operation, request op, std::unique_ptr<completion> waiting) {
+    const auto bulk = std::static_pointer_cast<Bulk>(op.of);
+    op.of = nullptr;  // it would hold itself
     if (closed_) bulk->window.fail(closed());
     if (!bulk->window.error() && no_transaction()) bulk->window.fail(no_transaction_open());
     if (bulk->calls.empty()) bulks_.push_back(bulk);
-    bulk->calls.push_back({operation, std::move(asked), std::move(waiting)});
+    bulk->calls.push_back({operation, std::move(op), std::move(waiting)});
     if (closed_ || !connection_) return advance(bulk);
     perform();
 }
@@ -333,17 +334,16 @@ void session::advance(const std::shared_ptr<Bulk>& bulk) {
     window.settle();
     while (!bulk->calls.empty()) {
         Bulk::Call& call = bulk->calls.front();
-        const bool finishing = call.asked.kind == question::finish;
+        const bool finishing = call.op.kind == op_kind::finish;
         std::optional<error_info> refused;
-        while (!window.error() && !refused && !window.full() &&
-               call.done < call.asked.rows.size()) {
-            auto full = bulk->packing->add(call.asked.rows[call.done++].view());
+        while (!window.error() && !refused && !window.full() && call.done < call.op.rows.size()) {
+            auto full = bulk->packing->add(call.op.rows[call.done++].view());
             if (!full) refused = full.error();
-            if (full && *full) insert(bulk, *full, call.asked.chosen);
+            if (full && *full) insert(bulk, *full, call.op.chosen);
         }
         if (!window.error() && finishing && !std::exchange(call.ended, true)) {
             if (const OperationPtr rest = bulk->packing->rest()) {
-                insert(bulk, rest, call.asked.chosen);
+                insert(bulk, rest, call.op.chosen);
             }
         }
         window.settle();
@@ -351,11 +351,11 @@ void session::advance(const std::shared_ptr<Bulk>& bulk) {
         const bool whole = finishing || window.error();
         const bool over = closed_ || refused || (whole ? window.empty() : !window.full());
         if (!over) return;
-        answer given{.error = window.error() ? window.error() : refused};
-        if (finishing) given.value = window.take_rows();
-        const std::unique_ptr<completion> told = std::move(call.told);
+        op_result ended{.error = window.error() ? window.error() : refused};
+        if (finishing) ended.value = window.take_rows();
+        const std::unique_ptr<completion> handler = std::move(call.handler);
         bulk->calls.pop_front();
-        told->complete(std::move(given));
+        handler->complete(std::move(ended));
     }
     std::erase(bulks_, bulk);
 }
@@ -397,7 +397,7 @@ void session::ring() {
     alarm_ = core::kNever;
     if (closed_) return;
     while (!pauses_.empty() && pauses_.begin()->first <= transport_->now()) {
-        pauses_.extract(pauses_.begin()).mapped().told->complete({});
+        pauses_.extract(pauses_.begin()).mapped().handler->complete({});
     }
     if (connection_) connection_->tick(transport_->now());
     if (connection_) return perform();

@@ -12,8 +12,8 @@
 
 #include "drivers/asio/transport.h"
 #include "drivers/core/bulk.h"
+#include "drivers/core/cluster_state.h"
 #include "drivers/core/connection.h"
-#include "drivers/sync/session.h"
 #include "quorlite/asio_administration.h"
 
 namespace quorlite::async::detail {
@@ -24,8 +24,8 @@ struct Bulk {
 
     struct Call {
         core::OperationPtr operation;  // stands for it
-        request asked;
-        std::unique_ptr<completion> told;
+        request op;
+        std::unique_ptr<completion> handler;
         std::size_t done = 0;  // of its rows
         bool ended = false;    // nothing more is to be started for it
     };
@@ -48,7 +48,7 @@ public:
     const std::shared_ptr<quorlite::detail::cluster_state>& cluster() const { return cluster_; }
 
     // `waiting` may be null: then nobody is told.
-    void start(const core::OperationPtr& operation, request asked,
+    void start(const core::OperationPtr& operation, request op,
                std::unique_ptr<completion> waiting);
     // The operation, or the next batch of a stream, that somebody waits for.
     void interrupt(const core::OperationPtr& operation);
@@ -65,26 +65,25 @@ private:
         Bytes output;
     };
     struct Waiting {
-        std::unique_ptr<completion> told;
-        question kind;
+        std::unique_ptr<completion> handler;
+        op_kind kind;
     };
     struct Pause {
         core::OperationPtr operation;
-        std::unique_ptr<completion> told;
+        std::unique_ptr<completion> handler;
     };
 
     void next(const core::OperationPtr& operation, std::unique_ptr<completion> waiting);
     void pause(const core::OperationPtr& operation, std::chrono::milliseconds length,
                std::unique_ptr<completion> waiting);
-    void add(const core::OperationPtr& operation, request asked,
-             std::unique_ptr<completion> waiting);
+    void add(const core::OperationPtr& operation, request op, std::unique_ptr<completion> waiting);
     // Starts what there is room for, and tells who waits for room or for the end.
     void advance(const std::shared_ptr<Bulk>& bulk);
     bool interrupt_bulk(const core::OperationPtr& operation);
     void insert(const std::shared_ptr<Bulk>& bulk, const core::OperationPtr& statement,
                 const call_options& chosen);
     bool no_transaction() const;
-    bool nothing_to_end(question kind) const;
+    bool nothing_to_end(op_kind kind) const;
     bool ready(const core::OperationPtr& operation);
     void fail(const core::OperationPtr& operation, error_info error);
     void perform();
@@ -92,8 +91,8 @@ private:
     void write(ChannelId channel, Open& open);
     void read(ChannelId channel, Open& open);
     void received(ChannelId channel, std::size_t count);
-    void tell_changed();
-    void tell(const core::OperationPtr& operation);
+    void deliver_changed();
+    void deliver(const core::OperationPtr& operation);
     void set_alarm();
     void ring();
 

@@ -123,7 +123,7 @@ private:
     void wait_before_retry(Time now);
     void settle(Time now);
 
-    // fates.cc: how operations end
+    // completion.cc: how operations end
     void finish(const OperationPtr& operation, std::optional<error_info> error = std::nullopt);
     void fail_queued(const error_info& error);
     void expire(Time now);
@@ -137,7 +137,7 @@ private:
     void follow_transaction(const Operation& operation);
     void lose_transaction(const error_info& because);
 
-    // sending.cc: requests
+    // requests.cc: what is sent
     void send(Time now);
     bool send_first(Time now);
     bool held_up(const Operation& operation, Time now) const;
@@ -152,7 +152,7 @@ private:
     void expect(const wire::Request& request, OperationPtr operation, std::string sql = {});
     void refresh(Time now);
 
-    // answers.cc: responses
+    // responses.cc: what is received
     void read(Time now);
     bool read_dump(Time now);
     void take_file(const OperationPtr& operation, ByteView part, Time now);

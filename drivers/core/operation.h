@@ -1,7 +1,7 @@
 // Operation: one thing that a caller wants of a connection, and what became of it.
 //
-// The caller fills in the question and shares the object with the connection, which fills in the
-// answer. Until `finished`, rows (or parts of a dump) may come in pieces; the caller takes them
+// The caller fills in the request and shares the object with the connection, which fills in the
+// result. Until `finished`, rows (or parts of a dump) may come in pieces; the caller takes them
 // with take_piece(). What lies between is the connection's.
 #pragma once
 
@@ -57,7 +57,7 @@ struct Piece {
 };
 
 struct Operation {
-    // ---- The question ----
+    // ---- The request ----
     OperationKind kind = OperationKind::kExecute;
     std::string sql;
     Effect effect = Effect::kWrite;
@@ -72,7 +72,7 @@ struct Operation {
     AdminRequest admin;
     Time deadline = kNever;
 
-    // ---- The answer ----
+    // ---- The result ----
     bool finished = false;
     std::optional<error_info> error;
     std::int64_t last_insert_id = 0;

@@ -79,7 +79,7 @@ value_view rows::operator[](std::size_t column) const {
     return source_->cursor().row()[column];
 }
 
-outcome rows::outcome() const {
+execute_result rows::executed() const {
     if (!source_) return {};
     return {source_->operation().last_insert_id, source_->operation().rows_affected};
 }

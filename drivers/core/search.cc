@@ -41,6 +41,14 @@ void LeaderSearch::tell(const std::string& address, const std::string& what) {
     story_ += address + ": " + what;
 }
 
+std::string LeaderSearch::story_so_far() const {
+    std::string story = story_;
+    for (const Probe& each : probes_) {
+        story += (story.empty() ? "" : "; ") + each.channel.address() + ": has not answered yet";
+    }
+    return story;
+}
+
 void LeaderSearch::start(const std::string& address, Time now) {
     asked_.push_back(address);
     Probe probe{owner_.dial(address), Channel(address), later(now, connect_timeout_)};

@@ -59,6 +59,8 @@ public:
     bool exhausted() const { return probes_.empty() && waiting_.empty() && !found_; }
     // What each node said or did, in one line.
     std::string story() const { return story_; }
+    // The same, with those that have not answered yet.
+    std::string story_so_far() const;
     // Why the client has nobody to talk to, if all that were asked are of another cluster.
     std::optional<std::string> only_strangers() const {
         return strangers_ == asked_.size() ? stranger_ : std::nullopt;

@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <condition_variable>
 
-#include "drivers/core/errand.h"
+#include "drivers/core/admin_task.h"
 #include "drivers/sync/resolver.h"
 #include "drivers/sync/session.h"
 
@@ -19,26 +19,26 @@ using wire::RequestType;
 
 namespace {
 
-void run(const std::shared_ptr<detail::cluster_state>& state, core::Errand& errand) {
+void run(const std::shared_ptr<detail::blocking_state>& state, core::AdminTask& task) {
     std::shared_ptr<detail::session> session;
     std::string node;
     core::Time now = {};
-    while (const std::optional<core::Question> question = errand.next(now)) {
-        if (!session || node != question->node) {
-            node = question->node;
+    while (const std::optional<core::AdminStep> step = task.next(now)) {
+        if (!session || node != step->node) {
+            node = step->node;
             session = std::make_shared<detail::session>(state, core::Target{node, {}});
         }
-        session->run(question->operation, question->chosen);
+        session->run(step->operation, step->chosen);
         now = session->now();
     }
 }
 
-// One question to the leader, or to the given node.
-core::Inquiry ask(const std::shared_ptr<detail::cluster_state>& state, AdminRequest request,
-                  std::string_view node = {}) {
-    core::Inquiry inquiry(std::move(request), std::string(node));
-    run(state, inquiry);
-    return inquiry;
+// One request to the leader, or to the given node.
+core::RequestTask ask(const std::shared_ptr<detail::blocking_state>& state, AdminRequest request,
+                      std::string_view node = {}) {
+    core::RequestTask task(std::move(request), std::string(node));
+    run(state, task);
+    return task;
 }
 
 result<void> done(const std::optional<error_info>& error) {
@@ -51,7 +51,7 @@ result<void> done(const std::optional<error_info>& error) {
 cluster::cluster(std::vector<std::string> addresses, const options& chosen)
     : cluster(make_list_store(std::move(addresses)), chosen) {}
 cluster::cluster(std::shared_ptr<node_store> store, const options& chosen)
-    : state_(std::make_shared<detail::cluster_state>(std::move(store), chosen)) {}
+    : state_(std::make_shared<detail::blocking_state>(std::move(store), chosen)) {}
 cluster::cluster(const cluster& other) = default;
 cluster& cluster::operator=(const cluster& other) = default;
 cluster::~cluster() = default;
@@ -60,8 +60,15 @@ const std::shared_ptr<detail::cluster_state>& detail::state_of(const cluster& ow
     return owner.state_;
 }
 
+// Every cluster is made with one.
+std::shared_ptr<detail::blocking_state> detail::blocking_state_of(const cluster& owner) {
+    return std::static_pointer_cast<blocking_state>(state_of(owner));
+}
+
 connection cluster::connect_lazily(std::string_view database) {
-    return {std::make_shared<detail::session>(state_, core::Target{{}, std::string(database)}), {}};
+    return {std::make_shared<detail::session>(detail::blocking_state_of(*this),
+                                              core::Target{{}, std::string(database)}),
+            {}};
 }
 
 result<connection> cluster::try_connect(std::string_view database) {
@@ -75,58 +82,66 @@ result<connection> cluster::try_connect(std::string_view database) {
 }
 
 result<std::vector<node_info>> cluster::try_nodes() {
-    const core::Inquiry asked = ask(state_, {RequestType::kCluster, {}, {}, 0});
+    const core::RequestTask asked =
+        ask(detail::blocking_state_of(*this), {RequestType::kCluster, {}, {}, 0});
     if (asked.error()) return *asked.error();
-    return asked.answer().nodes;
+    return asked.response().nodes;
 }
 
 result<node_info> cluster::try_leader() {
-    const core::Inquiry asked = ask(state_, {RequestType::kLeader, {}, {}, 0});
+    const core::RequestTask asked =
+        ask(detail::blocking_state_of(*this), {RequestType::kLeader, {}, {}, 0});
     if (asked.error()) return *asked.error();
-    return asked.answer().leader;
+    return asked.response().leader;
 }
 
 result<void> cluster::try_add(const node_info& node) {
-    core::Addition addition(node);
-    run(state_, addition);
-    return done(addition.error());
+    core::AddNodeTask task(node);
+    run(detail::blocking_state_of(*this), task);
+    return done(task.error());
 }
 
 result<void> cluster::try_assign(std::uint64_t id, node_role role) {
     const auto number = static_cast<std::uint64_t>(role);
-    return done(ask(state_, {RequestType::kAssign, NodeId(id), {}, number}).error());
+    return done(
+        ask(detail::blocking_state_of(*this), {RequestType::kAssign, NodeId(id), {}, number})
+            .error());
 }
 
 result<void> cluster::try_remove(std::uint64_t id) {
-    return done(ask(state_, {RequestType::kRemove, NodeId(id), {}, 0}).error());
+    return done(
+        ask(detail::blocking_state_of(*this), {RequestType::kRemove, NodeId(id), {}, 0}).error());
 }
 
 result<void> cluster::try_transfer(std::uint64_t id) {
-    return done(ask(state_, {RequestType::kTransfer, NodeId(id), {}, 0}).error());
+    return done(
+        ask(detail::blocking_state_of(*this), {RequestType::kTransfer, NodeId(id), {}, 0}).error());
 }
 
 result<node_description> cluster::try_describe(std::string_view node) {
-    const core::Inquiry asked = ask(state_, {RequestType::kDescribe, {}, {}, 0}, node);
+    const core::RequestTask asked =
+        ask(detail::blocking_state_of(*this), {RequestType::kDescribe, {}, {}, 0}, node);
     if (asked.error()) return *asked.error();
-    const core::Metadata& found = asked.answer().metadata;
+    const core::Metadata& found = asked.response().metadata;
     return node_description{found.failure_domain, found.weight};
 }
 
 result<void> cluster::try_set_weight(std::string_view node, std::uint64_t weight) {
-    return done(ask(state_, {RequestType::kWeight, {}, {}, weight}, node).error());
+    return done(ask(detail::blocking_state_of(*this), {RequestType::kWeight, {}, {}, weight}, node)
+                    .error());
 }
 
 result<std::vector<node_status>> cluster::try_status() {
-    core::Survey survey(state_->settings);
-    run(state_, survey);
-    if (survey.error()) return *survey.error();
-    return survey.take_status();
+    core::ClusterStatusTask task(state_->settings);
+    run(detail::blocking_state_of(*this), task);
+    if (task.error()) return *task.error();
+    return task.take_status();
 }
 
 result<void> cluster::try_dump(std::string_view database, const dump_sink& sink,
                                std::string_view node) {
-    const auto session =
-        std::make_shared<detail::session>(state_, core::Target{std::string(node), {}});
+    const auto session = std::make_shared<detail::session>(detail::blocking_state_of(*this),
+                                                           core::Target{std::string(node), {}});
     const OperationPtr dump = core::make_admin({RequestType::kDump, {}, std::string(database), 0});
     session->start(dump, {});
     while (true) {

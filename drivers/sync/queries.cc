@@ -16,7 +16,7 @@ using core::OperationPtr;
 
 namespace {
 
-outcome outcome_of(const core::Operation& operation) {
+execute_result result_of(const core::Operation& operation) {
     return {operation.last_insert_id, operation.rows_affected};
 }
 
@@ -45,8 +45,8 @@ result<rows> begin_rows(std::unique_ptr<detail::row_source> source) {
     return rows(std::move(source));
 }
 
-result<outcome> execute_text(detail::session& session, std::string_view sql, arguments bound,
-                             const call_options& chosen) {
+result<execute_result> execute_text(detail::session& session, std::string_view sql, arguments bound,
+                                    const call_options& chosen) {
     result<OperationPtr> made = core::make_statement(OperationKind::kExecute, sql, bound);
     if (!made) return std::move(made).error();
     const OperationPtr& operation = *made;
@@ -58,7 +58,7 @@ result<outcome> execute_text(detail::session& session, std::string_view sql, arg
         operation->held_bytes = 0;
     } while (!operation->finished);
     if (operation->error) return *operation->error;
-    return outcome_of(*operation);
+    return result_of(*operation);
 }
 
 }  // namespace
@@ -77,7 +77,7 @@ queries::queries(queries&& other) noexcept = default;
 queries& queries::operator=(queries&& other) noexcept = default;
 queries::~queries() = default;
 
-result<outcome> queries::try_execute_list(std::string_view sql, arguments bound) {
+result<execute_result> queries::try_execute_list(std::string_view sql, arguments bound) {
     return execute_text(*session_, sql, bound, options_);
 }
 
@@ -137,7 +137,7 @@ result<void> queries::try_execute_script(std::string_view sql, std::size_t* done
         if (text.effect == core::Effect::kNone) break;
         const std::string_view first = sql.substr(at, text.end);
         const bool inside = in_transaction();
-        result<outcome> executed = execute_text(*session_, first, {}, options_);
+        result<execute_result> executed = execute_text(*session_, first, {}, options_);
         if (!executed) return after_others(std::move(executed).error(), kept);
         const bool writes = !inside && text.effect == core::Effect::kWrite;
         const bool commits = inside && text.effect != core::Effect::kRollback && !in_transaction();
@@ -244,7 +244,7 @@ transaction::~transaction() {
 
 result<void> transaction::try_commit() {
     if (!open_) return misuse("the transaction has ended already");
-    result<outcome> committed = try_execute_list("COMMIT", {});
+    result<execute_result> committed = try_execute_list("COMMIT", {});
     open_ = session_->in_transaction();
     if (!committed) return std::move(committed).error();
     return {};
@@ -253,7 +253,7 @@ result<void> transaction::try_commit() {
 result<void> transaction::try_rollback() {
     if (!open_) return misuse("the transaction has ended already");
     open_ = false;
-    result<outcome> rolled_back = try_execute_list("ROLLBACK", {});
+    result<execute_result> rolled_back = try_execute_list("ROLLBACK", {});
     if (!rolled_back) return std::move(rolled_back).error();
     return {};
 }
@@ -329,7 +329,7 @@ connection::~connection() = default;
 result<transaction> connection::try_begin(transaction_kind kind, const call_options& changed) {
     const call_options both = merged(changed);
     const char* const sql = kind == transaction_kind::write ? "BEGIN IMMEDIATE" : "BEGIN";
-    result<outcome> begun = with(both).try_execute_list(sql, {});
+    result<execute_result> begun = with(both).try_execute_list(sql, {});
     if (!begun) return std::move(begun).error();
     return transaction(session_, both);
 }
@@ -339,9 +339,9 @@ void connection::interrupt() noexcept {
 }
 
 result<void> connection::try_ping() {
-    const OperationPtr question = core::make_admin({wire::RequestType::kLeader, {}, {}, 0});
-    session_->run(question, options_);
-    if (question->error) return *question->error;
+    const OperationPtr request = core::make_admin({wire::RequestType::kLeader, {}, {}, 0});
+    session_->run(request, options_);
+    if (request->error) return *request->error;
     return {};
 }
 

@@ -21,29 +21,7 @@ core::Time deadline_of(const call_options& chosen, const options& settings, Time
 
 }  // namespace
 
-result<std::shared_ptr<core::Directory>> cluster_state::directory() {
-    const std::lock_guard lock(mutex_);
-    if (directory_) return directory_;
-    result<std::vector<node_info>> nodes = store->load();
-    if (!nodes) return std::move(nodes).error();
-    if (nodes->empty()) {
-        error_info error;
-        error.kind = error_kind::store;
-        error.extended_code = code::kCannotOpen;
-        error.message = "the list of nodes is empty";
-        return error;
-    }
-    directory_ = std::make_shared<core::Directory>(*std::move(nodes));
-    return directory_;
-}
-
-void cluster_state::save() {
-    const std::lock_guard lock(mutex_);
-    // A store that cannot be written now is written at the next change; the nodes are known.
-    static_cast<void>(store->save(directory_->nodes()));
-}
-
-session::session(std::shared_ptr<cluster_state> cluster, core::Target target)
+session::session(std::shared_ptr<blocking_state> cluster, core::Target target)
     : cluster_(std::move(cluster)),
       target_(std::move(target)),
       transport_(cluster_->make_transport()) {}

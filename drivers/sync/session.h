@@ -7,38 +7,26 @@
 #include <atomic>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <vector>
 
+#include "drivers/core/cluster_state.h"
 #include "drivers/core/connection.h"
 #include "drivers/sync/transport.h"
-#include "quorlite/node_store.h"
 #include "quorlite/options.h"
 
 namespace quorlite::detail {
 
-// What everything made from one cluster object shares.
-struct cluster_state {
-    cluster_state(std::shared_ptr<node_store> nodes, const options& chosen)
-        : store(std::move(nodes)), settings(chosen) {}
-
-    // Loads the list of nodes, the first time.
-    result<std::shared_ptr<core::Directory>> directory();
-    void save();
-
-    const std::shared_ptr<node_store> store;
-    const options settings;
+// What the blocking front end adds to it.
+struct blocking_state : cluster_state {
+    using cluster_state::cluster_state;
     std::function<std::unique_ptr<sync::Transport>()> make_transport = sync::make_sockets;
-
-private:
-    std::mutex mutex_;  // of the store
-    std::shared_ptr<core::Directory> directory_;
 };
+std::shared_ptr<blocking_state> blocking_state_of(const cluster& owner);
 
 class session : public std::enable_shared_from_this<session> {
 public:
-    session(std::shared_ptr<cluster_state> cluster, core::Target target);
+    session(std::shared_ptr<blocking_state> cluster, core::Target target);
 
     const options& settings() const { return cluster_->settings; }
     core::Time now() { return transport_->now(); }
@@ -77,7 +65,7 @@ private:
     };
     Open* find(sync::ChannelId channel);
 
-    const std::shared_ptr<cluster_state> cluster_;
+    const std::shared_ptr<blocking_state> cluster_;
     const core::Target target_;
     const std::unique_ptr<sync::Transport> transport_;
     std::optional<core::Connection> connection_;

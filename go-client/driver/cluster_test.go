@@ -72,8 +72,8 @@ func TestAgainstThreeNodes(t *testing.T) {
 		"streaming": testStreaming, "cancel": testCancel, "transactions": testTransactions,
 		"read only": testReadOnly, "errors": testErrors, "rows held": testRowsHeld,
 		"column types": testColumnTypes, "lost transaction": testLostTransaction,
-		"conflict": testConflict,
-		"run":      testRunTx, "left open": testLeftOpen, "immediate": testImmediate, "memory": testMemory,
+		"conflict": testConflict, "stopped read": testStoppedRead,
+		"run": testRunTx, "left open": testLeftOpen, "immediate": testImmediate, "memory": testMemory,
 	} {
 		run := run
 		t.Run(name, func(t *testing.T) {
@@ -478,6 +478,31 @@ func testLostTransaction(t *testing.T, db *sql.DB) {
 	}
 	if n := mustInt(t, db, "SELECT count(*) FROM t"); n != 0 {
 		t.Errorf("%d rows are left of a lost transaction", n)
+	}
+}
+
+// A read that is interrupted leaves its transaction as it was.
+func testStoppedRead(t *testing.T, db *sql.DB) {
+	tx, err := db.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback()
+	mustExec(t, tx, "INSERT INTO t(v) VALUES (1)")
+	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+	defer cancel()
+	var count int
+	err = tx.QueryRowContext(ctx, "WITH RECURSIVE g(n) AS "+
+		"(SELECT 1 UNION ALL SELECT n + 1 FROM g) SELECT count(*) FROM g").Scan(&count)
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("an endless query: %v", err)
+	}
+	mustExec(t, tx, "INSERT INTO t(v) VALUES (2)")
+	if err := tx.Commit(); err != nil {
+		t.Error(err)
+	}
+	if n := mustInt(t, db, "SELECT count(*) FROM t"); n != 2 {
+		t.Errorf("%d rows instead of 2", n)
 	}
 }
 

@@ -134,7 +134,7 @@ func (c *conn) attempt(ctx context.Context, t *text, once func(deadline time.Tim
 		if decision.Probe {
 			decision = c.probe(ctx, deadline, rc, decision)
 		}
-		doubt = doubt || decision.Error.Outcome == quorlite.InDoubt
+		doubt = doubt || decision.Error.Verdict() == quorlite.InDoubt
 		if doubt {
 			decision.Error.Outcome = quorlite.InDoubt
 		}

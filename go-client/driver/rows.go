@@ -29,7 +29,7 @@ type rows struct {
 	held    [][]byte // messages that have been
 	types   []wire.Type
 	few     [8]wire.Type // where `types` are if they fit
-	boxes   boxes
+	arena   arena
 	err     error
 }
 
@@ -103,7 +103,7 @@ func (c *conn) start(ctx context.Context, t *text, values []wire.Value) (*rows, 
 
 func (c *conn) queryOnce(ctx context.Context, deadline time.Time, t *text, values []wire.Value,
 	all *rows) error {
-	all.boxes.tellsNull = c.link.TellsNull()
+	all.arena.tellsNull = c.link.TellsNull()
 	if err := c.prepare(ctx, deadline, t, false); err != nil {
 		return err
 	}
@@ -235,7 +235,7 @@ func (r *rows) Next(dest []driver.Value) error {
 	}
 	r.waiting = false
 	for i := range dest {
-		dest[i] = r.boxes.fromWire(r.row[i])
+		dest[i] = r.arena.fromWire(r.row[i])
 	}
 	return nil
 }

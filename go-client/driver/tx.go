@@ -222,7 +222,7 @@ func RunTxWith(ctx context.Context, db Beginner, options *sql.TxOptions,
 		again := errors.Is(err, driver.ErrBadConn)
 		if errors.As(err, &failure) {
 			again = rules.MayRerun(failure, quorlite.IsIdempotent(ctx))
-			doubt = doubt || failure.Outcome == quorlite.InDoubt
+			doubt = doubt || failure.Verdict() == quorlite.InDoubt
 			if failure.Kind == quorlite.Connection {
 				losses++ // it may be the transaction that breaks whatever executes it
 			}

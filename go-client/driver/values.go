@@ -54,14 +54,14 @@ func toWire(value driver.Value) (wire.Value, error) {
 }
 
 // fromWire: a text in a time column that is no time stays a text.
-func (b *boxes) fromWire(v wire.Value) driver.Value {
+func (a *arena) fromWire(v wire.Value) driver.Value {
 	switch v.Type {
 	case wire.Integer:
-		return b.number(v.Int())
+		return a.number(v.Int())
 	case wire.Float:
 		return v.Float()
 	case wire.Text:
-		return b.text(v.Text)
+		return a.text(v.Text)
 	case wire.Blob:
 		return v.Blob
 	case wire.UnixTime:
@@ -69,7 +69,7 @@ func (b *boxes) fromWire(v wire.Value) driver.Value {
 	case wire.Boolean:
 		return v.Int() != 0
 	case wire.ISO8601:
-		if v.Text == "" && b.tellsNull {
+		if v.Text == "" && a.tellsNull {
 			return ""
 		}
 		return parseTime(v.Text)

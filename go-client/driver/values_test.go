@@ -38,15 +38,15 @@ func TestTimesAreRead(t *testing.T) {
 			t.Errorf("%q is read as %v", text, got)
 		}
 	}
-	var b boxes
-	if got := b.fromWire(wire.ISO8601Value("yesterday")); got != "yesterday" {
+	var a arena
+	if got := a.fromWire(wire.ISO8601Value("yesterday")); got != "yesterday" {
 		t.Errorf("a text that is no time is read as %v", got)
 	}
-	if got := b.fromWire(wire.ISO8601Value("")); got != nil {
+	if got := a.fromWire(wire.ISO8601Value("")); got != nil {
 		t.Errorf("NULL in a column of times is read as %v", got)
 	}
-	b.tellsNull = true
-	if got := b.fromWire(wire.ISO8601Value("")); got != "" {
+	a.tellsNull = true
+	if got := a.fromWire(wire.ISO8601Value("")); got != "" {
 		t.Errorf("an empty text in a column of times is read as %v", got)
 	}
 }

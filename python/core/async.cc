@@ -55,64 +55,65 @@ private:
 
 // The answers of one execute_many(). Used in the driver's thread.
 struct Sum {
-    Letter letter;
+    Completion completion;
     std::size_t outstanding = 0;
 };
 
 }  // namespace
 
-// ---- Letterbox and Mailbox ----
+// ---- CompletionQueue and LoopBridge ----
 
-Letterbox::Letterbox() : descriptor_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+CompletionQueue::CompletionQueue() : descriptor_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
     if (descriptor_ < 0) throw std::system_error(errno, std::system_category(), "eventfd");
 }
 
-Letterbox::~Letterbox() {
+CompletionQueue::~CompletionQueue() {
     ::close(descriptor_);
 }
 
-void Letterbox::put(Letter letter) {
+void CompletionQueue::put(Completion completion) {
     const std::lock_guard lock(mutex_);
-    letters_.push_back(std::move(letter));
+    completions_.push_back(std::move(completion));
     // One wake for all that come until the loop looks. It fails only if it is awake already.
-    if (letters_.size() == 1) static_cast<void>(::eventfd_write(descriptor_, 1));
+    if (completions_.size() == 1) static_cast<void>(::eventfd_write(descriptor_, 1));
 }
 
-std::vector<Letter> Letterbox::take() {
+std::vector<Completion> CompletionQueue::take() {
     const std::lock_guard lock(mutex_);
     eventfd_t count = 0;
     static_cast<void>(::eventfd_read(descriptor_, &count));
-    return std::exchange(letters_, {});
+    return std::exchange(completions_, {});
 }
 
-std::pair<std::uint64_t, asio::cancellation_slot> Mailbox::expect(py::object future) {
+std::pair<std::uint64_t, asio::cancellation_slot> LoopBridge::expect(py::object future) {
     Waiting& waiting = waiting_[++last_];
     waiting.future = std::move(future);
     return {last_, waiting.stop.slot()};
 }
 
-void Mailbox::deliver() {
-    for (Letter& letter : box_->take()) {
-        auto found = waiting_.extract(letter.number);
+void LoopBridge::deliver() {
+    for (Completion& completion : queue_->take()) {
+        auto found = waiting_.extract(completion.number);
         if (found.empty()) continue;
         const py::object future = std::move(found.mapped().future);
         if (py::cast<bool>(future.attr("done")())) continue;
-        if (letter.error) {
-            future.attr("set_exception")(exception_of(*letter.error));
+        if (completion.error) {
+            future.attr("set_exception")(exception_of(*completion.error));
         } else {
-            future.attr("set_result")(std::make_shared<Reply>(std::move(letter)));
+            future.attr("set_result")(std::make_shared<Reply>(std::move(completion)));
         }
     }
 }
 
-void Mailbox::stop(std::uint64_t number) {
+void LoopBridge::stop(std::uint64_t number) {
     const auto found = waiting_.find(number);
     if (found != waiting_.end()) found->second.stop.emit(asio::cancellation_type::terminal);
 }
 
 // ---- Reply ----
 
-Reply::Reply(Letter letter) : letter_(std::move(letter)), columns_(column_names(letter_.found)) {}
+Reply::Reply(Completion completion)
+    : completion_(std::move(completion)), columns_(column_names(completion_.found)) {}
 
 py::list Reply::fetch(const Decoding& decoding, std::optional<std::size_t> limit) {
     py::list found;
@@ -120,7 +121,7 @@ py::list Reply::fetch(const Decoding& decoding, std::optional<std::size_t> limit
     while (!limit || found.size() < *limit) {
         if (buffer_.size() == 0) {
             buffer_ = RowBuffer();
-            buffer_.fill(letter_.found, limit.value_or(kRowsTaken));
+            buffer_.fill(completion_.found, limit.value_or(kRowsTaken));
             if (buffer_.size() == 0) break;
         }
         found.append(buffer_.take(decoding));
@@ -131,14 +132,14 @@ py::list Reply::fetch(const Decoding& decoding, std::optional<std::size_t> limit
 void Reply::fetch_into(Columns& columns, std::size_t rows_max) {
     while (columns.row_count() < rows_max && buffer_.size() > 0) buffer_.take(columns);
     // With the GIL, which is all that keeps threads that share a cursor apart.
-    columns.fill(letter_.found, rows_max);
+    columns.fill(completion_.found, rows_max);
 }
 
 // ---- AsyncSession and Stream ----
 
-AsyncSession::AsyncSession(std::shared_ptr<Mailbox> mailbox, const cluster& nodes,
+AsyncSession::AsyncSession(std::shared_ptr<LoopBridge> bridge, const cluster& nodes,
                            const std::string& database)
-    : mailbox_(std::move(mailbox)),
+    : bridge_(std::move(bridge)),
       session_(std::make_shared<async::detail::session>(Driver::of_this_process().executor(),
                                                         detail::state_of(nodes),
                                                         core::Target{{}, database})),
@@ -157,35 +158,35 @@ async::connection& AsyncSession::used() {
 }
 
 template <class Read>
-auto AsyncSession::write_letter(std::uint64_t number, Read read) const {
-    return [box = mailbox_->box_, session = session_, in_transaction = in_transaction_, number,
+auto AsyncSession::complete(std::uint64_t number, Read read) const {
+    return [queue = bridge_->queue_, session = session_, in_transaction = in_transaction_, number,
             read](auto answer) {
-        Letter letter;
-        letter.number = number;
+        Completion completion;
+        completion.number = number;
         if (answer) {
-            read(letter, answer);
+            read(completion, answer);
         } else {
-            letter.error = std::move(answer).error();
+            completion.error = std::move(answer).error();
         }
         *in_transaction = session->in_transaction();
-        box->put(std::move(letter));
+        queue->put(std::move(completion));
     };
 }
 
 std::uint64_t AsyncSession::connect(py::object future, const call_options& options) {
     async::connection& db = used();
-    const auto [number, slot] = mailbox_->expect(std::move(future));
+    const auto [number, slot] = bridge_->expect(std::move(future));
     db.connect(asio::bind_cancellation_slot(
                    slot,
-                   [box = mailbox_->box_, id = number](const std::exception_ptr& failure) {
-                       Letter letter;
-                       letter.number = id;
+                   [queue = bridge_->queue_, id = number](const std::exception_ptr& failure) {
+                       Completion completion;
+                       completion.number = id;
                        try {
                            if (failure) std::rethrow_exception(failure);
                        } catch (const error& failed) {
-                           letter.error = failed.info();
+                           completion.error = failed.info();
                        }
-                       box->put(std::move(letter));
+                       queue->put(std::move(completion));
                    }),
                options);
     return number;
@@ -199,13 +200,13 @@ std::uint64_t AsyncSession::query(std::string_view sql, py::handle bound, py::ob
                                   const call_options& options) {
     async::connection& db = used();
     const Parameters parameters(sql, bound);
-    const auto [number, slot] = mailbox_->expect(std::move(future));
-    const auto read = [](Letter& letter, result<rows>& answer) {
-        letter.found = *std::move(answer);
-        letter.done = letter.found.outcome();
+    const auto [number, slot] = bridge_->expect(std::move(future));
+    const auto read = [](Completion& completion, result<rows>& answer) {
+        completion.found = *std::move(answer);
+        completion.done = completion.found.executed();
     };
     db.try_query(std::string(sql), async::parameters(parameters.view()),
-                 asio::bind_cancellation_slot(slot, write_letter(number, read)), options);
+                 asio::bind_cancellation_slot(slot, complete(number, read)), options);
     return number;
 }
 
@@ -218,12 +219,12 @@ Stream AsyncSession::stream(std::string_view sql, py::handle bound, const call_o
 
 std::uint64_t Stream::next(py::object future) {
     session_->used();
-    const auto [number, slot] = session_->mailbox_->expect(std::move(future));
-    const auto read = [](Letter& letter, result<std::optional<rows>>& answer) {
-        letter.more = answer->has_value();
-        if (letter.more) letter.found = **std::move(answer);
+    const auto [number, slot] = session_->bridge_->expect(std::move(future));
+    const auto read = [](Completion& completion, result<std::optional<rows>>& answer) {
+        completion.more = answer->has_value();
+        if (completion.more) completion.found = **std::move(answer);
     };
-    batches_.try_next(asio::bind_cancellation_slot(slot, session_->write_letter(number, read)));
+    batches_.try_next(asio::bind_cancellation_slot(slot, session_->complete(number, read)));
     return number;
 }
 
@@ -235,25 +236,38 @@ std::uint64_t AsyncSession::execute_many(std::string_view sql, const py::list& s
         const Parameters parameters(sql, each);
         all.emplace_back(parameters.view());
     }
-    const std::uint64_t number = mailbox_->expect(std::move(future)).first;
+    const std::uint64_t number = bridge_->expect(std::move(future)).first;
     const auto sum = std::make_shared<Sum>();
-    sum->letter.number = number;
+    sum->completion.number = number;
     sum->outstanding = all.size();
+    const auto add = [queue = bridge_->queue_, session = session_, sum,
+                      in_transaction = in_transaction_](result<execute_result> answer) {
+        Completion& completion = sum->completion;
+        if (answer) {
+            completion.done.last_insert_id = answer->last_insert_id;
+            completion.done.rows_affected += answer->rows_affected;
+        } else if (!completion.error) {
+            completion.error = answer.error();
+        }
+        if (--sum->outstanding > 0) return;
+        *in_transaction = session->in_transaction();
+        queue->put(std::move(completion));
+    };
+    // RETURNING yields a row for each that was changed.
+    const auto count = [add](result<rows> answer) {
+        if (!answer) return add(std::move(answer).error());
+        rows found = *std::move(answer);
+        execute_result done = found.executed();
+        while (found.next()) ++done.rows_affected;
+        add(done);
+    };
+    const bool counted = yields_rows(sql);
     for (async::parameters& each : all) {
-        db.try_execute(std::string(sql), std::move(each),
-                       [box = mailbox_->box_, session = session_, sum,
-                        in_transaction = in_transaction_](result<outcome> answer) {
-                           Letter& letter = sum->letter;
-                           if (answer) {
-                               letter.done.last_insert_id = answer->last_insert_id;
-                               letter.done.rows_affected += answer->rows_affected;
-                           } else if (!letter.error) {
-                               letter.error = answer.error();
-                           }
-                           if (--sum->outstanding > 0) return;
-                           *in_transaction = session->in_transaction();
-                           box->put(std::move(letter));
-                       });
+        if (counted) {
+            db.try_query(std::string(sql), std::move(each), count);
+        } else {
+            db.try_execute(std::string(sql), std::move(each), add);
+        }
     }
     return number;
 }
@@ -270,18 +284,19 @@ namespace {
 void define_replies(py::module_& module) {
     py::class_<Reply, std::shared_ptr<Reply>>(module, "Reply")
         .def_property_readonly("columns", &Reply::columns)
-        .def_property_readonly("more", [](const Reply& self) { return self.letter().more; })
-        .def_property_readonly("rows_affected",
-                               [](const Reply& self) { return self.letter().done.rows_affected; })
-        .def_property_readonly("last_insert_id",
-                               [](const Reply& self) { return self.letter().done.last_insert_id; })
+        .def_property_readonly("more", [](const Reply& self) { return self.completion().more; })
+        .def_property_readonly(
+            "rows_affected", [](const Reply& self) { return self.completion().done.rows_affected; })
+        .def_property_readonly(
+            "last_insert_id",
+            [](const Reply& self) { return self.completion().done.last_insert_id; })
         .def("fetch", &Reply::fetch, py::arg("decoding"), py::arg("rows_max") = py::none())
         .def("fetch_into", &Reply::fetch_into, py::arg("columns"), py::arg("rows_max"));
-    py::class_<Mailbox, std::shared_ptr<Mailbox>>(module, "Mailbox")
+    py::class_<LoopBridge, std::shared_ptr<LoopBridge>>(module, "LoopBridge")
         .def(py::init<>())
-        .def_property_readonly("descriptor", &Mailbox::descriptor)
-        .def("deliver", &Mailbox::deliver)
-        .def("stop", &Mailbox::stop, py::arg("number"));
+        .def_property_readonly("descriptor", &LoopBridge::descriptor)
+        .def("deliver", &LoopBridge::deliver)
+        .def("stop", &LoopBridge::stop, py::arg("number"));
 }
 
 }  // namespace

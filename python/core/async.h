@@ -1,8 +1,8 @@
 // Connections for event loops: questions go to the driver's Asio front end, which one thread of the
-// process runs; answers come back through a mailbox, whose file descriptor the loop watches.
+// process runs; answers come back through a LoopBridge, whose file descriptor the loop watches.
 //
-// That thread never touches Python, and no thread waits for a single call: an answer is put into
-// the mailbox as it is, and becomes Python's when the loop empties it, all that are there at once.
+// That thread never touches Python, and no thread waits for a single call: an answer is queued
+// as it is, and becomes Python's when the loop empties it, all that are there at once.
 // A future is named by a number until then. Everything here runs in the loop's thread, with the
 // GIL, unless it says otherwise.
 #pragma once
@@ -24,36 +24,36 @@
 namespace quorlite::python {
 
 // What became of one question.
-struct Letter {
+struct Completion {
     std::uint64_t number = 0;
     std::optional<error_info> error = {};
     rows found = {};
-    outcome done = {};
+    execute_result done = {};
     bool more = false;  // of a stream: there is a batch
 };
 
-// Letters on their way from the driver's thread. An eventfd is readable while there are any.
-class Letterbox {
+// Completions on their way from the driver's thread. An eventfd is readable while there are any.
+class CompletionQueue {
 public:
-    Letterbox();
-    ~Letterbox();
-    Letterbox(const Letterbox&) = delete;
-    Letterbox& operator=(const Letterbox&) = delete;
+    CompletionQueue();
+    ~CompletionQueue();
+    CompletionQueue(const CompletionQueue&) = delete;
+    CompletionQueue& operator=(const CompletionQueue&) = delete;
 
     int descriptor() const { return descriptor_; }
-    void put(Letter letter);  // any thread
-    std::vector<Letter> take();
+    void put(Completion completion);  // any thread
+    std::vector<Completion> take();
 
 private:
     const int descriptor_;
     std::mutex mutex_;
-    std::vector<Letter> letters_;
+    std::vector<Completion> completions_;
 };
 
 // One event loop's.
-class Mailbox {
+class LoopBridge {
 public:
-    int descriptor() const { return box_->descriptor(); }
+    int descriptor() const { return queue_->descriptor(); }
     // Tells the futures whose answers have come.
     void deliver();
     // Sends an INTERRUPT after a question that has not been answered.
@@ -70,7 +70,7 @@ private:
     // The handler of an operation whose answer goes to `future`.
     std::pair<std::uint64_t, asio::cancellation_slot> expect(py::object future);
 
-    const std::shared_ptr<Letterbox> box_ = std::make_shared<Letterbox>();
+    const std::shared_ptr<CompletionQueue> queue_ = std::make_shared<CompletionQueue>();
     std::uint64_t last_ = 0;
     std::unordered_map<std::uint64_t, Waiting> waiting_;
 };
@@ -78,9 +78,9 @@ private:
 // An answer: all rows of a statement, or a batch of them.
 class Reply {
 public:
-    explicit Reply(Letter letter);
+    explicit Reply(Completion completion);
 
-    const Letter& letter() const { return letter_; }
+    const Completion& completion() const { return completion_; }
     py::tuple columns() const { return columns_; }
     // All rows that are left as tuples, or so many.
     py::list fetch(const Decoding& decoding, std::optional<std::size_t> limit);
@@ -88,7 +88,7 @@ public:
     void fetch_into(Columns& columns, std::size_t rows_max);
 
 private:
-    Letter letter_;
+    Completion completion_;
     py::tuple columns_;
     RowBuffer buffer_;
 };
@@ -100,7 +100,7 @@ class Stream {
 public:
     Stream(std::shared_ptr<AsyncSession> session, async::row_stream batches)
         : session_(std::move(session)), batches_(std::move(batches)) {}
-    // Each of these returns the number by which Mailbox::stop() knows the question.
+    // Each of these returns the number by which LoopBridge::stop() knows the question.
     std::uint64_t next(py::object future);
 
 private:
@@ -110,7 +110,7 @@ private:
 
 class AsyncSession : public std::enable_shared_from_this<AsyncSession> {
 public:
-    AsyncSession(std::shared_ptr<Mailbox> mailbox, const cluster& nodes,
+    AsyncSession(std::shared_ptr<LoopBridge> bridge, const cluster& nodes,
                  const std::string& database);
     ~AsyncSession();
 
@@ -130,12 +130,12 @@ public:
 private:
     friend class Stream;
     async::connection& used();
-    // A handler that writes the answer into a letter.
+    // A handler that writes the answer into a completion.
     template <class Read>
-    auto write_letter(std::uint64_t number, Read read) const;
+    auto complete(std::uint64_t number, Read read) const;
 
     const unsigned made_at_ = forks();
-    const std::shared_ptr<Mailbox> mailbox_;
+    const std::shared_ptr<LoopBridge> bridge_;
     std::shared_ptr<async::detail::session> session_;
     std::optional<async::connection> connection_;
     // Set by the driver's thread.

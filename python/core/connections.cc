@@ -34,7 +34,7 @@ void check_database(const std::string& name) {
 class Cluster {
 public:
     explicit Cluster(cluster own) : nodes_(std::move(own)) {
-        detail::state_of(nodes_)->make_transport = make_interruptible_sockets;
+        detail::blocking_state_of(nodes_)->make_transport = make_interruptible_sockets;
     }
 
     cluster& nodes() {
@@ -277,11 +277,11 @@ void define_clusters(py::module_& module) {
             py::arg("busy_timeout"))
         .def(
             "connect_async",
-            [](Cluster& self, std::shared_ptr<Mailbox> mailbox, const std::string& database) {
+            [](Cluster& self, std::shared_ptr<LoopBridge> bridge, const std::string& database) {
                 check_database(database);
-                return std::make_shared<AsyncSession>(std::move(mailbox), self.nodes(), database);
+                return std::make_shared<AsyncSession>(std::move(bridge), self.nodes(), database);
             },
-            py::arg("mailbox"), py::arg("database"))
+            py::arg("bridge"), py::arg("database"))
         .def("connect", &Cluster::connect, py::arg("database"));
     py::class_<Pool>(module, "Pool")
         .def(py::init<Cluster&, const std::string&, std::size_t, py::handle>(), py::arg("cluster"),

@@ -157,7 +157,7 @@ std::shared_ptr<Result> Session::execute(std::string_view sql, py::handle bound,
 
 py::tuple Session::execute_many(std::string_view sql, py::handle sets,
                                 const call_options& options) {
-    outcome last;
+    execute_result last;
     std::uint64_t changed = 0;
     py::iterator each = py::iter(sets);
     while (each != py::iterator::sentinel()) {
@@ -176,7 +176,7 @@ py::tuple Session::execute_many(std::string_view sql, py::handle sets,
                 rows found = std::move(done).value();
                 // RETURNING yields a row for each that was changed.
                 while (found.column_count() > 0 && found.next()) ++changed;
-                last = found.outcome();
+                last = found.executed();
                 changed += last.rows_affected;
             }
         });
@@ -231,7 +231,7 @@ void Session::close() {
 // ---- Result ----
 
 Result::Result(std::shared_ptr<Session> session, rows found)
-    : session_(std::move(session)), columns_(column_names(found)), outcome_(found.outcome()) {
+    : session_(std::move(session)), columns_(column_names(found)), done_(found.executed()) {
     over_ = columns_.empty();
     if (!over_) rows_.emplace(std::move(found));
 }
@@ -250,7 +250,7 @@ template <class Take>
 void Result::read(Take take) {
     if (over_) return;
     bool more = false;
-    std::optional<outcome> ended;
+    std::optional<execute_result> ended;
     try {
         session_->call([&](connection&) {
             if (!rows_) return;  // another thread has read the rest
@@ -261,7 +261,7 @@ void Result::read(Take take) {
                 throw;
             }
             if (more) return;
-            ended = rows_->outcome();
+            ended = rows_->executed();
             rows_.reset();
         });
     } catch (...) {
@@ -269,7 +269,7 @@ void Result::read(Take take) {
         throw;
     }
     over_ = !more;
-    if (ended) outcome_ = *ended;
+    if (ended) done_ = *ended;
 }
 
 std::shared_ptr<RowBuffer> Result::ahead() {

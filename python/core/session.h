@@ -108,7 +108,7 @@ public:
     void fetch_into(Columns& columns, std::size_t rows_max);
     // The next row; None at the end.
     py::object next(const Decoding& decoding);
-    outcome done() const { return outcome_; }
+    execute_result done() const { return done_; }
     void close();
 
 private:
@@ -124,7 +124,7 @@ private:
     const std::shared_ptr<Session> session_;
     std::optional<rows> rows_;  // under the session's lock, the rest under the GIL
     py::tuple columns_;
-    outcome outcome_;
+    execute_result done_;
     bool over_ = false;
     // One, unless several threads have filled theirs at the same time. Shared: what converts a row
     // may let another thread run, which may drop the buffer.

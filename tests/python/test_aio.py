@@ -144,6 +144,9 @@ async def test_executemany_is_all_or_nothing(connection):
             await connection.executemany("INSERT INTO t VALUES(?)", [(5000,), (7,)])
     assert await fetchall(connection, "SELECT count(*), max(x) FROM t") == [(3001, 9999)]
     assert (await connection.executemany("INSERT INTO t VALUES(?)", [])).rowcount == 0
+    returning = "INSERT INTO t VALUES(?), (?) RETURNING x"
+    cursor = await connection.executemany(returning, [(10000, 10001), (10002, 10003)])
+    assert cursor.rowcount == 4
 
 
 # ---- Transactions ----

@@ -30,6 +30,7 @@ class Rules(unittest.TestCase):
 
     def test_strangers(self):
         self.assert_found("engine/database/a.cc", '#include "engine/raft/types.h"', "not know")
+        self.assert_found("drivers/asio/a.cc", '#include "drivers/sync/session.h"', "not know")
 
     def test_fences(self):
         for path, line in [
@@ -60,6 +61,12 @@ class Rules(unittest.TestCase):
         self.assert_clean("wire/a.cc", "void f(int a) {\n" + body * 68 + "}")
         self.assert_found("wire/a.h", HEADER + "    int f() const {\n" + body * 69 + "    }",
                           "function of")
+
+    def test_import_circles(self):
+        self.assertEqual(list(tidy.import_circles({"p": "import p.a", "p.a": "from p import b", "p.b": ""})), [])
+        for text in ("from p import a", "from p.a import x", "import p.a", "def f():\n    import p.a"):
+            found = list(tidy.import_circles({"p": "import p.a", "p.a": "import p.b", "p.b": text}))
+            self.assertIn("circle: p.a, p.b", found[0])
 
     def test_leftovers(self):
         self.assert_found("wire/a.cc", "// TO" + "DO: later", "finish it")

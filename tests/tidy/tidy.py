@@ -6,6 +6,7 @@ Usage: tidy.py [ROOT]   prints one line for each violation and exits with 1 if t
 Each rule is a function from a source file to complaints; test_tidy.py breaks each of them once.
 """
 
+import ast
 import pathlib
 import re
 import subprocess
@@ -48,6 +49,7 @@ STRANGERS = {
        for layer in ("drivers/core", "drivers/sync", "drivers/asio", "drivers/shell/bench",
                      "drivers/shell")},
 }
+STRANGERS["drivers/asio"].add("drivers/sync")  # two front ends of one core
 
 # A header or call, the only places that may have it, and what to use instead.
 FENCES = [
@@ -183,6 +185,43 @@ def check_format(root, paths):
     return [line for line in result.stderr.splitlines() if "error:" in line]
 
 
+def imports_of(module, text, modules):
+    """The modules of the package that a module imports anywhere: in functions and for types, too."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            names = [name.name for name in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            inner = [f"{node.module}.{name.name}" for name in node.names]
+            names = [name if name in modules else node.module for name in inner]
+        else:
+            continue
+        yield from (name for name in names if name in modules and name != module)
+
+
+def import_circles(texts):
+    """Complaints about modules, name to text, that import each other in a circle."""
+    edges = {name: set(imports_of(name, text, texts)) for name, text in texts.items()}
+    # What imports nothing that is left, or is imported by nothing that is left, is in no circle.
+    while True:
+        imported = set().union(*edges.values())
+        outside = {name for name, others in edges.items() if not others or name not in imported}
+        if not outside:
+            break
+        edges = {name: others - outside for name, others in edges.items() if name not in outside}
+        if not edges:
+            return
+    yield f"modules import each other in a circle: {', '.join(sorted(edges))}"
+
+
+def check_python(root):
+    package = root / "python/src"
+    texts = {}
+    for path in [*package.rglob("*.py"), *package.rglob("*.pyi")]:
+        name = path.relative_to(package).with_suffix("").as_posix().replace("/", ".")
+        texts[name.removesuffix(".__init__")] = path.read_text(encoding="utf-8")
+    return import_circles(texts)
+
+
 def check_errors(root):
     """What is made of the table of errors is current."""
     command = [sys.executable, "spec/errors.py", "--check"]
@@ -196,6 +235,7 @@ def main():
     found = [line for source in everything for line in complaints_about(source)]
     found += check_format(root, [source.path for source in everything])
     found += check_errors(root)
+    found += check_python(root)
     print("\n".join(found) if found else f"tidy: {len(everything)} files, nothing to complain about")
     return 1 if found else 0
 

@@ -97,7 +97,7 @@ namespace detail {
 
 class session;
 
-enum class question {
+enum class op_kind {
     connect,
     execute,
     query,
@@ -118,18 +118,18 @@ enum class question {
 };
 
 struct request {
-    question kind = question::execute;
+    op_kind kind = op_kind::execute;
     std::string sql = {};
     parameters bound = {};
     call_options chosen = {};
-    std::shared_ptr<void> of = {};  // the stream, bulk insert or errand that it is about
+    std::shared_ptr<void> of = {};  // the stream, bulk insert or task that it is about
     std::chrono::milliseconds pause = {};
     std::vector<parameters> rows = {};
 };
 
-struct answer {
+struct op_result {
     std::optional<error_info> error = {};
-    outcome done = {};
+    execute_result done = {};
     rows found = {};
     bool more = false;
     std::shared_ptr<void> lent = {};  // by a pool
@@ -139,13 +139,13 @@ struct answer {
 class completion {
 public:
     virtual ~completion() = default;
-    virtual void complete(answer given) = 0;
+    virtual void complete(op_result ended) = 0;
 };
 
 // An operation is named before it is started, so that it can be cancelled from then on.
-std::shared_ptr<void> name(const std::shared_ptr<session>& session, const request& asked);
+std::shared_ptr<void> name(const std::shared_ptr<session>& session, const request& op);
 void start(const std::shared_ptr<session>& session, const std::shared_ptr<void>& operation,
-           request asked, std::unique_ptr<completion> waiting);
+           request op, std::unique_ptr<completion> waiting);
 void cancel(const std::shared_ptr<session>& session, const std::shared_ptr<void>& operation);
 
 // How an answer is told to handlers of void(std::exception_ptr, T) and of void(result<T>).
@@ -153,11 +153,11 @@ template <class T, class Read>
 struct throwing {
     using signature = void(std::exception_ptr, T);
     template <class Handler>
-    static void tell(Handler&& handler, answer& given) {
-        if (given.error) {
-            std::forward<Handler>(handler)(make_exception(*std::move(given.error)), T());
+    static void deliver(Handler&& handler, op_result& ended) {
+        if (ended.error) {
+            std::forward<Handler>(handler)(make_exception(*std::move(ended.error)), T());
         } else {
-            std::forward<Handler>(handler)(std::exception_ptr(), Read()(given));
+            std::forward<Handler>(handler)(std::exception_ptr(), Read()(ended));
         }
     }
 };
@@ -165,8 +165,8 @@ template <class Read>
 struct throwing<void, Read> {
     using signature = void(std::exception_ptr);
     template <class Handler>
-    static void tell(Handler&& handler, answer& given) {
-        std::forward<Handler>(handler)(given.error ? make_exception(*std::move(given.error))
+    static void deliver(Handler&& handler, op_result& ended) {
+        std::forward<Handler>(handler)(ended.error ? make_exception(*std::move(ended.error))
                                                    : std::exception_ptr());
     }
 };
@@ -174,27 +174,27 @@ template <class T, class Read>
 struct quiet {
     using signature = void(result<T>);
     template <class Handler>
-    static void tell(Handler&& handler, answer& given) {
-        if (given.error) return std::forward<Handler>(handler)(result<T>(*std::move(given.error)));
+    static void deliver(Handler&& handler, op_result& ended) {
+        if (ended.error) return std::forward<Handler>(handler)(result<T>(*std::move(ended.error)));
         if constexpr (std::is_void_v<T>) {
             std::forward<Handler>(handler)(result<void>());
         } else {
-            std::forward<Handler>(handler)(result<T>(Read()(given)));
+            std::forward<Handler>(handler)(result<T>(Read()(ended)));
         }
     }
 };
 
-template <class Manner, class Handler>
+template <class ErrorPolicy, class Handler>
 class waiting : public completion {
 public:
     waiting(Handler handler, const asio::any_io_executor& otherwise)
         : handler_(std::move(handler)), work_(asio::get_associated_executor(handler_, otherwise)) {}
 
-    void complete(answer given) override {
+    void complete(op_result ended) override {
         asio::post(work_.get_executor(),
                    [handler = std::move(handler_),
-                    kept = std::make_shared<answer>(std::move(given))]() mutable {
-                       Manner::tell(std::move(handler), *kept);
+                    kept = std::make_shared<op_result>(std::move(ended))]() mutable {
+                       ErrorPolicy::deliver(std::move(handler), *kept);
                    });
     }
 
@@ -206,12 +206,12 @@ private:
 asio::any_io_executor executor_of(const session& session);
 
 // Asks a session, or a pool.
-template <class Manner, class To, class Token>
-auto ask(const std::shared_ptr<To>& to, request asked, Token&& token) {
-    return asio::async_initiate<Token, typename Manner::signature>(
-        [to](auto handler, request question) {
+template <class ErrorPolicy, class To, class Token>
+auto ask(const std::shared_ptr<To>& to, request op, Token&& token) {
+    return asio::async_initiate<Token, typename ErrorPolicy::signature>(
+        [to](auto handler, request started) {
             using Handler = decltype(handler);
-            const std::shared_ptr<void> operation = name(to, question);
+            const std::shared_ptr<void> operation = name(to, started);
             // Once it is started the handler may run, on another thread, and the slot be gone.
             auto slot = asio::get_associated_cancellation_slot(handler);
             if (slot.is_connected()) {
@@ -223,27 +223,27 @@ auto ask(const std::shared_ptr<To>& to, request asked, Token&& token) {
                 });
             }
             auto executor = executor_of(*to);
-            start(to, operation, std::move(question),
-                  std::make_unique<waiting<Manner, Handler>>(std::move(handler), executor));
+            start(to, operation, std::move(started),
+                  std::make_unique<waiting<ErrorPolicy, Handler>>(std::move(handler), executor));
         },
-        token, std::move(asked));
+        token, std::move(op));
 }
 
-struct read_outcome {
-    outcome operator()(answer& given) const { return given.done; }
+struct read_result {
+    execute_result operator()(op_result& ended) const { return ended.done; }
 };
 struct read_rows {
-    rows operator()(answer& given) const { return std::move(given.found); }
+    rows operator()(op_result& ended) const { return std::move(ended.found); }
 };
 struct read_batch {
-    std::optional<rows> operator()(answer& given) const {
-        if (!given.more) return std::nullopt;
-        return std::move(given.found);
+    std::optional<rows> operator()(op_result& ended) const {
+        if (!ended.more) return std::nullopt;
+        return std::move(ended.found);
     }
 };
 template <class T>
 struct read_value {
-    T operator()(answer& given) const { return std::any_cast<T>(std::move(given.value)); }
+    T operator()(op_result& ended) const { return std::any_cast<T>(std::move(ended.value)); }
 };
 struct read_nothing {};
 
@@ -259,12 +259,12 @@ public:
     template <class Token>
     auto next(Token&& token) {
         return detail::ask<detail::throwing<std::optional<rows>, detail::read_batch>>(
-            session_, {.kind = detail::question::next, .of = stream_}, std::forward<Token>(token));
+            session_, {.kind = detail::op_kind::next, .of = stream_}, std::forward<Token>(token));
     }
     template <class Token>
     auto try_next(Token&& token) {
         return detail::ask<detail::quiet<std::optional<rows>, detail::read_batch>>(
-            session_, {.kind = detail::question::next, .of = stream_}, std::forward<Token>(token));
+            session_, {.kind = detail::op_kind::next, .of = stream_}, std::forward<Token>(token));
     }
 
 private:
@@ -310,13 +310,13 @@ public:
     template <class Token>
     auto finish(Token&& token, const call_options& chosen = {}) {
         return detail::ask<detail::throwing<std::uint64_t, detail::read_value<std::uint64_t>>>(
-            session_, {.kind = detail::question::finish, .chosen = chosen, .of = bulk_},
+            session_, {.kind = detail::op_kind::finish, .chosen = chosen, .of = bulk_},
             std::forward<Token>(token));
     }
     template <class Token>
     auto try_finish(Token&& token, const call_options& chosen = {}) {
         return detail::ask<detail::quiet<std::uint64_t, detail::read_value<std::uint64_t>>>(
-            session_, {.kind = detail::question::finish, .chosen = chosen, .of = bulk_},
+            session_, {.kind = detail::op_kind::finish, .chosen = chosen, .of = bulk_},
             std::forward<Token>(token));
     }
 
@@ -325,21 +325,21 @@ private:
     bulk_insert(std::shared_ptr<detail::session> session, std::shared_ptr<void> bulk)
         : session_(std::move(session)), bulk_(std::move(bulk)) {}
 
-    template <template <class, class> class Manner, class Token>
-    auto ask(detail::request asked, Token&& token) {
-        return detail::ask<Manner<void, detail::read_nothing>>(session_, std::move(asked),
-                                                               std::forward<Token>(token));
+    template <template <class, class> class ErrorPolicy, class Token>
+    auto ask(detail::request op, Token&& token) {
+        return detail::ask<ErrorPolicy<void, detail::read_nothing>>(session_, std::move(op),
+                                                                    std::forward<Token>(token));
     }
     detail::request rows_of(parameters row, const call_options& chosen) const {
-        detail::request asked{.kind = detail::question::add, .chosen = chosen, .of = bulk_};
-        asked.rows.push_back(std::move(row));
-        return asked;
+        detail::request op{.kind = detail::op_kind::add, .chosen = chosen, .of = bulk_};
+        op.rows.push_back(std::move(row));
+        return op;
     }
     template <class Rows>
     detail::request all_of(Rows&& rows, const call_options& chosen) const {
-        detail::request asked{.kind = detail::question::add, .chosen = chosen, .of = bulk_};
-        for (auto&& row : rows) asked.rows.emplace_back(std::forward<decltype(row)>(row));
-        return asked;
+        detail::request op{.kind = detail::op_kind::add, .chosen = chosen, .of = bulk_};
+        for (auto&& row : rows) op.rows.emplace_back(std::forward<decltype(row)>(row));
+        return op;
     }
 
     std::shared_ptr<detail::session> session_;
@@ -358,34 +358,34 @@ public:
 
     template <class Token>
     auto connect(Token&& token, const call_options& chosen = {}) {
-        return ask<detail::throwing>(plain(detail::question::connect, chosen), token);
+        return ask<detail::throwing>(plain(detail::op_kind::connect, chosen), token);
     }
     template <class Token>
     auto try_connect(Token&& token, const call_options& chosen = {}) {
-        return ask<detail::quiet>(plain(detail::question::connect, chosen), token);
+        return ask<detail::quiet>(plain(detail::op_kind::connect, chosen), token);
     }
     // Connects if need be and asks the node whether it is well.
     template <class Token>
     auto ping(Token&& token, const call_options& chosen = {}) {
-        return ask<detail::throwing>(plain(detail::question::ping, chosen), token);
+        return ask<detail::throwing>(plain(detail::op_kind::ping, chosen), token);
     }
     template <class Token>
     auto try_ping(Token&& token, const call_options& chosen = {}) {
-        return ask<detail::quiet>(plain(detail::question::ping, chosen), token);
+        return ask<detail::quiet>(plain(detail::op_kind::ping, chosen), token);
     }
 
     template <class Token>
     auto execute(std::string sql, parameters bound, Token&& token,
                  const call_options& chosen = {}) {
-        return detail::ask<detail::throwing<outcome, detail::read_outcome>>(
-            session_, {detail::question::execute, std::move(sql), std::move(bound), chosen},
+        return detail::ask<detail::throwing<execute_result, detail::read_result>>(
+            session_, {detail::op_kind::execute, std::move(sql), std::move(bound), chosen},
             std::forward<Token>(token));
     }
     template <class Token>
     auto try_execute(std::string sql, parameters bound, Token&& token,
                      const call_options& chosen = {}) {
-        return detail::ask<detail::quiet<outcome, detail::read_outcome>>(
-            session_, {detail::question::execute, std::move(sql), std::move(bound), chosen},
+        return detail::ask<detail::quiet<execute_result, detail::read_result>>(
+            session_, {detail::op_kind::execute, std::move(sql), std::move(bound), chosen},
             std::forward<Token>(token));
     }
 
@@ -393,21 +393,21 @@ public:
     template <class Token>
     auto query(std::string sql, parameters bound, Token&& token, const call_options& chosen = {}) {
         return detail::ask<detail::throwing<rows, detail::read_rows>>(
-            session_, {detail::question::query, std::move(sql), std::move(bound), chosen},
+            session_, {detail::op_kind::query, std::move(sql), std::move(bound), chosen},
             std::forward<Token>(token));
     }
     template <class Token>
     auto try_query(std::string sql, parameters bound, Token&& token,
                    const call_options& chosen = {}) {
         return detail::ask<detail::quiet<rows, detail::read_rows>>(
-            session_, {detail::question::query, std::move(sql), std::move(bound), chosen},
+            session_, {detail::op_kind::query, std::move(sql), std::move(bound), chosen},
             std::forward<Token>(token));
     }
 
     // Rows as they come, in bounded memory; the timeout is that of each batch.
     row_stream stream(std::string sql, parameters bound, const call_options& chosen = {}) const {
         return {session_,
-                open_stream({detail::question::stream, std::move(sql), std::move(bound), chosen})};
+                open_stream({detail::op_kind::stream, std::move(sql), std::move(bound), chosen})};
     }
 
     // Rows into one table, in few round trips. That there are no columns is told by its calls.
@@ -424,48 +424,48 @@ public:
     }
     template <class Token>
     auto commit(Token&& token, const call_options& chosen = {}) {
-        return ask<detail::throwing>(plain(detail::question::commit, chosen), token);
+        return ask<detail::throwing>(plain(detail::op_kind::commit, chosen), token);
     }
     template <class Token>
     auto try_commit(Token&& token, const call_options& chosen = {}) {
-        return ask<detail::quiet>(plain(detail::question::commit, chosen), token);
+        return ask<detail::quiet>(plain(detail::op_kind::commit, chosen), token);
     }
     template <class Token>
     auto rollback(Token&& token, const call_options& chosen = {}) {
-        return ask<detail::throwing>(plain(detail::question::rollback, chosen), token);
+        return ask<detail::throwing>(plain(detail::op_kind::rollback, chosen), token);
     }
     template <class Token>
     auto try_rollback(Token&& token, const call_options& chosen = {}) {
-        return ask<detail::quiet>(plain(detail::question::rollback, chosen), token);
+        return ask<detail::quiet>(plain(detail::op_kind::rollback, chosen), token);
     }
     // Commits if a transaction is open when its turn comes; otherwise nothing is done.
     template <class Token>
     auto conclude(Token&& token, const call_options& chosen = {}) {
-        return ask<detail::throwing>(plain(detail::question::conclude, chosen), token);
+        return ask<detail::throwing>(plain(detail::op_kind::conclude, chosen), token);
     }
     template <class Token>
     auto try_conclude(Token&& token, const call_options& chosen = {}) {
-        return ask<detail::quiet>(plain(detail::question::conclude, chosen), token);
+        return ask<detail::quiet>(plain(detail::op_kind::conclude, chosen), token);
     }
     // Rolls back if a transaction is open when its turn comes; otherwise nothing is done. Takes no
     // longer than options::interrupt_timeout.
     template <class Token>
     auto tidy(Token&& token) {
-        return ask<detail::throwing>(plain(detail::question::tidy, patience()), token);
+        return ask<detail::throwing>(plain(detail::op_kind::tidy, patience()), token);
     }
     template <class Token>
     auto try_tidy(Token&& token) {
-        return ask<detail::quiet>(plain(detail::question::tidy, patience()), token);
+        return ask<detail::quiet>(plain(detail::op_kind::tidy, patience()), token);
     }
 
     // Completes after so long: what a retry waits for. Cannot fail but by being cancelled.
     template <class Token>
     auto pause(std::chrono::milliseconds length, Token&& token) {
-        return ask<detail::throwing>({.kind = detail::question::pause, .pause = length}, token);
+        return ask<detail::throwing>({.kind = detail::op_kind::pause, .pause = length}, token);
     }
     template <class Token>
     auto try_pause(std::chrono::milliseconds length, Token&& token) {
-        return ask<detail::quiet>({.kind = detail::question::pause, .pause = length}, token);
+        return ask<detail::quiet>({.kind = detail::op_kind::pause, .pause = length}, token);
     }
 
     // What is left of options::timeout or of the given one, for run_transaction().
@@ -473,20 +473,20 @@ public:
 
 private:
     // An operation that answers nothing.
-    template <template <class, class> class Manner, class Token>
-    auto ask(detail::request asked, Token&& token) {
-        return detail::ask<Manner<void, detail::read_nothing>>(session_, std::move(asked),
-                                                               std::forward<Token>(token));
+    template <template <class, class> class ErrorPolicy, class Token>
+    auto ask(detail::request op, Token&& token) {
+        return detail::ask<ErrorPolicy<void, detail::read_nothing>>(session_, std::move(op),
+                                                                    std::forward<Token>(token));
     }
-    static detail::request plain(detail::question kind, const call_options& chosen) {
+    static detail::request plain(detail::op_kind kind, const call_options& chosen) {
         return {.kind = kind, .chosen = chosen};
     }
-    static detail::question beginning(transaction_kind kind) {
-        return kind == transaction_kind::write ? detail::question::begin
-                                               : detail::question::begin_read;
+    static detail::op_kind beginning(transaction_kind kind) {
+        return kind == transaction_kind::write ? detail::op_kind::begin
+                                               : detail::op_kind::begin_read;
     }
     call_options patience() const;
-    std::shared_ptr<void> open_stream(detail::request asked) const;
+    std::shared_ptr<void> open_stream(detail::request op) const;
 
     std::shared_ptr<detail::session> session_;
     std::shared_ptr<void> keeper_;  // closes the session when its last copy goes

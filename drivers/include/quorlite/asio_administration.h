@@ -43,9 +43,9 @@ namespace detail {
 
 class administrator;
 
-std::shared_ptr<void> name(const std::shared_ptr<administrator>& own, const request& asked);
+std::shared_ptr<void> name(const std::shared_ptr<administrator>& own, const request& op);
 void start(const std::shared_ptr<administrator>& own, const std::shared_ptr<void>& operation,
-           const request& asked, std::unique_ptr<completion> waiting);
+           const request& op, std::unique_ptr<completion> waiting);
 void cancel(const std::shared_ptr<administrator>& own, const std::shared_ptr<void>& operation);
 asio::any_io_executor executor_of(const administrator& own);
 
@@ -83,11 +83,11 @@ private:
                 std::shared_ptr<void> keeper)
         : session_(std::move(session)), stream_(std::move(stream)), keeper_(std::move(keeper)) {}
 
-    template <template <class, class> class Manner, class Token>
+    template <template <class, class> class ErrorPolicy, class Token>
     auto ask(Token&& token) {
         using Piece = std::optional<dump_piece>;
-        return detail::ask<Manner<Piece, detail::read_value<Piece>>>(
-            session_, {.kind = detail::question::next, .of = stream_}, std::forward<Token>(token));
+        return detail::ask<ErrorPolicy<Piece, detail::read_value<Piece>>>(
+            session_, {.kind = detail::op_kind::next, .of = stream_}, std::forward<Token>(token));
     }
 
     std::shared_ptr<detail::session> session_;
@@ -187,10 +187,10 @@ public:
     dump_stream dump(std::string database, std::string node = {}) const;
 
 private:
-    template <template <class, class> class Manner, class T, class Token>
-    auto ask(std::shared_ptr<void> errand, Token&& token) {
-        return detail::ask<Manner<T, detail::read_value<T>>>(
-            own_, {.kind = detail::question::administer, .of = std::move(errand)},
+    template <template <class, class> class ErrorPolicy, class T, class Token>
+    auto ask(std::shared_ptr<void> task, Token&& token) {
+        return detail::ask<ErrorPolicy<T, detail::read_value<T>>>(
+            own_, {.kind = detail::op_kind::administer, .of = std::move(task)},
             std::forward<Token>(token));
     }
 

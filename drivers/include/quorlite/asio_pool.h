@@ -34,9 +34,9 @@ namespace detail {
 
 class lender;
 
-std::shared_ptr<void> name(const std::shared_ptr<lender>& lender, const request& asked);
+std::shared_ptr<void> name(const std::shared_ptr<lender>& lender, const request& op);
 void start(const std::shared_ptr<lender>& lender, const std::shared_ptr<void>& operation,
-           const request& asked, std::unique_ptr<completion> waiting);
+           const request& op, std::unique_ptr<completion> waiting);
 void cancel(const std::shared_ptr<lender>& lender, const std::shared_ptr<void>& operation);
 asio::any_io_executor executor_of(const lender& lender);
 
@@ -80,7 +80,7 @@ public:
     pool_usage usage() const;
 
 private:
-    template <template <class, class> class Manner, class Token>
+    template <template <class, class> class ErrorPolicy, class Token>
     auto ask(Token&& token);
 
     std::shared_ptr<detail::lender> lender_;
@@ -88,13 +88,13 @@ private:
 };
 
 struct detail::read_lease {
-    pool::lease operator()(answer& given) const { return pool::lease(std::move(given.lent)); }
+    pool::lease operator()(op_result& ended) const { return pool::lease(std::move(ended.lent)); }
 };
 
-template <template <class, class> class Manner, class Token>
+template <template <class, class> class ErrorPolicy, class Token>
 auto pool::ask(Token&& token) {
-    return detail::ask<Manner<lease, detail::read_lease>>(
-        lender_, {.kind = detail::question::acquire}, std::forward<Token>(token));
+    return detail::ask<ErrorPolicy<lease, detail::read_lease>>(
+        lender_, {.kind = detail::op_kind::acquire}, std::forward<Token>(token));
 }
 
 #ifdef ASIO_HAS_CO_AWAIT

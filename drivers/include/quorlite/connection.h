@@ -97,18 +97,18 @@ class QUORLITE_EXPORT queries {
 public:
     // Exactly one statement. Arguments: see value.h.
     template <class... Argument>
-    outcome execute(std::string_view sql, const Argument&... bound) {
+    execute_result execute(std::string_view sql, const Argument&... bound) {
         return try_execute(sql, bound...).value();
     }
     template <class... Argument>
-    result<outcome> try_execute(std::string_view sql, const Argument&... bound) {
+    result<execute_result> try_execute(std::string_view sql, const Argument&... bound) {
         const std::array<argument, sizeof...(Argument)> list{argument(bound)...};
         return try_execute_list(sql, list);
     }
-    outcome execute_list(std::string_view sql, arguments bound) {
+    execute_result execute_list(std::string_view sql, arguments bound) {
         return try_execute_list(sql, bound).value();
     }
-    result<outcome> try_execute_list(std::string_view sql, arguments bound);
+    result<execute_result> try_execute_list(std::string_view sql, arguments bound);
 
     // query<int, std::string>(...) gives typed_rows of those; query(...) gives rows. Also takes
     // statements that yield no rows.
@@ -238,11 +238,11 @@ private:
 class QUORLITE_EXPORT statement {
 public:
     template <class... Argument>
-    outcome execute(const Argument&... bound) {
+    execute_result execute(const Argument&... bound) {
         return try_execute(bound...).value();
     }
     template <class... Argument>
-    result<outcome> try_execute(const Argument&... bound) {
+    result<execute_result> try_execute(const Argument&... bound) {
         return queries_.try_execute(sql_, bound...);
     }
     template <class... T, class... Argument>

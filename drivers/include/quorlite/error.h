@@ -56,7 +56,7 @@ struct error_info {
     std::string node;       // HOST:PORT of the node concerned; empty if there is none
     quorlite::verdict verdict = quorlite::verdict::not_committed;
     // The same call, or in a transaction the whole transaction, may succeed if it is tried again.
-    // For a verdict of in_doubt that might do the work twice.
+    // Whether that is safe the verdict says: what is in_doubt might be done twice.
     bool may_retry = false;
 
     // SQLite's primary code: 19 is any broken constraint. dqlite's own codes are as they are.

@@ -48,8 +48,9 @@ struct options {
 
     // Stops blocking calls while it is raised; null: nothing but connection::interrupt() does.
     std::shared_ptr<stop_signal> stop = nullptr;
-    // Called by a blocking call, in its thread, each time that it has asked all nodes and found no
-    // leader: with what they said or did, in one line. Must not call anything of the cluster.
+    // Called each time that all nodes were asked and none leads: with what they said or did, in one
+    // line. By a blocking call in its thread, by Asio's front end on its executor. Must not call
+    // anything of the cluster.
     std::function<void(const std::string& trouble)> waiting = nullptr;
 };
 

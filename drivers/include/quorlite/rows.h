@@ -3,7 +3,7 @@
 // What: rows is a cursor over rows of any type; typed_rows reads each row into a tuple and works
 // with range-for and structured bindings. Rows are fetched while they are read, only so far ahead
 // as options::read_ahead_bytes allows. A statement that yields no rows gives rows without columns,
-// whose outcome() says what it did.
+// whose executed() says what it did.
 //
 // Errors: next() and get() throw an error, try_next() and try_get() return it. A result that breaks
 // off in the middle is an error, never an end. A value that does not fit the type asked for is an
@@ -34,10 +34,11 @@
 namespace quorlite {
 
 // What a statement did.
-struct outcome {
+struct execute_result {
     std::int64_t last_insert_id = 0;  // of the connection: an older one if nothing was inserted
     std::uint64_t rows_affected = 0;  // by the last INSERT, UPDATE or DELETE of the connection
 };
+using outcome [[deprecated("use execute_result")]] = execute_result;
 
 namespace detail {
 class row_source;  // the front end's side of a result
@@ -81,7 +82,8 @@ public:
         return into;
     }
 
-    quorlite::outcome outcome() const;
+    execute_result executed() const;
+    [[deprecated("use executed()")]] execute_result outcome() const { return executed(); }
     // HOST:PORT of the node that answered.
     std::string node() const;
 

@@ -29,7 +29,8 @@ from quorlite._adapt import (
     register_adapter,
     register_converter,
 )
-from quorlite._cluster import Cluster, NodeHealth, NodeInfo, connect
+from quorlite._administration import NodeHealth, NodeInfo
+from quorlite._cluster import Cluster, connect
 from quorlite._connection import LEGACY_TRANSACTION_CONTROL, Connection, Cursor
 from quorlite._errors import (
     DatabaseError,

@@ -1,4 +1,4 @@
-"""Connection and Cursor: DB-API 2.0, with the habits of `sqlite3`.
+"""Connection and Cursor: DB-API 2.0, as `sqlite3` has it.
 
 A connection talks to whichever node leads and finds it again when that changes. Threads may share
 one: their calls run one after the other, and share one transaction. A pool is what threads that
@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union, overload
 
 from quorlite import _core
+from quorlite._administration import Administration
 from quorlite._adapt import PARSE_COLNAMES, PARSE_DECLTYPES, converter_of, parse_time
 from quorlite._columns import (
     ALL,
@@ -44,9 +45,6 @@ from quorlite._errors import (
     ProgrammingError,
     Warning,
 )
-
-if TYPE_CHECKING:
-    from quorlite._cluster import Cluster
 
 #: The value of `autocommit` that leaves transactions to `isolation_level`.
 LEGACY_TRANSACTION_CONTROL = -1
@@ -329,7 +327,7 @@ class Connection:
         self,
         session: _core.Session,
         *,
-        cluster: Cluster,
+        cluster: Administration,
         database: str,
         detect_types: int = 0,
         isolation_level: Optional[str] = "IMMEDIATE",

@@ -9,13 +9,20 @@ import sqlite3
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Union
+from typing import Any, NamedTuple, Protocol, Union
 
 from quorlite import _core
 from quorlite._errors import DatabaseError, NotSupportedError, ProgrammingError
 
-if TYPE_CHECKING:
-    from quorlite._connection import Connection
+
+class Database(Protocol):
+    """What copying needs of a connection."""
+
+    _session: _core.Session
+
+    def _execute_many(self, sql: str, sets: Iterable[Any]) -> Any: ...
+    def _roll_back_quietly(self) -> None: ...
+    def commit(self) -> None: ...
 
 # Rows that are read, or inserted, at a time.
 _ROWS_MAX = 10_000
@@ -56,7 +63,7 @@ def _text(raw: bytes) -> Any:
         return _RawText(raw)
 
 
-def _values(db: Connection, sql: str) -> Iterator[tuple[Any, ...]]:
+def _values(db: Database, sql: str) -> Iterator[tuple[Any, ...]]:
     """Rows as they are stored, whatever the connection makes of rows, texts and types."""
     decoding = _core.Decoding(text_factory=_text)
     result = db._session.execute(sql)
@@ -105,7 +112,7 @@ def _counted(things: list[_Thing]) -> list[str]:
     ]
 
 
-def _can_be_written(db: Connection, thing: _Thing) -> bool:
+def _can_be_written(db: Database, thing: _Thing) -> bool:
     """Some virtual tables are only for reading: what they show is made of others."""
     if not thing.module:
         return True
@@ -147,7 +154,7 @@ def _stored(xinfo: Iterable[tuple[Any, ...]]) -> list[str]:
     return [row[1] for row in xinfo if row[6] == 0]
 
 
-def iterdump(db: Connection) -> Iterator[str]:
+def iterdump(db: Database) -> Iterator[str]:
     """The statements that make the database again, as `sqlite3.Connection.iterdump` gives them."""
     yield "BEGIN TRANSACTION;"
     things = _things(_values(db, _SCHEMA))
@@ -166,7 +173,7 @@ def iterdump(db: Connection) -> Iterator[str]:
     yield "COMMIT;"
 
 
-def _inserts(db: Connection, table: _Thing) -> Iterator[str]:
+def _inserts(db: Database, table: _Thing) -> Iterator[str]:
     if not _can_be_written(db, table):
         return
     table.refuse_contentless()
@@ -213,7 +220,7 @@ def backup(
         os.replace(copied, path)
 
 
-def import_file(db: Connection, source: Union[str, os.PathLike[str]]) -> int:
+def import_file(db: Database, source: Union[str, os.PathLike[str]]) -> int:
     """Everything in a file of SQLite into an empty database, in one transaction.
 
     Returns how many rows were copied.
@@ -236,7 +243,7 @@ def import_file(db: Connection, source: Union[str, os.PathLike[str]]) -> int:
 
 
 @contextlib.contextmanager
-def _without_foreign_keys(db: Connection) -> Iterator[None]:
+def _without_foreign_keys(db: Database) -> Iterator[None]:
     """Outside of a transaction, where alone that can be said."""
     checked = any(row[0] for row in _values(db, "PRAGMA foreign_keys"))
     if checked:
@@ -249,7 +256,7 @@ def _without_foreign_keys(db: Connection) -> Iterator[None]:
                 db._session.execute("PRAGMA foreign_keys = ON")
 
 
-def _import(db: Connection, file: sqlite3.Connection) -> int:
+def _import(db: Database, file: sqlite3.Connection) -> int:
     things = _things(file.execute(_SCHEMA))
     for each in things:
         each.refuse_contentless()
@@ -286,7 +293,7 @@ def _import(db: Connection, file: sqlite3.Connection) -> int:
     return rows
 
 
-def _import_table(db: Connection, file: sqlite3.Connection, table: _Thing) -> int:
+def _import_table(db: Database, file: sqlite3.Connection, table: _Thing) -> int:
     name = quoted(table.name)
     columns = _stored(file.execute(f"PRAGMA table_xinfo({name})"))
     rowid = next(

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Union
 
 from quorlite import _core
+from quorlite._administration import TIMES, Administration
 
 @dataclasses.dataclass(frozen=True)
 class NodeStatus:
@@ -99,9 +100,8 @@ class Node:
         :param target: A path for one file of SQLite, or a connection of `sqlite3`.
         :raises OperationalError: There is no such database, or the node has been stopped.
         """
-        from quorlite._cluster import Cluster
-
-        Cluster(self).backup(target, database, node=self.address)
+        own = Administration(_core.Cluster([self.address], **TIMES))
+        own.backup(target, database, node=self.address)
 
     def stop(self) -> None:
         """Hands leadership over, lets running requests end, and stops. Twice does no harm."""

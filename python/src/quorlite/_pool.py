@@ -34,18 +34,18 @@ class Pool:
     """
 
     def __init__(
-        self, core: _core.Pool, *, acquire_timeout: float, habits: dict[str, Any]
+        self, core: _core.Pool, *, acquire_timeout: float, options: dict[str, Any]
     ) -> None:
         self._core = core
         self._acquire_timeout = acquire_timeout
-        self._habits = habits
+        self._options = options
 
     def acquire(self, timeout: Optional[float] = None) -> Connection:
         """A connection; its `close()` gives it back."""
         until = time.monotonic() + (self._acquire_timeout if timeout is None else timeout)
         while True:
             try:
-                return Connection(self._core.acquire(), **self._habits)
+                return Connection(self._core.acquire(), **self._options)
             except OperationalError as error:
                 if error.kind != "busy" or time.monotonic() >= until:
                     raise

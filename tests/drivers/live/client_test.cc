@@ -198,7 +198,7 @@ TEST_P(Client, PipelinesAndPrepares) {
         EXPECT_EQ(found.get<int>(0), i * i);
     }
     EXPECT_FALSE(results[100]);
-    EXPECT_EQ(results[101]->outcome().rows_affected, 10u);
+    EXPECT_EQ(results[101]->executed().rows_affected, 10u);
 }
 
 TEST_P(Client, InterruptAndDeadlineStopAStatement) {

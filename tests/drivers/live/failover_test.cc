@@ -81,7 +81,7 @@ TEST(Failover, Threads) {
 // ---- Coroutines ----
 
 asio::awaitable<void> transfer(async::connection& db, std::int64_t id) {
-    const outcome booked = co_await db.execute(kBook, {id}, use_awaitable);
+    const execute_result booked = co_await db.execute(kBook, {id}, use_awaitable);
     if (booked.rows_affected == 0) co_return;
     co_await db.execute(kMove, {-1, id % kAccounts}, use_awaitable);
     co_await db.execute(kMove, {1, (id + 1) % kAccounts}, use_awaitable);

@@ -31,12 +31,12 @@ void create_tables(connection& db) {
     });
 }
 
-void Ledger::wrote(std::int64_t id, const result<outcome>& told) {
+void Ledger::wrote(std::int64_t id, const result<execute_result>& told) {
     const std::lock_guard lock(mutex_);
     writes_[id] = told ? verdict::committed : told.error().verdict;
 }
 
-void Ledger::counted(int client, const result<outcome>& told) {
+void Ledger::counted(int client, const result<execute_result>& told) {
     const std::lock_guard lock(mutex_);
     if (told) ++counted_[client];
     if (!told && told.error().verdict == verdict::in_doubt) ++in_doubt_[client];

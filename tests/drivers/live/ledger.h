@@ -22,8 +22,8 @@ void create_tables(connection& db);
 
 class Ledger {
 public:
-    void wrote(std::int64_t id, const result<outcome>& told);
-    void counted(int client, const result<outcome>& told);
+    void wrote(std::int64_t id, const result<execute_result>& told);
+    void counted(int client, const result<execute_result>& told);
     // Something failed that should not have.
     void forbid(const std::string& what);
 

@@ -103,7 +103,7 @@ protected:
     // The connection is as good as before, the transaction apart.
     void expect_usable(connection db) {
         std::optional<result<void>> tidied;
-        std::optional<result<outcome>> after;
+        std::optional<result<execute_result>> after;
         db.try_tidy(keep(tidied));
         db.try_execute(kInsert, {77}, keep(after));
         run([&] { return after.has_value(); });
@@ -128,7 +128,7 @@ TEST_F(Asio, CallbacksAreCalledInOrderAndNeverAtOnce) {
     connection db = connect();
     std::vector<int> told;
     for (int i = 0; i < 20; ++i) {
-        db.execute(kInsert, {i}, [&told, i](const std::exception_ptr& failed, outcome done) {
+        db.execute(kInsert, {i}, [&told, i](const std::exception_ptr& failed, execute_result done) {
             EXPECT_FALSE(failed);
             EXPECT_EQ(done.rows_affected, 1u);
             told.push_back(i);
@@ -143,7 +143,7 @@ TEST_F(Asio, CallbacksAreCalledInOrderAndNeverAtOnce) {
 
 TEST_F(Asio, FuturesHoldValuesAndExceptions) {
     connection db = connect();
-    std::future<outcome> done = db.execute(kInsert, {5}, asio::use_future);
+    std::future<execute_result> done = db.execute(kInsert, {5}, asio::use_future);
     std::future<rows> found = db.query(kSelect, {}, asio::use_future);
     settle();  // they become ready on a thread of Asio's
     EXPECT_EQ(done.get().rows_affected, 1u);
@@ -151,9 +151,27 @@ TEST_F(Asio, FuturesHoldValuesAndExceptions) {
     ASSERT_TRUE(all.next());
     EXPECT_EQ(all.get<int>(0), 5);
     world_.refusals = {{19, "UNIQUE constraint failed", false}};
-    std::future<outcome> refused = db.execute(kInsert, {5}, asio::use_future);
+    std::future<execute_result> refused = db.execute(kInsert, {5}, asio::use_future);
     settle();
     EXPECT_THROW(refused.get(), error);
+}
+
+TEST_F(Asio, SaysWhyItWaits) {
+    world_.leader = 99;
+    std::vector<std::string> said;
+    options waiting;
+    waiting.timeout = 1s;
+    waiting.waiting = [&](const std::string& trouble) { said.push_back(trouble); };
+    cluster_ = cluster(world_.addresses, waiting);
+    connection db = connect();
+    std::optional<result<void>> done;
+    db.try_connect(keep(done));
+    run([&] { return done.has_value(); });
+    ASSERT_FALSE(*done);
+    EXPECT_NE(done->error().message.find("a:1: knows no leader"), std::string::npos)
+        << done->error().message;
+    ASSERT_FALSE(said.empty());
+    EXPECT_NE(said.front().find("a:1: knows no leader"), std::string::npos);
 }
 
 TEST_F(Asio, EndingATransactionThatIsNotThereIsNoError) {
@@ -180,7 +198,7 @@ TEST_F(Asio, ACancelledStatementIsInterruptedAndItsConnectionStays) {
         connection db = connected();
         world_.requests.clear();
         asio::cancellation_signal stop;
-        std::optional<result<outcome>> stopped;
+        std::optional<result<execute_result>> stopped;
         db.try_execute(sql, {}, asio::bind_cancellation_slot(stop.slot(), keep(stopped)));
         settle();
         EXPECT_FALSE(stopped);
@@ -202,9 +220,9 @@ TEST_F(Asio, ACancelledStatementIsInterruptedAndItsConnectionStays) {
 TEST_F(Asio, CancellingOneLeavesTheOthersAlone) {
     connection db = connected();
     asio::cancellation_signal stop;
-    std::optional<result<outcome>> first;
+    std::optional<result<execute_result>> first;
     std::optional<result<rows>> second;
-    std::optional<result<outcome>> third;
+    std::optional<result<execute_result>> third;
     db.try_execute(kInsert, {1}, keep(first));
     db.try_query(kSlow, {}, asio::bind_cancellation_slot(stop.slot(), keep(second)));
     settle();
@@ -223,7 +241,7 @@ TEST_F(Asio, CancellingOneLeavesTheOthersAlone) {
 TEST_F(Asio, ACancellationThatComesTooLateDoesNothing) {
     connection db = connected();
     asio::cancellation_signal stop;
-    std::optional<result<outcome>> done;
+    std::optional<result<execute_result>> done;
     db.try_execute(kInsert, {1}, asio::bind_cancellation_slot(stop.slot(), keep(done)));
     run([&] { return done.has_value(); });
     EXPECT_TRUE(done->ok());
@@ -239,7 +257,7 @@ TEST_F(Asio, WhatHasNotBegunIsCancelledAtOnce) {
     world_.leader = 99;
     connection db = connect();
     asio::cancellation_signal stop;
-    std::optional<result<outcome>> cancelled;
+    std::optional<result<execute_result>> cancelled;
     db.try_execute(kInsert, {1}, asio::bind_cancellation_slot(stop.slot(), keep(cancelled)));
     settle();
     EXPECT_FALSE(cancelled);
@@ -281,7 +299,7 @@ TEST_F(Asio, AStreamThatIsCancelledEndsAlone) {
     run([&] { return batch.has_value(); });
     ASSERT_FALSE(batch->ok());
     EXPECT_EQ(batch->error().kind, error_kind::cancelled);
-    std::optional<result<outcome>> after;
+    std::optional<result<execute_result>> after;
     db.try_execute(kInsert, {1}, keep(after));
     run([&] { return after.has_value(); });
     EXPECT_TRUE(after->ok());
@@ -318,7 +336,7 @@ asio::awaitable<void> insert_and_roll_back(connection& db) {
     co_await db.rollback(use_awaitable);
 }
 asio::awaitable<result<int>> insert_quietly(connection& db) {
-    const result<outcome> done = co_await db.try_execute(kInsert, {1}, use_awaitable);
+    const result<execute_result> done = co_await db.try_execute(kInsert, {1}, use_awaitable);
     if (!done) co_return done.error();
     co_return 7;
 }
@@ -717,7 +735,7 @@ TEST_F(Asio, WhoWaitsForAPoolThatGoesIsTold) {
     ASSERT_TRUE(second && !second->ok());
     EXPECT_EQ(second->error().kind, error_kind::cancelled);
     ASSERT_TRUE(first->ok());
-    std::optional<result<outcome>> done;
+    std::optional<result<execute_result>> done;
     (**first)->try_execute(kInsert, {1}, keep(done));
     run([&] { return done.has_value(); });
     EXPECT_TRUE(done->ok()) << "a lease may outlive its pool";

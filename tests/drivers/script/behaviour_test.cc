@@ -16,7 +16,9 @@ class Behaviour : public ::testing::Test {
 protected:
     cluster make(const options& chosen = {}) {
         cluster made(world_.addresses, chosen);
-        detail::state_of(made)->make_transport = [this] { return testing::make_scripted(world_); };
+        detail::blocking_state_of(made)->make_transport = [this] {
+            return testing::make_scripted(world_);
+        };
         return made;
     }
     // `times` answers of this kind, after `skip` statements that succeed.
@@ -137,7 +139,9 @@ protected:
         options hurried;
         hurried.timeout = 3s;
         cluster made({address}, hurried);
-        detail::state_of(made)->make_transport = [this] { return testing::make_scripted(world_); };
+        detail::blocking_state_of(made)->make_transport = [this] {
+            return testing::make_scripted(world_);
+        };
         return made;
     }
     bool was_dialled(const std::string& address) const {
@@ -203,7 +207,9 @@ TEST_F(LyingServer, ListsOnlyAddresses) {
     world_.lists = {{0, {"a:1", "@socket", "b\x1b[2J:1", std::string(100'000, 'b') + ":1"}}};
     const auto store = make_list_store({"a:1"});
     cluster c(store);
-    detail::state_of(c)->make_transport = [this] { return testing::make_scripted(world_); };
+    detail::blocking_state_of(c)->make_transport = [this] {
+        return testing::make_scripted(world_);
+    };
     c.connect("db").execute("INSERT INTO t VALUES(?)", 1);
     const std::vector<node_info> kept = *store->load();
     ASSERT_EQ(kept.size(), 1u);
@@ -303,12 +309,19 @@ TEST_F(Behaviour, SaysWhyItWaits) {
     EXPECT_FALSE(make(waiting).try_connect("db"));
     ASSERT_FALSE(said.empty());
     EXPECT_NE(said.front().find("a:1: knows no leader"), std::string::npos);
+    world_.silent = true;
+    const auto silent = make(waiting).try_connect("db");
+    ASSERT_FALSE(silent);
+    EXPECT_NE(silent.error().message.find("a:1: has not answered yet"), std::string::npos)
+        << silent.error().message;
 }
 
 TEST_F(Behaviour, ADeadNodeCostsNothingOnceItIsKnown) {
     world_.addresses = {"a:1", "b:1", "c:1"};
     cluster c({"dead:1", "a:1"});
-    detail::state_of(c)->make_transport = [this] { return testing::make_scripted(world_); };
+    detail::blocking_state_of(c)->make_transport = [this] {
+        return testing::make_scripted(world_);
+    };
     c.connect("db");
     const int steps = world_.steps();
     c.connect("db");
@@ -455,7 +468,7 @@ TEST_F(Behaviour, AnIdempotentTransactionStaysInDoubtToo) {
     world_.refusals = {{}, {}, {10506, "leadership lost", true}, {}, {2067, "UNIQUE: t.a"}};
     const auto failed = db.try_run_transaction(
         [](transaction& tx) -> result<void> {
-            result<outcome> done = tx.try_execute("INSERT INTO u VALUES(?)", 1);
+            result<execute_result> done = tx.try_execute("INSERT INTO u VALUES(?)", 1);
             if (!done) return std::move(done).error();
             return {};
         },

@@ -95,7 +95,9 @@ protected:
             World world;
             world.database = {1, 2, 3};
             cluster c(world.addresses, hurried());
-            detail::state_of(c)->make_transport = [&] { return testing::make_scripted(world); };
+            detail::blocking_state_of(c)->make_transport = [&] {
+                return testing::make_scripted(world);
+            };
             connection db = connected ? c.connect("db") : c.connect_lazily("db");
             if (before) db.execute(before);
             world.silent = true;
@@ -120,7 +122,7 @@ TEST_F(Deadlines, NodesThatFallSilentInATransaction) {
 TEST_F(Deadlines, ATransactionThatCannotBeRolledBackIsLeftInTime) {
     World world;
     cluster c(world.addresses, hurried());
-    detail::state_of(c)->make_transport = [&] { return testing::make_scripted(world); };
+    detail::blocking_state_of(c)->make_transport = [&] { return testing::make_scripted(world); };
     connection db = c.connect("db");
     core::Time begun{};
     {
@@ -138,7 +140,7 @@ TEST_F(Deadlines, ATransactionThatCannotBeRolledBackIsLeftInTime) {
 TEST_F(Deadlines, ABulkInsertIsGivenUpInTime) {
     World world;
     cluster c(world.addresses, hurried());
-    detail::state_of(c)->make_transport = [&] { return testing::make_scripted(world); };
+    detail::blocking_state_of(c)->make_transport = [&] { return testing::make_scripted(world); };
     connection db = c.connect("db");
     transaction tx = db.begin();
     auto bulk = tx.bulk_insert("t", {"n"});
@@ -159,9 +161,9 @@ TEST_F(Deadlines, AreKeptBesideOneThatIsSentAgain) {
         if (world.now() - begun > 20s) world.silent = false;
     };
     cluster c(world.addresses, chosen);
-    detail::state_of(c)->make_transport = [&] { return testing::make_scripted(world); };
+    detail::blocking_state_of(c)->make_transport = [&] { return testing::make_scripted(world); };
     const auto session =
-        std::make_shared<detail::session>(detail::state_of(c), core::Target{{}, "db"});
+        std::make_shared<detail::session>(detail::blocking_state_of(c), core::Target{{}, "db"});
     const auto start = [&](core::OperationKind kind, const char* sql, auto timeout) {
         const auto operation = core::make_statement(kind, sql, {}).value();
         session->start(operation, {.timeout = timeout});
@@ -202,8 +204,10 @@ const std::vector<Asynchronous> kAsynchronous = {
     {"connect",
      [](async::connection db, Tell tell) { db.try_connect(telling<void>(std::move(tell))); }},
     {"ping", [](async::connection db, Tell tell) { db.try_ping(telling<void>(std::move(tell))); }},
-    {"execute", [](async::connection db,
-                   Tell tell) { db.try_execute(kInsert, {1}, telling<outcome>(std::move(tell))); }},
+    {"execute",
+     [](async::connection db, Tell tell) {
+         db.try_execute(kInsert, {1}, telling<execute_result>(std::move(tell)));
+     }},
     {"query", [](async::connection db,
                  Tell tell) { db.try_query(kSelect, {}, telling<rows>(std::move(tell))); }},
     {"stream",

@@ -293,7 +293,7 @@ const std::vector<Case> kCases = {
      false,
      [](cluster& c) {
          auto db = c.connect("db");
-         const auto done = db.try_run_transaction([](transaction& tx) -> result<outcome> {
+         const auto done = db.try_run_transaction([](transaction& tx) -> result<execute_result> {
              insert(tx, 1);
              return tx.try_execute("INSERT INTO t VALUES(?)", 2);
          });
@@ -486,7 +486,9 @@ using Ending = std::optional<error_info>;
 
 Ending run_blocking(World& world, const Case& tried) {
     cluster c(world.addresses);
-    detail::state_of(c)->make_transport = [&world] { return testing::make_scripted(world); };
+    detail::blocking_state_of(c)->make_transport = [&world] {
+        return testing::make_scripted(world);
+    };
     try {
         tried.blocking(c);
         return std::nullopt;

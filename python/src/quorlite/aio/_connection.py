@@ -26,7 +26,7 @@ from quorlite._columns import (
 )
 from quorlite._connection import DML, OF_TRANSACTIONS, Description, Parameters, first_word
 from quorlite._errors import Error, ProgrammingError
-from quorlite.aio._answers import answer, mailbox_of
+from quorlite.aio._bridge import bridge_of, reply
 
 Target = Union[str, "os.PathLike[str]", quorlite.Node, quorlite.Cluster]
 RowFactory = Callable[["Cursor", tuple[Any, ...]], Any]
@@ -264,8 +264,8 @@ class Connection:
         self, cluster: quorlite.Cluster, database: str, *, autocommit: bool, detect_types: int
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._mailbox = mailbox_of(self._loop)
-        self._session = cluster._core.connect_async(self._mailbox, database)
+        self._bridge = bridge_of(self._loop)
+        self._session = cluster._core.connect_async(self._bridge, database)
         self._lock = asyncio.Lock()
         self._detect_types = detect_types
         self._closed = False
@@ -399,7 +399,7 @@ class Connection:
         self._usable()
         if asyncio.get_running_loop() is not self._loop:
             raise ProgrammingError("the connection is of another event loop: connect in each")
-        return await answer(self._mailbox, start, self._give_up)
+        return await reply(self._bridge, start, self._give_up)
 
     def _decoding_for(self, columns: tuple[str, ...]) -> _core.Decoding:
         declared = bool(self._detect_types & PARSE_DECLTYPES)

@@ -142,10 +142,10 @@ def create_pool(
     *,
     size: int = 8,
     acquire_timeout: float = 30.0,
-    **habits: Any,
+    **options: Any,
 ) -> Pool:
     """A pool of connections to a database; further arguments are those of `connect`."""
-    return Pool(connect(target, database, **habits), size=size, acquire_timeout=acquire_timeout)
+    return Pool(connect(target, database, **options), size=size, acquire_timeout=acquire_timeout)
 
 
 async def run(

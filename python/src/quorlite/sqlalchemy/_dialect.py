@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any, Optional
 
 from sqlalchemy import exc, pool
+from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 from sqlalchemy.engine import URL, Connection
 
@@ -98,9 +99,8 @@ class QuorliteDialect(SQLiteDialect):
 
     @classmethod
     def get_async_dialect_cls(cls, url: URL) -> type[Any]:
-        from quorlite.sqlalchemy.aio import QuorliteDialect_aio
-
-        return QuorliteDialect_aio
+        loaded: type[Any] = registry.load("quorlite.aio")
+        return loaded
 
     # ---- Connections ----
 

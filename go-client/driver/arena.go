@@ -6,9 +6,10 @@ import "unsafe"
 // a row costs. So they are put into small arrays, and interfaces are made that point into these. It is
 // the one use of package unsafe here: it relies on an interface being a type and a pointer, which a
 // test checks. A value that a program keeps holds the array that it is in, hence its size.
-const boxed = 16
+const arenaSize = 16
 
-type boxes struct {
+// arena is where the interfaces of a row point.
+type arena struct {
 	numbers   []int64
 	texts     []string
 	tellsNull bool // see client.Conn
@@ -23,23 +24,23 @@ var (
 	textKind       = (*interfaceWords)(unsafe.Pointer(&someText)).kind
 )
 
-func (b *boxes) number(n int64) (value any) {
-	if len(b.numbers) == 0 {
-		b.numbers = make([]int64, boxed)
+func (a *arena) number(n int64) (value any) {
+	if len(a.numbers) == 0 {
+		a.numbers = make([]int64, arenaSize)
 	}
-	place := &b.numbers[0]
-	b.numbers = b.numbers[1:]
+	place := &a.numbers[0]
+	a.numbers = a.numbers[1:]
 	*place = n
 	*(*interfaceWords)(unsafe.Pointer(&value)) = interfaceWords{numberKind, unsafe.Pointer(place)}
 	return value
 }
 
-func (b *boxes) text(s string) (value any) {
-	if len(b.texts) == 0 {
-		b.texts = make([]string, boxed)
+func (a *arena) text(s string) (value any) {
+	if len(a.texts) == 0 {
+		a.texts = make([]string, arenaSize)
 	}
-	place := &b.texts[0]
-	b.texts = b.texts[1:]
+	place := &a.texts[0]
+	a.texts = a.texts[1:]
 	*place = s
 	*(*interfaceWords)(unsafe.Pointer(&value)) = interfaceWords{textKind, unsafe.Pointer(place)}
 	return value

@@ -7,18 +7,18 @@ import (
 	"testing"
 )
 
-func TestBoxedValuesAreOrdinaryOnes(t *testing.T) {
-	var b boxes
+func TestValuesOfTheArenaAreOrdinaryOnes(t *testing.T) {
+	var a arena
 	var got, want []any
 	for i := int64(0); i < 1000; i++ {
-		got = append(got, b.number(i), b.text(fmt.Sprint("text ", i)))
+		got = append(got, a.number(i), a.text(fmt.Sprint("text ", i)))
 		want = append(want, i, fmt.Sprint("text ", i))
 		if i%100 == 0 {
 			runtime.GC()
 		}
 	}
 	if !reflect.DeepEqual(got, want) {
-		t.Error("what was boxed is not what comes out")
+		t.Error("what went in is not what comes out")
 	}
 	for i := range got {
 		if got[i] != want[i] {
@@ -27,10 +27,10 @@ func TestBoxedValuesAreOrdinaryOnes(t *testing.T) {
 	}
 }
 
-func TestBoxingIsCheap(t *testing.T) {
-	var b boxes
+func TestTheArenaIsCheap(t *testing.T) {
+	var a arena
 	var kept any
-	each := testing.AllocsPerRun(1000, func() { kept = b.number(1 << 40); kept = b.text("text") })
+	each := testing.AllocsPerRun(1000, func() { kept = a.number(1 << 40); kept = a.text("text") })
 	if each > 0.5 || kept != "text" {
 		t.Errorf("%.2f allocations for two values", each)
 	}

@@ -1,4 +1,4 @@
-#include "drivers/core/errand.h"
+#include "drivers/core/admin_task.h"
 
 #include <algorithm>
 
@@ -17,34 +17,34 @@ constexpr const char* kNoAddress = "its address is not HOST:PORT in printable le
 
 }  // namespace
 
-// ---- Inquiry ----
+// ---- RequestTask ----
 
-Inquiry::Inquiry(AdminRequest request, std::string node)
+RequestTask::RequestTask(AdminRequest request, std::string node)
     : operation_(make_admin(std::move(request))), node_(std::move(node)) {}
 
-std::optional<Question> Inquiry::next(Time) {
-    if (!std::exchange(asked_, true)) return Question{operation_, node_};
+std::optional<AdminStep> RequestTask::next(Time) {
+    if (!std::exchange(asked_, true)) return AdminStep{operation_, node_};
     error_ = operation_->error;
     return std::nullopt;
 }
 
-// ---- Addition ----
+// ---- AddNodeTask ----
 
-std::optional<Question> Addition::next(Time) {
+std::optional<AdminStep> AddNodeTask::next(Time) {
     if (!is_address(node_.address, true)) {
         error_ = misuse(kNoAddress);
         return std::nullopt;
     }
     if (!adding_) {
         adding_ = make_admin({RequestType::kAdd, NodeId(node_.id), node_.address, 0});
-        return Question{adding_, {}};
+        return AdminStep{adding_, {}};
     }
     error_ = adding_->error;
     if (error_ || node_.role == node_role::spare) return std::nullopt;
     if (!assigning_) {
         const auto role = static_cast<std::uint64_t>(node_.role);
         assigning_ = make_admin({RequestType::kAssign, NodeId(node_.id), {}, role});
-        return Question{assigning_, {}};
+        return AdminStep{assigning_, {}};
     }
     error_ = assigning_->error;
     if (!error_) return std::nullopt;
@@ -54,25 +54,25 @@ std::optional<Question> Addition::next(Time) {
     return std::nullopt;
 }
 
-// ---- Survey ----
+// ---- ClusterStatusTask ----
 
-Question Survey::ask(RequestType type, std::chrono::milliseconds patience) {
+AdminStep ClusterStatusTask::ask(RequestType type, std::chrono::milliseconds patience) {
     asked_ = make_admin({type, {}, {}, 0});
     return {asked_, status_[at_].node.address, {patience, false}};
 }
 
 // Whether the node did not answer; then it is the next one's turn.
-bool Survey::failed() {
+bool ClusterStatusTask::failed() {
     if (!asked_->error) return false;
     status_[at_].reachable = false;
     status_[at_++].trouble = asked_->error->message;
     return true;
 }
 
-std::optional<Question> Survey::next(Time now) {
+std::optional<AdminStep> ClusterStatusTask::next(Time now) {
     if (!asked_) {
         asked_ = make_admin({RequestType::kCluster, {}, {}, 0});
-        return Question{asked_, {}};
+        return AdminStep{asked_, {}};
     }
     const bool stopped = asked_->error && asked_->error->kind == error_kind::cancelled;
     if (stopped || (stage_ == Stage::kNodes && asked_->error)) {

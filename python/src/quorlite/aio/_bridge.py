@@ -1,4 +1,4 @@
-"""How answers of the driver's thread reach the tasks that wait for them."""
+"""How replies of the driver's thread reach the tasks that wait for them."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from quorlite import _core
 # How long a node may take to answer an INTERRUPT before the connection is given up.
 _GRACE_S = 2.0
 
-_mailboxes: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _core.Mailbox] = (
+_bridges: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _core.LoopBridge] = (
     weakref.WeakKeyDictionary()
 )
 
 
-def mailbox_of(loop: asyncio.AbstractEventLoop) -> _core.Mailbox:
-    """The loop's own: it watches the mailbox, and so wakes once for all answers that have come."""
-    mailbox = _mailboxes.get(loop)
-    if mailbox is None:
-        mailbox = _mailboxes[loop] = _core.Mailbox()
-        loop.add_reader(mailbox.descriptor, mailbox.deliver)
-    return mailbox
+def bridge_of(loop: asyncio.AbstractEventLoop) -> _core.LoopBridge:
+    """The loop's own: it watches the bridge, and so wakes once for all answers that have come."""
+    bridge = _bridges.get(loop)
+    if bridge is None:
+        bridge = _bridges[loop] = _core.LoopBridge()
+        loop.add_reader(bridge.descriptor, bridge.deliver)
+    return bridge
 
 
-async def answer(
-    mailbox: _core.Mailbox,
+async def reply(
+    bridge: _core.LoopBridge,
     start: Callable[[asyncio.Future[_core.Reply]], int],
     give_up: Callable[[], None],
 ) -> _core.Reply:
-    """Starts an operation and waits for its answer; cancelled, it interrupts the operation first.
+    """Starts an operation and waits for its reply; cancelled, it interrupts the operation first.
 
     :param give_up: What is called if the node does not answer the interrupt either.
     """
@@ -39,7 +39,7 @@ async def answer(
     try:
         return await asyncio.shield(future)
     except asyncio.CancelledError:
-        mailbox.stop(number)
+        bridge.stop(number)
         try:
             await asyncio.wait({future}, timeout=_GRACE_S)
         finally:

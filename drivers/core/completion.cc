@@ -28,10 +28,11 @@ error_info Connection::late(const Operation& operation) const {
                                           "not begun in time", operation.context())
                            .error;
     if (operation.in_doubt) error.message = "not answered in time";
-    if (phase_ != Phase::kReady && !trouble_.empty()) {
+    const std::string why = trouble_.empty() && search_ ? search_->story_so_far() : trouble_;
+    if (phase_ != Phase::kReady && !why.empty()) {
         error.kind = error_kind::unavailable;
         error.extended_code = code::kCannotOpen;
-        error.message = "no leader could be reached in time: " + trouble_;
+        error.message = "no leader could be reached in time: " + why;
     }
     return error;
 }

@@ -1,7 +1,7 @@
-// Errand: a task of administration that takes several questions, as logic without I/O.
+// AdminTask: a task of administration that takes several requests, as logic without I/O.
 //
-// The front end asks the errand what to ask next, has it answered (or failed), and asks again until
-// there is no more. Questions to the same node, one after the other, go over one connection.
+// The front end takes the next request from the task, performs it, and comes back until there is no
+// more. Requests to the same node, one after the other, go over one connection.
 #pragma once
 
 #include <optional>
@@ -13,19 +13,19 @@
 
 namespace quorlite::core {
 
-struct Question {
+struct AdminStep {
     OperationPtr operation;
     std::string node;  // HOST:PORT; empty: whichever leads
     call_options chosen = {};
 };
 
-class Errand {
+class AdminTask {
 public:
-    virtual ~Errand() = default;
+    virtual ~AdminTask() = default;
 
-    // The next question, when the one before has ended; nothing when the errand is over. `now`: the
-    // time of that end.
-    virtual std::optional<Question> next(Time now) = 0;
+    // The next request, once the one before has ended; nothing when the task is over. `now`: when
+    // that was.
+    virtual std::optional<AdminStep> next(Time now) = 0;
 
     const std::optional<error_info>& error() const { return error_; }
 
@@ -33,12 +33,12 @@ protected:
     std::optional<error_info> error_;
 };
 
-// One question.
-class Inquiry : public Errand {
+// One request.
+class RequestTask : public AdminTask {
 public:
-    explicit Inquiry(AdminRequest request, std::string node = {});
-    std::optional<Question> next(Time now) override;
-    const Operation& answer() const { return *operation_; }
+    explicit RequestTask(AdminRequest request, std::string node = {});
+    std::optional<AdminStep> next(Time now) override;
+    const Operation& response() const { return *operation_; }
 
 private:
     const OperationPtr operation_;
@@ -48,10 +48,10 @@ private:
 
 // A node becomes a member: it joins as a spare, and any other role is given to it afterwards. In
 // doubt if it got that far and no further.
-class Addition : public Errand {
+class AddNodeTask : public AdminTask {
 public:
-    explicit Addition(node_info node) : node_(std::move(node)) {}
-    std::optional<Question> next(Time now) override;
+    explicit AddNodeTask(node_info node) : node_(std::move(node)) {}
+    std::optional<AdminStep> next(Time now) override;
 
 private:
     const node_info node_;
@@ -59,16 +59,16 @@ private:
     OperationPtr assigning_;
 };
 
-// Every node of the cluster is asked how it is. One that does not answer is part of the result;
-// that the caller would rather not go on ends it.
-class Survey : public Errand {
+// Every node of the cluster is asked how it is. One that does not answer is part of the result; a
+// cancellation ends the task.
+class ClusterStatusTask : public AdminTask {
 public:
-    explicit Survey(const options& settings) : settings_(settings) {}
-    std::optional<Question> next(Time now) override;
+    explicit ClusterStatusTask(const options& settings) : settings_(settings) {}
+    std::optional<AdminStep> next(Time now) override;
     std::vector<node_status> take_status() { return std::move(status_); }
 
 private:
-    Question ask(wire::RequestType type, std::chrono::milliseconds patience);
+    AdminStep ask(wire::RequestType type, std::chrono::milliseconds patience);
     bool failed();
 
     enum class Stage : std::uint8_t { kNodes, kDescribe, kLeader, kProgress };

@@ -110,7 +110,7 @@ void Connection::answer_greeting(const wire::Response& response, Time now) {
     const bool failed = std::holds_alternative<wire::FailureResponse>(response);
     const auto* const welcome = std::get_if<wire::WelcomeResponse>(&response);
     if (welcome == nullptr && !failed) {
-        return lose("gives the answer to another question", error_kind::protocol, now);
+        return lose("answers another request", error_kind::protocol, now);
     }
     expected_.pop_front();
     main_->tells_null = !failed && welcome->cluster.has_value();
@@ -313,7 +313,7 @@ void Connection::answer_admin(const Expected& expected, const wire::Response& re
         if (operation) operation->progress = progress_of(*status);
     } else if (!std::holds_alternative<wire::EmptyResponse>(response)) {
         expected_.push_front(expected);
-        return lose("gives the answer to another question", error_kind::protocol, now);
+        return lose("answers another request", error_kind::protocol, now);
     }
     if (operation) finish(operation);
 }

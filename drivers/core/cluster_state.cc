@@ -1,0 +1,29 @@
+#include "drivers/core/cluster_state.h"
+
+#include "wire/base/error_codes.h"
+
+namespace quorlite::detail {
+
+result<std::shared_ptr<core::Directory>> cluster_state::directory() {
+    const std::lock_guard lock(mutex_);
+    if (directory_) return directory_;
+    result<std::vector<node_info>> nodes = store->load();
+    if (!nodes) return std::move(nodes).error();
+    if (nodes->empty()) {
+        error_info error;
+        error.kind = error_kind::store;
+        error.extended_code = code::kCannotOpen;
+        error.message = "the list of nodes is empty";
+        return error;
+    }
+    directory_ = std::make_shared<core::Directory>(*std::move(nodes));
+    return directory_;
+}
+
+void cluster_state::save() {
+    const std::lock_guard lock(mutex_);
+    // A store that cannot be written now is written at the next change; the nodes are known.
+    static_cast<void>(store->save(directory_->nodes()));
+}
+
+}  // namespace quorlite::detail
