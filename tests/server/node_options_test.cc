@@ -2,14 +2,12 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <fstream>
 #include <set>
-#include <sstream>
 #include <string>
 #include <vector>
 
 #include "engine/server/command_line.h"
+#include "tests/support/golden.h"
 
 namespace quorlite {
 namespace {
@@ -202,19 +200,13 @@ std::string table() {
 
 TEST(Options, TheReadmeHasAllOfThem) {
     const std::string path = QUORLITE_SOURCE_DIR "/README.md";
-    std::ostringstream read;
-    read << std::ifstream(path).rdbuf();
-    std::string text = read.str();
+    std::string text = test::read_file(path);
     const std::size_t begin = text.find(kBegin);
     const std::size_t end = text.find(kEnd);
     ASSERT_LT(begin, end);
     ASSERT_NE(end, std::string::npos);
     const std::size_t from = begin + kBegin.size();
-    if (std::getenv("QUORLITE_REWRITE") != nullptr) {
-        std::ofstream(path) << text.replace(from, end - from, table());
-        return;
-    }
-    EXPECT_EQ(text.substr(from, end - from), table());
+    EXPECT_EQ(test::golden_mismatch(path, text.replace(from, end - from, table())), "");
 }
 
 }  // namespace
