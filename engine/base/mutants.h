@@ -1,4 +1,5 @@
-// Mutants: deliberate faults that the simulator must find; the proof that the tests can fail.
+// Mutants: deliberate faults that the simulator, or a script, must find; the proof that the tests
+// can fail.
 //
 // Each names one wrong product. The site reads `if (mutant(Mutant::kX)) ...`, next to the right
 // code. Without QUORLITE_MUTANTS mutant() is constant false and the compiler removes the site; with
@@ -51,6 +52,18 @@ namespace quorlite {
     X(MembershipUnchecked, "core", "a membership is logged before it is looked at")             \
     X(SilentLinkKept, "core", "a connection that nothing answers is never replaced")            \
     X(CloneHeard, "core", "of a node that runs twice both processes are heard")                 \
+    /* consensus, as others published them: found by the scripts of tests/raft/golden */        \
+    X(SnapshotKeepsConflict, "script", "a snapshot leaves the entry at its point that differs") \
+    X(MembershipOutlivesSnapshot, "script", "a snapshot leaves a membership that it overtook")  \
+    X(OfferTakenForInstalled, "script", "an offered snapshot counts as installed")              \
+    X(ReadRoundReused, "script", "a later read joins a round that has left")                    \
+    X(InstallBegunTwice, "script", "a snapshot that is under way is begun again")               \
+    X(SnapshotConflictIgnored, "script", "a snapshot may contradict what is committed")         \
+    X(UnreadableSkipped, "script", "entries that cannot be read are left out")                  \
+    X(MatchFrozen, "script", "each acknowledgement repeats the first")                          \
+    X(RefusalIsNoContact, "script", "a leader whose entries do not fit was not heard")          \
+    X(CompactionKeepsMembership, "script", "a compacted log goes back to its first membership") \
+    X(UnknownCandidateRefused, "script", "no vote for whom this node does not know yet")        \
     /* whole nodes: found by the layer `node` */                                                \
     X(AnswerBeforeCommit, "node", "a write is acknowledged before the quorum has it")           \
     X(ReadBeforeCommit, "node", "a read of what is not committed yet is answered")              \

@@ -185,11 +185,13 @@ bool Core::State::log_is_current(const VoteRequest& request) const {
 void Core::State::on(NodeId from, VoteRequest& request) {
     // A node that was never told a configuration has no memory to vote from. Whether it is a voter
     // in the configuration it knows does not matter: the candidate's may be newer (section 4.2.1).
-    bool grant = log_is_current(request) && !log.configuration().servers.empty() &&
-                 (!hard.vote_barrier || mutant(Mutant::kVoteBarrierIgnored)) &&
-                 (!owes_vote_to_leader() || request.transfer) &&
-                 (from != distrusted.leader || now >= distrusted.until) &&
-                 has_kept_its_log(from, {request.last_term, request.last_index});
+    bool grant =
+        log_is_current(request) && !log.configuration().servers.empty() &&
+        (!hard.vote_barrier || mutant(Mutant::kVoteBarrierIgnored)) &&
+        (!owes_vote_to_leader() || request.transfer) &&
+        (from != distrusted.leader || now >= distrusted.until) &&
+        (log.configuration().is_voter(from) || !mutant(Mutant::kUnknownCandidateRefused)) &&
+        has_kept_its_log(from, {request.last_term, request.last_index});
     if (request.pre_vote) {
         grant = grant && request.term > hard.term;
         send(from, VoteReply{.term = grant ? request.term : hard.term,

@@ -23,6 +23,7 @@ bool Core::State::follow(NodeId from, std::uint64_t round, const std::optional<L
     Follower& follower = *as_follower();
     follower.round = std::max(follower.round, round);
     if (hash) compare(follower, *hash);
+    if (mutant(Mutant::kRefusalIsNoContact)) return true;
     follower.differs ? draw_election_deadline() : heard_leader(from);
     return true;
 }
@@ -170,7 +171,9 @@ Index Core::State::agreement_hint(const AppendRequest& request) const {
 
 void Core::State::acknowledge(Follower& follower, std::uint64_t round) {
     const bool early = mutant(Mutant::kAckBeforeDurable);
-    const Index match = early ? follower.confirmed : std::min(durable, follower.confirmed);
+    Index match = early ? follower.confirmed : std::min(durable, follower.confirmed);
+    if (mutant(Mutant::kRefusalIsNoContact)) heard_leader(follower.leader);
+    if (mutant(Mutant::kMatchFrozen) && follower.reported) match = follower.reported;
     follower.reported = std::max(follower.reported, match);
     AppendReply reply = answer(round, true, match);
     reply.agrees = follower.agrees;
@@ -250,7 +253,9 @@ void Core::State::on(NodeId from, SnapshotRequest& request) {
     if (!follow(from, request.round, point.hash)) return;
     Follower& follower = *as_follower();
     const std::optional<Term> here = log.term_at(point.index);
-    if (point.index <= commit && here && here != point.term) return report_conflict(point.index);
+    const bool contradicts = point.index <= commit && here && here != point.term &&
+                             !mutant(Mutant::kSnapshotConflictIgnored);
+    if (contradicts) return report_conflict(point.index);
     if (follower.differs) return report_difference(0);
     meet_leader(follower, request.last_index, request.to_voter);
     const bool contained = here == point.term;
@@ -260,8 +265,8 @@ void Core::State::on(NodeId from, SnapshotRequest& request) {
         lift_vote_barrier();
     }
     const bool needless = contained || point.index <= commit;
-    const bool new_offer =
-        !installing || installing->leader_term < hard.term || installing->index < point.index;
+    const bool new_offer = !installing || installing->leader_term < hard.term ||
+                           installing->index < point.index || mutant(Mutant::kInstallBegunTwice);
     if ((!needless || mutant(Mutant::kSnapshotGoesBack)) && new_offer) {
         installing = {.leader_term = hard.term, .index = point.index, .term = point.term};
         output.install = request;
@@ -269,7 +274,8 @@ void Core::State::on(NodeId from, SnapshotRequest& request) {
     send(from, SnapshotReply{.term = hard.term,
                              .round = request.round,
                              .index = point.index,
-                             .installed = needless && durable >= point.index,
+                             .installed = (needless && durable >= point.index) ||
+                                          mutant(Mutant::kOfferTakenForInstalled),
                              .promise = promise(),
                              .forgot = hard.forgot});
 }
@@ -277,7 +283,8 @@ void Core::State::on(NodeId from, SnapshotRequest& request) {
 void Core::State::snapshot_installed(const SnapshotPoint& point) {
     if (installing && installing->index <= point.index) installing.reset();
     const bool newer = point.index > delivered || mutant(Mutant::kSnapshotGoesBack);
-    if (newer && log.term_at(point.index) == point.term) {
+    const std::optional<Term> here = log.term_at(point.index);
+    if (newer && (here == point.term || (here && mutant(Mutant::kSnapshotKeepsConflict)))) {
         commit_to(point.index);
         delivered = point.index;
         chain.begin(point);  // the databases come from there, not from this log

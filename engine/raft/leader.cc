@@ -143,7 +143,9 @@ void Core::State::entries_unavailable(NodeId id) {
     Peer* peer = leader != nullptr ? leader->tracker.find(id) : nullptr;
     if (peer == nullptr) return;
     peer->reading = false;
-    if (peer->state == PeerState::kReplicate) ask_snapshot(*peer);
+    if (peer->state != PeerState::kReplicate) return;
+    if (!mutant(Mutant::kUnreadableSkipped)) return ask_snapshot(*peer);
+    peer->next = std::max(peer->next, log.cached_from());
 }
 
 void Core::State::ask_snapshot(Peer& peer) {

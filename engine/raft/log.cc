@@ -72,8 +72,8 @@ void Log::reset(SnapshotPoint point) {
     point_ = std::move(point);
     last_ = point_.index;
     runs_.assign(1, {point_.index, point_.term});
-    configurations_.clear();
-    configurations_.push_back({point_.index, point_.configuration});
+    if (!mutant(Mutant::kMembershipOutlivesSnapshot)) configurations_.clear();
+    configurations_.insert(configurations_.begin(), {point_.index, point_.configuration});
 }
 
 void Log::compact(Index index) {
@@ -82,8 +82,9 @@ void Log::compact(Index index) {
     point_ = {index, term, configuration_at(index)};
     runs_.erase(runs_.begin(), run_of(index));
     runs_.front() = {index, term};
+    const std::ptrdiff_t oldest = mutant(Mutant::kCompactionKeepsMembership) ? 1 : 0;
     while (configurations_.size() > 1 && configurations_[1].index <= index) {
-        configurations_.erase(configurations_.begin());
+        configurations_.erase(configurations_.begin() + oldest);
     }
     while (!cache_.empty() && cache_.front().entry.index <= index) cache_.pop_front();
 }

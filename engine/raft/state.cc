@@ -196,7 +196,7 @@ void Core::State::send(NodeId to, Message message) {
 Output Core::State::take_output() {
     if (Leader* leader = as_leader()) {
         for (Peer& peer : leader->tracker.peers()) fill(*leader, peer);
-        leader->open_round = 0;
+        if (!mutant(Mutant::kReadRoundReused)) leader->open_round = 0;
     }
     if (hard_dirty) output.hard_state = hard;
     if (hard_dirty && mutant(Mutant::kVoteNotDurable)) output.hard_state->vote = NodeId();

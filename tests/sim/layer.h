@@ -37,6 +37,7 @@ std::span<const Layer> layers();
 
 Outcome run_core(std::uint64_t seed,
                  bool trace);  // consensus alone, with invariants after each step
-Outcome run_node(std::uint64_t seed, bool trace);  // whole nodes, see node/run.cc
+Outcome run_node(std::uint64_t seed, bool trace);    // whole nodes, see node/run.cc
+Outcome run_script(std::uint64_t seed, bool trace);  // nothing is drawn, see script.cc
 
 }  // namespace quorlite::sim

@@ -27,7 +27,8 @@
 namespace quorlite::sim {
 
 std::span<const Layer> layers() {
-    static constexpr Layer kLayers[] = {{"core", run_core, 2000}, {"node", run_node, 2000}};
+    static constexpr Layer kLayers[] = {
+        {"core", run_core, 2000}, {"node", run_node, 2000}, {"script", run_script, 100}};
     return kLayers;
 }
 
