@@ -1,9 +1,11 @@
 #include "tests/support/golden.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
+#include <utility>
 #include <vector>
 
 namespace quorlite::test {
@@ -66,6 +68,34 @@ std::string golden_mismatch(const std::filesystem::path& file, std::string_view 
     if (differs.empty()) return "";
     return file.string() + " differs in " + differs +
            "if that is meant, run this test with QUORLITE_REWRITE=1 and read the diff\n";
+}
+
+std::string hex_dump(std::span<const std::uint8_t> bytes) {
+    constexpr std::size_t kLine = 16;
+    constexpr char kHex[] = "0123456789abcdef";
+    std::string text;
+    std::string before;
+    bool repeats = false;
+    char offset[20];
+    for (std::size_t at = 0; at < bytes.size(); at += kLine) {
+        std::string hex;
+        std::string letters;
+        for (const std::uint8_t byte : bytes.subspan(at, std::min(kLine, bytes.size() - at))) {
+            hex += std::string{' ', kHex[byte >> 4], kHex[byte & 15]};
+            letters += byte >= ' ' && byte <= '~' ? static_cast<char>(byte) : '.';
+        }
+        hex.resize(3 * kLine, ' ');
+        if (std::exchange(before, hex + letters) == hex + letters) {
+            text += repeats ? "" : "*\n";
+            repeats = true;
+            continue;
+        }
+        repeats = false;
+        std::snprintf(offset, sizeof offset, "%06zx", at);
+        text += offset + hex + "  " + letters + "\n";
+    }
+    std::snprintf(offset, sizeof offset, "%06zx\n", bytes.size());
+    return text + offset;
 }
 
 }  // namespace quorlite::test

@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <vector>
 
 namespace quorlite::test {
 namespace {
@@ -43,6 +44,18 @@ TEST_F(GoldenTest, AMismatchNamesTheRemedyAndLeavesTheFile) {
 
 TEST_F(GoldenTest, AFileThatIsMissingIsAMismatch) {
     EXPECT_NE(golden_mismatch(file_ + ".missing", "one\n"), "");
+}
+
+TEST_F(GoldenTest, BytesAreShownWithoutRepetitions) {
+    std::vector<std::uint8_t> bytes(64);
+    bytes[1] = 'a';
+    bytes.push_back(0xff);
+    EXPECT_EQ(hex_dump(bytes),
+              "000000 00 61 00 00 00 00 00 00 00 00 00 00 00 00 00 00  .a..............\n"
+              "000010 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00  ................\n"
+              "*\n"
+              "000040 ff                                               .\n"
+              "000041\n");
 }
 
 TEST_F(GoldenTest, RewritingReplacesTheFile) {
