@@ -137,7 +137,7 @@ Player::Handlers Player::on_nodes() {
     };
     Handlers handlers;
     for (const auto& [name, act] : kActs) {
-        handlers[name] = [act = act](Player& player, Words& words) {
+        handlers[name] = [act](Player& player, Words& words) {
             (player.world_.*act)(words.number());
         };
     }
@@ -160,9 +160,7 @@ Player::Handlers Player::on_links() {
     };
     Handlers handlers;
     for (const auto& [name, act] : kActs) {
-        handlers[name] = [act = act](Player& player, Words& words) {
-            player.over_links(words, act);
-        };
+        handlers[name] = [act](Player& player, Words& words) { player.over_links(words, act); };
     }
     return handlers;
 }
@@ -195,7 +193,7 @@ Player::Handlers Player::on_members() {
     };
     Handlers handlers;
     for (const auto& [name, act] : kActs) {
-        handlers[name] = [act = act](Player& player, Words& words) { player.ask(words, act); };
+        handlers[name] = [act](Player& player, Words& words) { player.ask(words, act); };
     }
     return handlers;
 }
