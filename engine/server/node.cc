@@ -12,8 +12,8 @@
 #include "engine/cluster/roles.h"
 #include "engine/database/sqlite.h"
 #include "engine/replica/replica.h"
-#include "engine/server/front.h"
 #include "engine/server/joining.h"
+#include "engine/server/listener.h"
 #include "engine/server/log.h"
 #include "engine/server/loop.h"
 #include "engine/server/peers.h"
@@ -71,7 +71,7 @@ std::string role_name(raft::RoleName role) {
 
 // How the descriptors that the process may have are shared.
 struct DescriptorShares {
-    server::Descriptors front;
+    server::Descriptors listener;
     std::size_t base_files = 0;
     std::size_t temporary_files = 0;
 };
@@ -82,9 +82,9 @@ DescriptorShares share_descriptors(std::size_t limit) {
     shares.temporary_files = std::min(limit / 16, limits::kTemporaryFilesMax);
     const std::size_t peers = std::min(limit / 8, limits::kPeerDescriptorsMax);
     const std::size_t others = shares.base_files + shares.temporary_files + limits::kLogDescriptors;
-    shares.front.limit = limit;
-    shares.front.peers_below = static_cast<int>(limit - others);
-    shares.front.clients_below = static_cast<int>(limit - others - peers);
+    shares.listener.limit = limit;
+    shares.listener.peers_below = static_cast<int>(limit - others);
+    shares.listener.clients_below = static_cast<int>(limit - others - peers);
     return shares;
 }
 
@@ -109,7 +109,7 @@ struct Node::Impl {
     server::Dialer dialer;
     server::Peers peers;
     std::unique_ptr<replica::Replica> replica;
-    std::unique_ptr<server::Front> front;
+    std::unique_ptr<server::Listener> listener;
     std::unique_ptr<server::Joining> joining;
     std::unique_ptr<server::Joining> verification;  // asks whether this member is still one
     TimePoint last_led{};  // when a leader was last known, or the members last answered
@@ -341,27 +341,27 @@ std::optional<NodeError> Node::Impl::open_replica() {
 }
 
 std::optional<NodeError> Node::Impl::bind(const std::string& address) {
-    server::FrontOptions wanted;
+    server::ListenerOptions wanted;
     wanted.connections_max = options.connections_max;
     wanted.buffers_bytes_max = options.buffers_bytes_max;
-    wanted.descriptors = descriptors.front;
+    wanted.descriptors = descriptors.listener;
     wanted.session.busy_timeout = options.busy_timeout;
     wanted.session.idle_transaction = options.idle_transaction;
     wanted.session.failure_domain = options.failure_domain;
     wanted.session.legacy_null_types = options.legacy_null_types;
-    front = std::make_unique<server::Front>(
+    listener = std::make_unique<server::Listener>(
         loop, clock, log, wanted,
         [this](std::unique_ptr<server::Stream> stream, ByteView received) {
             peers.adopt(std::move(stream), received);
         });
-    if (const Status bound = front->bind(address); !bound) {
+    if (const Status bound = listener->bind(address); !bound) {
         return NodeError{Kind::kListen, bound.error().message};
     }
     return std::nullopt;
 }
 
 std::optional<NodeError> Node::Impl::serve() {
-    replica->on_leader_change = [this] { front->leadership_changed(); };
+    replica->on_leader_change = [this] { listener->leadership_changed(); };
     replica->on_removed = [this](std::string reason) {
         report_failure({Kind::kRemoved, std::move(reason)});
     };
@@ -377,7 +377,7 @@ std::optional<NodeError> Node::Impl::serve() {
          .election_timeout = options.election_timeout},
         [this](NodeId sender, Channel, ByteView frame) { return replica->receive(sender, frame); },
         [this](NodeId node) { replica->peer_gone(node); });
-    if (const Status listening = front->listen(*replica); !listening) {
+    if (const Status listening = listener->listen(*replica); !listening) {
         return NodeError{Kind::kListen, listening.error().message};
     }
     return std::nullopt;
@@ -541,10 +541,10 @@ NodeStatus Node::Impl::status() const {
             .last_index = inner.last.value(),
             .committed_index = inner.committed.value(),
             .applied_index = inner.applied.value(),
-            .clients = front->client_count(),
+            .clients = listener->client_count(),
             .memory_bytes = inner.memory_bytes,
             .log_bytes = inner.log_bytes,
-            .connections_refused = front->counters().refused,
+            .connections_refused = listener->counters().refused,
             .peer_frames_dropped = peers.counters().frames_dropped,
             .statements_overstayed = loop.counters().hand_offs};
 }
@@ -568,14 +568,14 @@ void Node::Impl::wait_until(const std::function<bool()>& over, std::chrono::mill
 }
 
 void Node::Impl::wait_for_clients(std::chrono::milliseconds time) {
-    wait_until([this] { return front->client_count() == 0; }, time);
+    wait_until([this] { return listener->client_count() == 0; }, time);
 }
 
 // What runs now is lost with the leadership: a read could not be tried again by its client once
 // rows of it were delivered.
 void Node::Impl::wait_for_statements(std::chrono::milliseconds time) {
     std::function<bool()> running;
-    loop.run([&] { running = front->statements_running(); });
+    loop.run([&] { running = listener->statements_running(); });
     wait_until([&] { return !running(); }, time);
     loop.run([&] { running = nullptr; });  // with what it holds
 }
@@ -592,19 +592,19 @@ void Node::Impl::drain() {
         log.info("handed leadership over");
         wait_for_clients(kDrainRefusals);
     }
-    loop.run([this] { front->finish(); });
+    loop.run([this] { listener->finish(); });
     wait_for_clients(kFinishMax);
 }
 
 void Node::Impl::stop() {
     if (stopped) return;
-    if (replica && front) drain();
+    if (replica && listener) drain();
     stopped = true;
     loop.run([this] {
-        if (replica && front) last_status = status();
+        if (replica && listener) last_status = status();
         if (joining) joining->stop();
         if (verification) verification->stop();
-        if (front) front->close();
+        if (listener) listener->close();
         peers.stop();
         if (!replica) return;
         replica->on_leader_change = nullptr;
@@ -617,7 +617,7 @@ void Node::Impl::stop() {
     if (is_open && !failure) log.info("stopped");
     joining.reset();
     verification.reset();
-    front.reset();
+    listener.reset();
     replica.reset();
     disk.reset();
 }
@@ -638,7 +638,7 @@ Node::Started Node::start(NodeOptions options) {
     auto impl = std::make_unique<Impl>(std::move(options));
     impl->loop.round_ended = [impl = impl.get()] {
         impl->peers.flush();
-        if (impl->front) impl->front->send_answers();
+        if (impl->listener) impl->listener->send_answers();
     };
     impl->loop.start();
     std::optional<NodeError> error;

@@ -117,12 +117,13 @@ protected:
     std::string path(const std::string& name) const { return (root / name).string(); }
 
     // Expects that a node started so ends with this status, and with one line that holds these
-    // texts; it may have been ready before.
+    // texts; before it there may be lines about a node that runs.
     void expect(int status, const std::vector<std::string>& texts, const Arguments& arguments) {
         Process process(arguments);
         std::string output = process.read_until("\1");
-        const std::size_t end = output.find('\n');
-        if (output.find("quorlited: ready") < end) output.erase(0, end + 1);
+        while (output.find(" info quorlited: ") < output.find('\n')) {
+            output.erase(0, output.find('\n') + 1);
+        }
         EXPECT_EQ(process.wait(), status) << output;
         EXPECT_EQ(output.rfind("quorlited: ", 0), 0u) << output;
         EXPECT_EQ(output.find('\n'), output.size() - 1) << output;

@@ -33,7 +33,7 @@ bool eventually(const std::function<bool()>& condition) {
     return false;
 }
 
-// A port that hands what arrives to `adopt`, as the front of a node does.
+// A port that hands what arrives to `adopt`, as the listener of a node does.
 class Port {
 public:
     explicit Port(std::uint16_t number = 0) {

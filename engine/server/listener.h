@@ -1,4 +1,4 @@
-// Front: the listening port and the connections of clients.
+// Listener: the port of a node, and the connections of its clients.
 //
 // One port serves clients and peers: the first word tells them apart, and a peer's connection is
 // handed on. A client's connection moves bytes between its socket and its Session, in both
@@ -45,7 +45,7 @@ struct Descriptors {
     int peers_below = std::numeric_limits<int>::max();    // the log, databases, temporary files
 };
 
-struct FrontOptions {
+struct ListenerOptions {
     Descriptors descriptors;
     std::size_t connections_max = 0;  // 0: limits::kConnectionsMax
     std::size_t buffers_bytes_max = limits::kBuffersBytesMax;
@@ -53,7 +53,7 @@ struct FrontOptions {
     session::Options session;
 };
 
-struct FrontCounters {
+struct ListenerCounters {
     std::uint64_t accepted = 0;
     std::uint64_t refused = 0;             // above the limit
     std::uint64_t timed_out = 0;           // no first word
@@ -61,15 +61,17 @@ struct FrontCounters {
     std::uint64_t out_of_descriptors = 0;  // that were refused by the system
 };
 
-class Front {
+struct ListenerState;
+
+class Listener {
 public:
     // Takes over a peer's connection, and the bytes after its magic word.
     using Adopt = std::function<void(std::unique_ptr<Stream> stream, ByteView received)>;
 
-    Front(Loop& loop, Clock& clock, Log& log, FrontOptions options, Adopt adopt);
-    ~Front();
-    Front(const Front&) = delete;
-    Front& operator=(const Front&) = delete;
+    Listener(Loop& loop, Clock& clock, Log& log, ListenerOptions options, Adopt adopt);
+    ~Listener();
+    Listener(const Listener&) = delete;
+    Listener& operator=(const Listener&) = delete;
 
     // Takes the port. An error is one line with the remedy. Blocking: resolves the host.
     Status bind(const std::string& address);
@@ -84,7 +86,7 @@ public:
     void leadership_changed();
 
     std::size_t client_count() const;
-    const FrontCounters& counters() const;
+    const ListenerCounters& counters() const;
 
     // To be asked, on the loop, whether any of the statements that run now still does.
     std::function<bool()> statements_running() const;
@@ -96,9 +98,7 @@ public:
     void close();
 
 private:
-    struct State;
-    class Connection;
-    std::shared_ptr<State> state_;
+    std::shared_ptr<ListenerState> state_;
 };
 
 }  // namespace quorlite::server

@@ -97,7 +97,7 @@ private:
 class Server {
 public:
     Server()
-        : folder_(fs::temp_directory_path() / ("fuzz_front_" + std::to_string(::getpid()))),
+        : folder_(fs::temp_directory_path() / ("fuzz_listener_" + std::to_string(::getpid()))),
           address_(test::free_address()) {
         NodeOptions options;
         options.directory = folder_.string();
