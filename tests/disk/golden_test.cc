@@ -15,7 +15,9 @@ constexpr disk::LogOptions kSegments{
     .segment_bytes = 4u << 10, .batch_bytes_max = 2u << 10, .spare_segments = 1};
 
 void expect_golden(const std::string& name, const std::string& text) {
-    EXPECT_EQ(golden_mismatch(QUORLITE_SOURCE_DIR "/tests/disk/golden/" + name, text), "");
+    const std::string mismatch =
+        golden_mismatch(QUORLITE_SOURCE_DIR "/tests/disk/golden/" + name, text);
+    EXPECT_TRUE(mismatch.empty()) << mismatch;
 }
 
 std::string number(std::uint64_t value) {

@@ -23,7 +23,8 @@ TEST_P(ScriptTest, HappensAsItSays) {
     const Played played = play(read_file(GetParam()));
     ASSERT_EQ(played.error, "");
     EXPECT_FALSE(played.broken) << played.text;
-    EXPECT_EQ(golden_mismatch(GetParam(), played.text), "");
+    const std::string mismatch = golden_mismatch(GetParam(), played.text);
+    EXPECT_TRUE(mismatch.empty()) << mismatch;
 }
 
 INSTANTIATE_TEST_SUITE_P(Golden, ScriptTest, testing::ValuesIn(scripts_in(kFolder)),

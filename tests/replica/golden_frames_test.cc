@@ -42,8 +42,9 @@ TEST(GoldenFrames, EachKindOfMessage) {
                 std::to_string(message.to.value()) + " from " + message.from_address + "\n# " +
                 std::visit(Fields(), message.body) + "\n" + test::hex_dump(encode(message)) + "\n";
     }
-    EXPECT_EQ(test::golden_mismatch(QUORLITE_SOURCE_DIR "/tests/replica/golden/frames.txt", text),
-              "");
+    const std::string mismatch =
+        test::golden_mismatch(QUORLITE_SOURCE_DIR "/tests/replica/golden/frames.txt", text);
+    EXPECT_TRUE(mismatch.empty()) << mismatch;
 }
 
 }  // namespace

@@ -206,7 +206,9 @@ TEST(Options, TheReadmeHasAllOfThem) {
     ASSERT_LT(begin, end);
     ASSERT_NE(end, std::string::npos);
     const std::size_t from = begin + kBegin.size();
-    EXPECT_EQ(test::golden_mismatch(path, text.replace(from, end - from, table())), "");
+    const std::string mismatch =
+        test::golden_mismatch(path, text.replace(from, end - from, table()));
+    EXPECT_TRUE(mismatch.empty()) << mismatch;
 }
 
 }  // namespace

@@ -161,7 +161,8 @@ std::vector<std::filesystem::path> scripts() {
 class ConversationTest : public testing::TestWithParam<std::filesystem::path> {};
 
 TEST_P(ConversationTest, GoesAsItSays) {
-    EXPECT_EQ(golden_mismatch(GetParam(), play(read_file(GetParam()))), "");
+    const std::string mismatch = golden_mismatch(GetParam(), play(read_file(GetParam())));
+    EXPECT_TRUE(mismatch.empty()) << mismatch;
 }
 
 INSTANTIATE_TEST_SUITE_P(Golden, ConversationTest, testing::ValuesIn(scripts()),
