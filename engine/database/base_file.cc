@@ -3,14 +3,13 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
-#include <mutex>
-#include <shared_mutex>
 #include <vector>
 
 #include "engine/base/check.h"
 #include "engine/base/mutants.h"
 #include "engine/database/database.h"
 #include "wire/base/crc32c.h"
+#include "wire/base/mutex.h"
 
 namespace quorlite::database {
 namespace {
@@ -30,7 +29,7 @@ public:
                bool exact)
         : name_(std::move(name)), pages_(std::move(pages)), file_(std::move(sums)), exact_(exact) {}
 
-    Status load();
+    Status load() QUORLITE_UNCHECKED;  // nobody else has it yet
 
     Result<std::size_t> read(std::uint64_t offset, std::span<std::uint8_t> into) override;
     Status write(std::uint64_t offset, ByteView bytes) override;
@@ -48,17 +47,19 @@ private:
     void report_damage(std::uint64_t offset, std::uint64_t bytes);
     Result<std::size_t> read_checked(std::uint64_t offset, std::span<std::uint8_t> into);
     Status check(std::uint64_t offset, ByteView bytes) const;
-    void note(std::size_t first, const std::vector<std::uint32_t>& sums);
-    Status write_sums(std::size_t first, const std::vector<std::uint32_t>& sums);
+    void note(std::size_t first, const std::vector<std::uint32_t>& sums)
+        QUORLITE_REQUIRES(writing_);
+    Status write_sums(std::size_t first, const std::vector<std::uint32_t>& sums)
+        QUORLITE_REQUIRES(writing_);
 
     const std::string name_;
     const std::unique_ptr<File> pages_;
     const std::unique_ptr<File> file_;  // of the checksums
 
-    std::mutex writing_;               // held while pages and their checksums need not match
-    mutable std::shared_mutex mutex_;  // of what follows; never held for long
-    std::vector<std::uint32_t> sums_;  // of page 1 and so on
-    bool exact_;
+    Mutex writing_;              // held while pages and their checksums need not match
+    mutable SharedMutex mutex_;  // never held for long
+    std::vector<std::uint32_t> sums_ QUORLITE_GUARDED_BY(mutex_);  // of page 1 and so on
+    bool exact_ QUORLITE_GUARDED_BY(mutex_);
 };
 
 Status SummedFile::load() {
@@ -88,7 +89,7 @@ Result<std::size_t> SummedFile::read(std::uint64_t offset, std::span<std::uint8_
     if (got) return got;
     {
         // Perhaps they were being written just now.
-        const std::lock_guard lock(writing_);
+        const MutexLock lock(writing_);
         got = read_checked(offset, into);
     }
     if (!got) report_damage(offset, into.size());
@@ -114,7 +115,7 @@ Result<std::size_t> SummedFile::read_checked(std::uint64_t offset, std::span<std
 
 // Pages of which only a part was asked for are not checked.
 Status SummedFile::check(std::uint64_t offset, ByteView bytes) const {
-    const std::shared_lock lock(mutex_);
+    const ReaderLock lock(mutex_);
     if (!exact_ || mutant(Mutant::kDamageNotNoticed)) return {};
     std::uint64_t page = (offset + kPageSize - 1) / kPageSize;
     for (; (page + 1) * kPageSize <= offset + bytes.size() && page < sums_.size(); ++page) {
@@ -136,7 +137,7 @@ Status SummedFile::write(std::uint64_t offset, ByteView bytes) {
     for (std::size_t at = 0; at < bytes.size(); at += kPageSize) {
         sums.push_back(crc32c(bytes.subspan(at, kPageSize)));
     }
-    const std::lock_guard lock(writing_);
+    const MutexLock lock(writing_);
     note(first, sums);
     Status status = write_sums(first, sums);
     if (status) status = pages_->write(offset, bytes);
@@ -152,19 +153,19 @@ Status SummedFile::write_sums(std::size_t first, const std::vector<std::uint32_t
 }
 
 void SummedFile::note(std::size_t first, const std::vector<std::uint32_t>& sums) {
-    const std::unique_lock lock(mutex_);
+    const WriterLock lock(mutex_);
     sums_.resize(std::max(sums_.size(), first + sums.size()));
     std::copy(sums.begin(), sums.end(), sums_.begin() + static_cast<std::ptrdiff_t>(first));
 }
 
 Result<bool> SummedFile::mend(PageNumber page, ConstPageBytes bytes, bool older) {
-    const std::lock_guard lock(writing_);
+    const MutexLock lock(writing_);
     std::array<std::uint8_t, kPageSize> own;
     if (read_checked(offset_of(page), own)) return true;  // it was written meanwhile
     const std::uint32_t sum = crc32c(bytes);
     std::uint32_t known = 0;
     {
-        const std::shared_lock reading(mutex_);
+        const ReaderLock reading(mutex_);
         if (page > sums_.size()) return false;
         known = sums_[page - 1];
     }
@@ -182,7 +183,7 @@ Result<bool> SummedFile::mend(PageNumber page, ConstPageBytes bytes, bool older)
 }
 
 void SummedFile::check_all_but(const Layer& redone) {
-    const std::unique_lock lock(mutex_);
+    const WriterLock lock(mutex_);
     if (exact_) return;
     for (const auto& [page, image] : redone.pages) {
         if (page <= sums_.size()) sums_[page - 1] = 0;
@@ -195,16 +196,17 @@ void SummedFile::check_all_but(const Layer& redone) {
 Status SummedFile::sync() {
     Status status = file_->sync();
     if (status) status = pages_->sync();
-    const std::unique_lock lock(mutex_);
+    const WriterLock lock(mutex_);
     exact_ = exact_ || status.ok();
     return status;
 }
 
 Status SummedFile::truncate(std::uint64_t size) {
-    const std::lock_guard writing(writing_);
-    const std::size_t kept = std::min<std::size_t>(size / kPageSize, sums_.size());
+    const MutexLock writing(writing_);
+    auto kept = static_cast<std::size_t>(size / kPageSize);
     {
-        const std::unique_lock lock(mutex_);
+        const WriterLock lock(mutex_);
+        kept = std::min(kept, sums_.size());
         sums_.resize(kept);
     }
     const Status cut = file_->truncate(kept * kSumBytes);

@@ -2,42 +2,53 @@
 
 #include <algorithm>
 #include <list>
-#include <mutex>
 
 #include "engine/base/check.h"
+#include "wire/base/mutex.h"
 
 namespace quorlite::database {
 
 struct FilePool::State {
     State(Disk& disk_, std::size_t open_max_) : disk(disk_), open_max(open_max_) {}
 
+    struct Entry {
+        std::string name;
+        std::shared_ptr<File> file;  // null: it is closed
+        bool changed = false;        // and not synced
+        bool removed = false;        // its name is gone
+        bool listed = false;         // it has its place among those that may be closed
+        std::list<Entry*>::iterator place{};
+    };
+
     Disk& disk;
     const std::size_t open_max;
-    std::mutex mutex;              // of what follows, and of what the files hold
-    std::list<PooledFile*> open;   // most recently used first; not those that must stay open
-    std::list<PooledFile*> known;  // all
+    Mutex mutex;
+    // Most recently used first; not those that must stay open.
+    std::list<Entry*> open QUORLITE_GUARDED_BY(mutex);
+    std::list<Entry> known QUORLITE_GUARDED_BY(mutex);  // all
 
-    Result<std::shared_ptr<File>> use(PooledFile& file);
-    void place(PooledFile& file);
-    void close_unused();
+    Status ensure_open(Entry& entry) QUORLITE_REQUIRES(mutex);
+    void place(Entry& entry) QUORLITE_REQUIRES(mutex);
+    void close_unused() QUORLITE_REQUIRES(mutex);
 };
 
 class FilePool::PooledFile final : public File {
 public:
     PooledFile(std::shared_ptr<State> state, std::string name, std::unique_ptr<File> file)
-        : state_(std::move(state)), name_(std::move(name)), file_(std::move(file)) {
-        const std::lock_guard lock(state_->mutex);
-        known_ = state_->known.insert(state_->known.end(), this);
-        state_->place(*this);
+        : state_(std::move(state)) {
+        const MutexLock lock(state_->mutex);
+        entry_ = state_->known.insert(state_->known.end(), {std::move(name), std::move(file)});
+        state_->place(*entry_);
     }
     ~PooledFile() override {
-        const std::lock_guard lock(state_->mutex);
-        state_->known.erase(known_);
-        if (listed_) state_->open.erase(place_);
+        std::list<State::Entry> gone;  // which outlives the lock: it is closed without it
+        const MutexLock lock(state_->mutex);
+        if (entry_->listed) state_->open.erase(entry_->place);
+        gone.splice(gone.end(), state_->known, entry_);
     }
 
     Result<std::size_t> read(std::uint64_t offset, std::span<std::uint8_t> into) override {
-        const auto file = state_->use(*this);
+        const auto file = use();
         return file ? (*file)->read(offset, into) : file.error();
     }
     Status write(std::uint64_t offset, ByteView bytes) override {
@@ -49,12 +60,12 @@ public:
         return file ? (*file)->truncate(size) : file.error();
     }
     Result<std::uint64_t> size() override {
-        const auto file = state_->use(*this);
+        const auto file = use();
         return file ? (*file)->size() : file.error();
     }
     // Nobody writes meanwhile: see BaseFile.
     Status sync() override {
-        const auto file = state_->use(*this);
+        const auto file = use();
         if (!file) return file.error();
         Status synced = (*file)->sync();
         if (synced) changed(false);
@@ -65,47 +76,42 @@ public:
     }
 
 private:
-    friend struct FilePool::State;
-    friend class FilePool;
-
+    // The mutex is held while it is opened: two threads must not open it twice.
+    Result<std::shared_ptr<File>> use() {
+        const MutexLock lock(state_->mutex);
+        const Status opened = state_->ensure_open(*entry_);
+        if (!opened) return opened.error();
+        std::shared_ptr<File> used = entry_->file;
+        state_->place(*entry_);
+        return used;
+    }
     Result<std::shared_ptr<File>> change() {
         changed(true);
-        return state_->use(*this);
+        return use();
     }
     void changed(bool value) {
-        const std::lock_guard lock(state_->mutex);
-        changed_ = value;
-        if (file_) state_->place(*this);
+        const MutexLock lock(state_->mutex);
+        entry_->changed = value;
+        if (entry_->file) state_->place(*entry_);
     }
 
     const std::shared_ptr<State> state_;
-    const std::string name_;
-    std::shared_ptr<File> file_;  // null: it is closed
-    bool changed_ = false;        // and not synced
-    bool removed_ = false;        // its name is gone
-    bool listed_ = false;         // it has its place among those that may be closed
-    std::list<PooledFile*>::iterator place_;
-    std::list<PooledFile*>::iterator known_;
+    std::list<State::Entry>::iterator entry_ QUORLITE_PT_GUARDED_BY(state_->mutex);
 };
 
-// Opens it if need be. The mutex is held while that is done: two threads must not open it twice.
-Result<std::shared_ptr<File>> FilePool::State::use(PooledFile& file) {
-    const std::lock_guard lock(mutex);
-    if (!file.file_) {
-        auto opened = disk.open(file.name_, OpenMode::kExisting, false);
-        if (!opened) return std::move(opened).error();
-        file.file_ = std::move(*opened);
-    }
-    std::shared_ptr<File> used = file.file_;
-    place(file);
-    return used;
+Status FilePool::State::ensure_open(Entry& entry) {
+    if (entry.file) return {};
+    auto opened = disk.open(entry.name, OpenMode::kExisting, false);
+    if (!opened) return std::move(opened).error();
+    entry.file = std::move(*opened);
+    return {};
 }
 
-void FilePool::State::place(PooledFile& file) {
-    if (file.listed_) open.erase(file.place_);
-    file.listed_ = !file.changed_ && !file.removed_;
-    if (!file.listed_) return;
-    file.place_ = open.insert(open.begin(), &file);
+void FilePool::State::place(Entry& entry) {
+    if (entry.listed) open.erase(entry.place);
+    entry.listed = !entry.changed && !entry.removed;
+    if (!entry.listed) return;
+    entry.place = open.insert(open.begin(), &entry);
     close_unused();
 }
 
@@ -113,10 +119,10 @@ void FilePool::State::place(PooledFile& file) {
 void FilePool::State::close_unused() {
     auto oldest = open.end();
     for (std::size_t many = open.size(); many > open_max && oldest != open.begin();) {
-        PooledFile& file = **--oldest;
-        if (file.file_.use_count() > 1) continue;
-        file.file_.reset();
-        file.listed_ = false;
+        Entry& entry = **--oldest;
+        if (entry.file.use_count() > 1) continue;
+        entry.file.reset();
+        entry.listed = false;
         oldest = open.erase(oldest);
         --many;
     }
@@ -135,23 +141,20 @@ Result<std::unique_ptr<File>> FilePool::open(const std::string& name, OpenMode m
 
 // Whoever cannot have it open then finds that it is gone.
 Status FilePool::remove(const std::string& name) {
-    const std::lock_guard lock(state_->mutex);
-    for (PooledFile* const file : state_->known) {
-        if (file->name_ != name) continue;
-        if (!file->file_) {
-            auto opened = disk_.open(name, OpenMode::kExisting, false);
-            if (opened) file->file_ = std::move(*opened);
-        }
-        file->removed_ = true;
-        state_->place(*file);
+    const MutexLock lock(state_->mutex);
+    for (State::Entry& entry : state_->known) {
+        if (entry.name != name) continue;
+        static_cast<void>(state_->ensure_open(entry));
+        entry.removed = true;
+        state_->place(entry);
     }
     return disk_.remove(name);
 }
 
 std::size_t FilePool::open_count() const {
-    const std::lock_guard lock(state_->mutex);
+    const MutexLock lock(state_->mutex);
     return static_cast<std::size_t>(std::ranges::count_if(
-        state_->known, [](const PooledFile* file) { return file->file_ != nullptr; }));
+        state_->known, [](const State::Entry& entry) { return entry.file != nullptr; }));
 }
 
 }  // namespace quorlite::database

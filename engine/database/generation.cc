@@ -76,7 +76,7 @@ int Generation::read_main(std::uint64_t offset, std::span<std::uint8_t> into) co
     const bool is_page = into.size() == kPageSize;
     const Status read = pages_->read(number, is_page ? into.first<kPageSize>() : PageBytes(whole));
     if (!read) {
-        const std::lock_guard lock(read_error_mutex_);
+        const MutexLock lock(read_error_mutex_);
         read_error_ = read.error().message;
         return SQLITE_IOERR_READ;
     }
@@ -86,7 +86,7 @@ int Generation::read_main(std::uint64_t offset, std::span<std::uint8_t> into) co
 }
 
 std::string Generation::read_error() const {
-    const std::lock_guard lock(read_error_mutex_);
+    const MutexLock lock(read_error_mutex_);
     return read_error_;
 }
 
@@ -145,8 +145,8 @@ int Generation::write_wal(Client& client, std::uint64_t offset, ByteView bytes) 
 // SQLite starts the WAL from the beginning: it holds the locks that say no one reads what was
 // there.
 int Generation::begin_wal(ByteView header) {
-    const std::lock_guard writer(writer_mutex_);
-    const std::lock_guard lock(mutex_);
+    const MutexLock writer(writer_mutex_);
+    const MutexLock lock(mutex_);
     if (retired() || captured_ != moved_) return SQLITE_IOERR_WRITE;
     std::memcpy(wal_header_.data(), header.data(), kWalHeaderBytes);
     newest_.clear();
@@ -162,10 +162,10 @@ int Generation::begin_wal(ByteView header) {
 }
 
 int Generation::write_frame_header(Client& client, std::size_t frame, ByteView header) {
-    // Only the writer changes these two, and this is the writer.
     if (frame > written_.load(std::memory_order_relaxed)) return SQLITE_IOERR_WRITE;
+    const std::size_t captured = captured_by_writer();
     auto& target = frames_.grow_to(frame).header;
-    if (frame < captured_) {
+    if (frame < captured) {
         // SQLite corrects the checksums of a transaction that wrote some page twice, after its last
         // frame.
         if (std::memcmp(target.data(), header.data(), kChecksumsOffset) != 0) {
@@ -175,7 +175,7 @@ int Generation::write_frame_header(Client& client, std::size_t frame, ByteView h
                     kFrameHeaderBytes - kChecksumsOffset);
         return SQLITE_OK;
     }
-    if (frame - captured_ >= limits_.transaction_frames_max) {
+    if (frame - captured >= limits_.transaction_frames_max) {
         client.transaction_too_large = true;
         return SQLITE_FULL;
     }
@@ -185,7 +185,7 @@ int Generation::write_frame_header(Client& client, std::size_t frame, ByteView h
 
 int Generation::write_frame_page(Client& client, std::size_t frame, ByteView page) {
     const std::size_t written = written_.load(std::memory_order_relaxed);
-    if (frame < captured_ || frame > written) return SQLITE_IOERR_WRITE;
+    if (frame < captured_by_writer() || frame > written) return SQLITE_IOERR_WRITE;
     FrameTable::Frame& target = frames_.grow_to(frame);
     if (!target.page || !target.page.unique()) {
         const bool more = !target.page;
@@ -251,8 +251,8 @@ std::vector<SharedBytes> Generation::encode(
 }
 
 bool Generation::capture(Client& client, std::size_t commit_frame) {
-    const std::lock_guard writer(writer_mutex_);
-    const auto pages = transaction_pages(captured_, commit_frame);
+    const MutexLock writer(writer_mutex_);
+    const auto pages = transaction_pages(captured_by_writer(), commit_frame);
     const PageNumber page_count = frames_[commit_frame].commit_size();
     Record record;
     record.frames_end = commit_frame + 1;
@@ -270,7 +270,7 @@ bool Generation::capture(Client& client, std::size_t commit_frame) {
     for (const auto& [number, frame] : pages) newest_[number] = frame;
     page_count_ = page_count;
 
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (retired()) return false;
     captured_ = record.frames_end;
     records_.push_back(std::move(record));
@@ -279,12 +279,12 @@ bool Generation::capture(Client& client, std::size_t commit_frame) {
 }
 
 bool Generation::published() const {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     return captured_ == 0 || wal_index_word(kNewestFrameOffset) >= captured_;
 }
 
 Capture Generation::take_capture(Client& client) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     Capture capture;
     capture.read_committed = client.read_committed.load(std::memory_order_relaxed);
     capture.current = !retired();
@@ -307,7 +307,7 @@ Capture Generation::take_capture(Client& client) {
 }
 
 void Generation::proposed(Index index) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     QUORLITE_CHECK(!batches_.empty());
     Index last = index;
     for (std::size_t i = proposed_records_ + batches_.front(); i-- > proposed_records_;) {
@@ -323,7 +323,7 @@ void Generation::proposed(Index index) {
 }
 
 void Generation::committed(Index index) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     while (proposed_records_ > 0 && records_.front().last <= index) {
         committed_ = records_.front().frames_end;
         if (!mutant(Mutant::kPrefixFallsBehind) || !committed_header_) {
@@ -335,7 +335,7 @@ void Generation::committed(Index index) {
 }
 
 bool Generation::has_uncommitted() const {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     return !records_.empty() && !mutant(Mutant::kUncommittedMoved);
 }
 
@@ -353,9 +353,9 @@ bool Generation::can_begin_at(const WalIndexHeader& header) const {
 
 bool Generation::show_committed(const Client& client) {
     if (at_work_.load(std::memory_order_acquire) != 1) return false;
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (retired()) return false;
-    const std::lock_guard locks(locks_mutex_);
+    const MutexLock locks(locks_mutex_);
     QUORLITE_CHECK(shown_to_ == nullptr);
     // With nothing under way the newest is committed, and with no one else at work it stays so.
     if (!records_.empty()) {
@@ -369,14 +369,14 @@ bool Generation::show_committed(const Client& client) {
 
 void Generation::hide_committed() {
     if (shown_to_ == nullptr) return;
-    const std::lock_guard locks(locks_mutex_);
+    const MutexLock locks(locks_mutex_);
     if (newest_header_) show_header(*newest_header_);
     newest_header_.reset();
     shown_to_ = nullptr;
 }
 
 Generation::Part Generation::partly_committed(Index committed) const {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     Part part;
     if (proposed_records_ == 0 || records_.front().first() > committed) return part;
     const Record& record = records_.front();
@@ -388,7 +388,7 @@ Generation::Part Generation::partly_committed(Index committed) const {
 }
 
 Index Generation::first_unmoved() const {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     return first_unmoved_;
 }
 
@@ -434,16 +434,16 @@ bool Generation::take_read_marks(std::uint32_t newest) {
 }
 
 bool Generation::move() {
-    const std::unique_lock writer(writer_mutex_, std::try_to_lock);
-    if (!writer) return false;
-    const std::lock_guard lock(mutex_);
+    if (!writer_mutex_.try_lock()) return false;
+    const MutexLock writer(writer_mutex_, std::adopt_lock);
+    const MutexLock lock(mutex_);
     if (retired() || (!records_.empty() && !mutant(Mutant::kUncommittedMoved))) return false;
     if (captured_ == moved_) return true;
     hide_committed();
     const std::uint32_t newest = wal_index_word(kNewestFrameOffset);
     if (newest != captured_) return false;  // a writer on another thread is just showing its commit
     // While this mutex is held no one can take or give back a lock: as good as holding them all.
-    const std::lock_guard locks(locks_mutex_);
+    const MutexLock locks(locks_mutex_);
     if (!take_read_marks(newest)) return false;
     move_pages();
     set_wal_index_word(kBackfillAttemptedOffset, newest);
@@ -462,21 +462,21 @@ void Generation::move_pages() {
 }
 
 std::size_t Generation::frames_captured() const {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     return captured_;
 }
 
 std::size_t Generation::frames_to_move() const {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     return captured_ - moved_;
 }
 
 void Generation::release_moved() {
-    const std::unique_lock writer(writer_mutex_, std::try_to_lock);
-    if (!writer) return;
-    const std::lock_guard lock(mutex_);
+    if (!writer_mutex_.try_lock()) return;
+    const MutexLock writer(writer_mutex_, std::adopt_lock);
+    const MutexLock lock(mutex_);
     if (captured_ != moved_ || frames_held() == 0) return;
-    const std::lock_guard locks(locks_mutex_);
+    const MutexLock locks(locks_mutex_);
     if (exclusive_[kWriterLock] != nullptr) return;
     for (int mark = 1; mark < kReadMarks; ++mark) {
         if (shared_[static_cast<std::size_t>(kReadLock + mark)] != 0) return;
@@ -489,7 +489,7 @@ void Generation::release_moved() {
 
 bool Generation::pinned() const {
     const auto newest = static_cast<std::uint32_t>(frames_captured());
-    const std::lock_guard locks(locks_mutex_);
+    const MutexLock locks(locks_mutex_);
     for (int mark = 0; mark < kReadMarks; ++mark) {
         if (pins(mark, newest)) return true;
     }
@@ -500,7 +500,7 @@ std::vector<std::shared_ptr<Client>> Generation::pinning() const {
     std::vector<std::shared_ptr<Client>> found;
     if (frames_to_move() == 0) return found;
     const auto newest = static_cast<std::uint32_t>(frames_captured());
-    const std::lock_guard locks(locks_mutex_);
+    const MutexLock locks(locks_mutex_);
     for (const auto& weak : clients_) {
         const auto client = weak.lock();
         if (!client) continue;
@@ -516,7 +516,7 @@ std::vector<std::shared_ptr<Client>> Generation::pinning() const {
 }
 
 void Generation::retire() {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     retired_.store(true, std::memory_order_release);
     scan_committed(
         [&](PageNumber size) { pages_->resize(std::min(size, pages_->page_count()), size); },
@@ -525,7 +525,7 @@ void Generation::retire() {
 }
 
 void Generation::overlay_committed(PageSet& set) const {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     scan_committed(
         [&](PageNumber size) {
             if (size < set.page_count) set.active.shrink(size);
@@ -538,7 +538,7 @@ Status Generation::read_committed(PageNumber page, PageBytes into) const {
     PageRef newest;
     bool cut_off = false;
     {
-        const std::lock_guard lock(mutex_);
+        const MutexLock lock(mutex_);
         scan_committed(
             [&](PageNumber size) {
                 if (page <= size) return;
@@ -590,7 +590,7 @@ void Generation::show_header(const WalIndexHeader& header) {
 }
 
 int Generation::map_region(std::size_t region, bool extend, void volatile** address) {
-    const std::lock_guard lock(regions_mutex_);
+    const MutexLock lock(regions_mutex_);
     *address = nullptr;
     if (region >= regions_.size()) {
         if (!extend) return SQLITE_OK;
@@ -606,9 +606,9 @@ int Generation::map_region(std::size_t region, bool extend, void volatile** addr
 // read lock too.
 bool Generation::lock(Client& client, int first, int count, bool exclusive) {
     const std::uint8_t bits = lock_bits(first, count);
-    std::unique_lock lock(locks_mutex_);
+    MutexLock lock(locks_mutex_);
     if (first == kWriterLock && exclusive) {
-        unlocked_.wait(lock, [&] {
+        unlocked_.wait(lock.native(), [&]() QUORLITE_REQUIRES(locks_mutex_) {
             const Client* const holder = exclusive_[kWriterLock];
             return holder == nullptr || (holder->shared_locks & kReadLockBits) != 0;
         });
@@ -636,7 +636,7 @@ bool Generation::lock(Client& client, int first, int count, bool exclusive) {
 }
 
 void Generation::unlock(Client& client, int first, int count) {
-    const std::lock_guard lock(locks_mutex_);
+    const MutexLock lock(locks_mutex_);
     for (auto i = static_cast<std::size_t>(first); i < static_cast<std::size_t>(first + count);
          ++i) {
         if (exclusive_[i] == &client) exclusive_[i] = nullptr;
@@ -653,7 +653,7 @@ void Generation::barrier() {
 }
 
 void Generation::add_client(const std::shared_ptr<Client>& client) {
-    const std::lock_guard lock(locks_mutex_);
+    const MutexLock lock(locks_mutex_);
     if (clients_.size() >= sweep_at_) {
         constexpr std::size_t kSweepAtLeast = 64;
         std::erase_if(clients_, [](const auto& weak) { return weak.expired(); });

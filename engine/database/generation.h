@@ -30,7 +30,6 @@
 #include <condition_variable>
 #include <deque>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -39,6 +38,7 @@
 #include "engine/database/command.h"
 #include "engine/database/database.h"
 #include "engine/database/pages.h"
+#include "wire/base/mutex.h"
 
 namespace quorlite::database {
 
@@ -155,7 +155,7 @@ public:
     // connection at work. False: it cannot be had.
     bool show_committed(const Client& client);
     // Any thread. Before any other connection uses the wal-index.
-    void hide_committed();
+    void hide_committed() QUORLITE_EXCLUDES(locks_mutex_);
 
     // Moves the WAL into the page store if all of it is committed, no one writes, and no reader
     // needs it.
@@ -204,18 +204,20 @@ private:
     std::vector<std::pair<PageNumber, std::uint32_t>> transaction_pages(std::size_t first,
                                                                         std::size_t commit_frame);
     std::vector<SharedBytes> encode(const std::vector<std::pair<PageNumber, std::uint32_t>>& pages,
-                                    PageNumber page_count);
+                                    PageNumber page_count) QUORLITE_REQUIRES(writer_mutex_);
+    // For the writer: nobody else changes it.
+    std::size_t captured_by_writer() const QUORLITE_UNCHECKED { return captured_; }
     std::uint32_t wal_index_word(std::size_t offset) const;
     void set_wal_index_word(std::size_t offset, std::uint32_t value);
-    bool can_begin_at(const WalIndexHeader& header) const;
+    bool can_begin_at(const WalIndexHeader& header) const QUORLITE_REQUIRES(locks_mutex_);
     WalIndexHeader shown_header() const;
-    void show_header(const WalIndexHeader& header);
+    void show_header(const WalIndexHeader& header) QUORLITE_REQUIRES(locks_mutex_);
     std::size_t frames_captured() const;
-    bool pins(int mark, std::uint32_t newest) const;
-    bool take_read_marks(std::uint32_t newest);
-    void move_pages();
+    bool pins(int mark, std::uint32_t newest) const QUORLITE_REQUIRES(locks_mutex_);
+    bool take_read_marks(std::uint32_t newest) QUORLITE_REQUIRES(locks_mutex_);
+    void move_pages() QUORLITE_REQUIRES(writer_mutex_, mutex_);
     template <class Resize, class Put>
-    void scan_committed(Resize resize, Put put) const;
+    void scan_committed(Resize resize, Put put) const QUORLITE_REQUIRES(mutex_);
 
     const std::string database_;
     const std::shared_ptr<PageStore> pages_;
@@ -230,44 +232,48 @@ private:
     std::atomic<bool> wal_begun_{false};
 
     // The writer's, while it captures; of move(), while no one writes.
-    std::mutex writer_mutex_;
-    std::unordered_map<PageNumber, std::uint32_t> newest_;  // captured frame of each page
-    PageNumber page_count_;                                 // after the newest capture
-    PageNumber floor_ = kNoFloor;                           // smallest size since the last move
+    Mutex writer_mutex_;
+    // Captured frame of each page.
+    std::unordered_map<PageNumber, std::uint32_t> newest_ QUORLITE_GUARDED_BY(writer_mutex_);
+    PageNumber page_count_ QUORLITE_GUARDED_BY(writer_mutex_);  // after the newest capture
+    // Smallest size since the last move.
+    PageNumber floor_ QUORLITE_GUARDED_BY(writer_mutex_) = kNoFloor;
 
-    mutable std::mutex mutex_;  // guards what follows, and retiring
-    std::size_t captured_ = 0;
-    std::size_t committed_ = 0;
-    std::size_t moved_ = 0;
-    Index first_unmoved_;
+    mutable Mutex mutex_;  // also held while retiring
+    std::size_t captured_ QUORLITE_GUARDED_BY(mutex_) = 0;
+    std::size_t committed_ QUORLITE_GUARDED_BY(mutex_) = 0;
+    std::size_t moved_ QUORLITE_GUARDED_BY(mutex_) = 0;
+    Index first_unmoved_ QUORLITE_GUARDED_BY(mutex_);
     // Captured and not committed, oldest first: proposed ones, then those in `batches_`, then new
     // ones.
-    std::deque<Record> records_;
-    std::size_t proposed_records_ = 0;
-    std::deque<std::size_t>
-        batches_;  // records that each take_capture() gave out, not proposed yet
-
-    std::optional<WalIndexHeader> committed_header_;  // of the last record that was committed
+    std::deque<Record> records_ QUORLITE_GUARDED_BY(mutex_);
+    std::size_t proposed_records_ QUORLITE_GUARDED_BY(mutex_) = 0;
+    // Records that each take_capture() gave out, not proposed yet.
+    std::deque<std::size_t> batches_ QUORLITE_GUARDED_BY(mutex_);
+    // Of the last record that was committed.
+    std::optional<WalIndexHeader> committed_header_ QUORLITE_GUARDED_BY(mutex_);
 
     std::atomic<int> at_work_{0};
 
-    mutable std::mutex locks_mutex_;                // guards what follows
-    std::atomic<const Client*> shown_to_{nullptr};  // the committed prefix
-    std::optional<WalIndexHeader> newest_header_;   // that is not in its place meanwhile
-    std::array<std::uint32_t, kWalLocks> shared_{};
-    std::array<const Client*, kWalLocks> exclusive_{};
+    mutable Mutex locks_mutex_;
+    std::atomic<const Client*> shown_to_{nullptr};  // the committed prefix; changed under the lock
+    // That is not in its place meanwhile.
+    std::optional<WalIndexHeader> newest_header_ QUORLITE_GUARDED_BY(locks_mutex_);
+    std::array<std::uint32_t, kWalLocks> shared_ QUORLITE_GUARDED_BY(locks_mutex_){};
+    std::array<const Client*, kWalLocks> exclusive_ QUORLITE_GUARDED_BY(locks_mutex_){};
     std::condition_variable unlocked_;
-    std::vector<std::weak_ptr<Client>> clients_;
-    std::size_t sweep_at_ = 0;  // clients that call for forgetting those that are gone
+    std::vector<std::weak_ptr<Client>> clients_ QUORLITE_GUARDED_BY(locks_mutex_);
+    // At this many clients those that are gone are forgotten.
+    std::size_t sweep_at_ QUORLITE_GUARDED_BY(locks_mutex_) = 0;
 
-    mutable std::mutex read_error_mutex_;
-    mutable std::string read_error_;
+    mutable Mutex read_error_mutex_;
+    mutable std::string read_error_ QUORLITE_GUARDED_BY(read_error_mutex_);
 
-    mutable std::mutex regions_mutex_;
+    Mutex regions_mutex_;
     struct alignas(16) Region {
         std::array<std::uint8_t, kWalIndexRegionBytes> bytes;
     };
-    std::vector<std::unique_ptr<Region>> regions_;
+    std::vector<std::unique_ptr<Region>> regions_ QUORLITE_GUARDED_BY(regions_mutex_);
     std::atomic<Region*> first_region_{nullptr};
     std::atomic<std::uint64_t> barriers_{0};
 };

@@ -118,6 +118,7 @@ Result<Manifest> decode_manifest(ByteView bytes, std::uint64_t* sequence) {
 
 Result<std::shared_ptr<ManifestFile>> ManifestFile::open(Disk& disk) {
     std::shared_ptr<ManifestFile> manifest(new ManifestFile(disk));
+    const MutexLock lock(manifest->mutex_);
     manifest->manifest_.mark.configuration = std::make_shared<const Bytes>();
     Status made = disk.make_directory(std::string(kDatabasesDirectory));
     if (made) made = disk.sync_directory("");
@@ -198,28 +199,29 @@ Status ManifestFile::write(Manifest manifest) {
 }
 
 Status ManifestFile::update(const Change& change) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     Manifest manifest = manifest_;
     if (!change(manifest)) return {};
     return write(std::move(manifest));
 }
 
 std::uint64_t ManifestFile::epoch() const {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     return epoch_;
 }
 
 Status ManifestFile::update_in_epoch(std::uint64_t epoch, const Change& change) {
-    return update([&](Manifest& manifest) { return epoch == epoch_ && change(manifest); });
+    return update([&](Manifest& manifest)
+                      QUORLITE_REQUIRES(mutex_) { return epoch == epoch_ && change(manifest); });
 }
 
 Status ManifestFile::ensure() {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     return sequence_ > 0 ? Status() : write(manifest_);
 }
 
 Status ManifestFile::replace(Manifest manifest) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     Status written = write(std::move(manifest));
     if (written) ++epoch_;
     return written;

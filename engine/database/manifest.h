@@ -15,13 +15,13 @@
 
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
 #include "engine/base/disk.h"
 #include "engine/database/database.h"
 #include "engine/database/pages.h"
+#include "wire/base/mutex.h"
 
 namespace quorlite::database {
 
@@ -50,7 +50,8 @@ class ManifestFile {
 public:
     static Result<std::shared_ptr<ManifestFile>> open(Disk& disk);
 
-    const Manifest& loaded() const { return manifest_; }  // before any update
+    // Before any update, so nobody changes it.
+    const Manifest& loaded() const QUORLITE_UNCHECKED { return manifest_; }
     // Changes a copy of the manifest and makes it durable. `change` returns false to leave all as
     // it is. A full disk is an error, after which nothing has changed; any other failure is
     // fatal().
@@ -64,16 +65,16 @@ public:
 
 private:
     explicit ManifestFile(Disk& disk) : disk_(disk) {}
-    Status load();
-    Status write(Manifest manifest);
-    Status write_slot(ByteView bytes);
+    Status load() QUORLITE_REQUIRES(mutex_);
+    Status write(Manifest manifest) QUORLITE_REQUIRES(mutex_);
+    Status write_slot(ByteView bytes) QUORLITE_REQUIRES(mutex_);
 
     Disk& disk_;
-    mutable std::mutex mutex_;
-    Manifest manifest_;
-    std::uint64_t sequence_ = 0;
-    std::uint64_t epoch_ = 0;
-    std::array<std::unique_ptr<File>, 2> slots_;
+    mutable Mutex mutex_;
+    Manifest manifest_ QUORLITE_GUARDED_BY(mutex_);
+    std::uint64_t sequence_ QUORLITE_GUARDED_BY(mutex_) = 0;
+    std::uint64_t epoch_ QUORLITE_GUARDED_BY(mutex_) = 0;
+    std::array<std::unique_ptr<File>, 2> slots_ QUORLITE_GUARDED_BY(mutex_);
 };
 
 }  // namespace quorlite::database

@@ -119,7 +119,7 @@ Status HeldPages::read(PageNumber page, PageBytes into) const {
     PageRef found;
     Lookup lookup = pages_.find(page, found);
     if (lookup != Lookup::kBelow) return fill_page(lookup, found, pages_.base, page, into);
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (gave_up_) {
         return Error{code::kIo, "the image was read too slowly: too much of it has changed since"};
     }
@@ -148,7 +148,7 @@ std::shared_ptr<HeldPages> HeldPages::hold(PageSet pages, std::shared_ptr<PageBu
 void HeldPages::keep(PageNumber page, std::shared_ptr<const KeptPage>& copy) {
     PageRef ignored;
     if (page > pages_.base.page_count || pages_.find(page, ignored) != Lookup::kBelow) return;
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (gave_up_ || kept_.contains(page)) return;
     if (!copy) copy = copy_of(page);
     if (copy) {
@@ -172,7 +172,7 @@ Status PageStore::read(PageNumber page, PageBytes into) const {
     Lookup lookup = Lookup::kZeros;
     Base base;
     {
-        const std::lock_guard lock(mutex_);
+        const MutexLock lock(mutex_);
         if (page <= page_count_) lookup = find_above(active_, flushing_.get(), page, found);
         if (lookup == Lookup::kBelow) base = base_;
     }
@@ -182,29 +182,29 @@ Status PageStore::read(PageNumber page, PageBytes into) const {
 }
 
 Lookup PageStore::find(PageNumber page, PageRef& found) const {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     return page > page_count_ ? Lookup::kZeros : find_above(active_, flushing_.get(), page, found);
 }
 
 PageNumber PageStore::page_count() const {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     return page_count_;
 }
 
 void PageStore::put(PageNumber page, PageRef image) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     active_.pages.insert_or_assign(page, std::move(image));
 }
 
 void PageStore::resize(PageNumber floor, PageNumber count) {
     QUORLITE_CHECK(floor >= 1 && floor <= count);
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (floor < page_count_) active_.shrink(floor);
     page_count_ = count;
 }
 
 Result<PageBytes> PageStore::writable(PageNumber page, bool from_zero) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     QUORLITE_CHECK(page >= 1 && page <= page_count_);
     PageRef& image = active_.pages[page];
     if (image && image.unique()) {
@@ -230,36 +230,36 @@ Result<PageBytes> PageStore::writable(PageNumber page, bool from_zero) {
 }
 
 bool PageStore::dirty() const {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     return flushing_ != nullptr || !active_.empty();
 }
 
 std::size_t PageStore::active_pages() const {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     return active_.pages.size();
 }
 
 std::size_t PageStore::pages_held() const {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     return active_.pages.size() + (flushing_ ? flushing_->pages.size() : 0);
 }
 
 std::shared_ptr<const Layer> PageStore::freeze() {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     QUORLITE_CHECK(!flushing_);
     flushing_ = std::make_shared<const Layer>(std::exchange(active_, Layer{}));
     return flushing_;
 }
 
 void PageStore::flushed(Base base) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     QUORLITE_CHECK(flushing_ != nullptr);
     base_ = std::move(base);
     flushing_.reset();
 }
 
 PageSet PageStore::share() const {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     return PageSet{active_, flushing_, base_, page_count_};
 }
 

@@ -15,12 +15,12 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <unordered_map>
 #include <utility>
 
 #include "engine/base/disk.h"
 #include "engine/database/database.h"
+#include "wire/base/mutex.h"
 
 namespace quorlite::database {
 
@@ -157,9 +157,10 @@ private:
     const PageSet pages_;
     const std::shared_ptr<PageBudget> budget_;
     const std::size_t taken_;
-    mutable std::mutex mutex_;
-    std::unordered_map<PageNumber, std::shared_ptr<const KeptPage>> kept_;
-    bool gave_up_ = false;
+    mutable Mutex mutex_;
+    std::unordered_map<PageNumber, std::shared_ptr<const KeptPage>> kept_
+        QUORLITE_GUARDED_BY(mutex_);
+    bool gave_up_ QUORLITE_GUARDED_BY(mutex_) = false;
 };
 
 class PageStore {
@@ -187,11 +188,11 @@ public:
     PageSet share() const;
 
 private:
-    mutable std::mutex mutex_;
-    Layer active_;
-    std::shared_ptr<const Layer> flushing_;
-    Base base_;
-    PageNumber page_count_;
+    mutable Mutex mutex_;
+    Layer active_ QUORLITE_GUARDED_BY(mutex_);
+    std::shared_ptr<const Layer> flushing_ QUORLITE_GUARDED_BY(mutex_);
+    Base base_ QUORLITE_GUARDED_BY(mutex_);
+    PageNumber page_count_ QUORLITE_GUARDED_BY(mutex_);
 };
 
 }  // namespace quorlite::database

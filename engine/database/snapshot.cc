@@ -93,6 +93,7 @@ Staging::Staging(Disk& disk, std::shared_ptr<ManifestFile> live, SharedBytes des
       live_(std::move(live)),
       description_(std::move(description)),
       manifest_(std::move(manifest)),
+      received_(manifest_.entries.size()),
       files_(manifest_.entries.size()) {
     for (ManifestEntry& entry : manifest_.entries) entry.number = first_number++;
 }
@@ -106,41 +107,40 @@ Status Staging::open(std::size_t file) {
     if (!present) return present;
     auto opened = create_base_file(disk_, manifest_.entries[file].number);
     if (!opened) return std::move(opened).error();
-    files_[file].file = std::move(*opened);
+    files_[file] = std::move(*opened);
     return {};
 }
 
 Status Staging::write(std::size_t file, std::uint64_t offset, ByteView bytes) {
-    if (file >= files_.size()) return Error{code::kNotFound, "no such file in the snapshot"};
-    const std::lock_guard lock(writing_);
-    Incoming& incoming = files_[file];
-    const std::uint64_t received = incoming.received.load();
+    if (file >= received_.size()) return Error{code::kNotFound, "no such file in the snapshot"};
+    const MutexLock lock(writing_);
+    const std::uint64_t received = received_[file].load();
     if (offset != received || bytes.size() > file_bytes(file) - received ||
         bytes.size() % kPageSize != 0) {
         return Error{code::kProtocol, "a piece of the snapshot is out of order"};
     }
-    if (!incoming.file) {
+    if (!files_[file]) {
         Status opened = open(file);
         if (!opened) return opened;
     }
-    Status written = incoming.file->write(offset, bytes);
+    Status written = files_[file]->write(offset, bytes);
     if (!written) return written;
     const std::uint64_t now_received = received + bytes.size();
     // A file that is not synced stays open, and there may be many.
-    if (now_received == file_bytes(file)) sync(incoming);
-    incoming.received.store(now_received);
+    if (now_received == file_bytes(file)) sync(*files_[file]);
+    received_[file].store(now_received);
     return {};
 }
 
 // Whoever takes the transfer up again would sync once more, and be told that all is well.
-void Staging::sync(Incoming& incoming) {
+void Staging::sync(BaseFile& file) {
     if (mutant(Mutant::kSnapshotUnsynced)) return;
-    const Status synced = incoming.file->sync();
+    const Status synced = file.sync();
     if (!synced) fatal("cannot sync a received snapshot: " + synced.error().message);
 }
 
 Status Staging::sync() {
-    for (std::size_t i = 0; i < files_.size(); ++i) {
+    for (std::size_t i = 0; i < received_.size(); ++i) {
         if (received(i) != file_bytes(i)) {
             return Error{code::kProtocol, "the snapshot is not complete"};
         }
@@ -159,10 +159,8 @@ void Staging::set_consistent_from(Index index) {
 
 std::vector<std::shared_ptr<BaseFile>> Staging::files() const {
     QUORLITE_CHECK(complete());
-    std::vector<std::shared_ptr<BaseFile>> files;
-    files.reserve(files_.size());
-    for (const Incoming& incoming : files_) files.push_back(incoming.file);
-    return files;
+    const MutexLock lock(writing_);
+    return files_;
 }
 
 }  // namespace quorlite::database

@@ -8,6 +8,7 @@
 
 #include "engine/database/manifest.h"
 #include "engine/database/pages.h"
+#include "wire/base/mutex.h"
 
 namespace quorlite::database {
 
@@ -31,7 +32,7 @@ public:
     const SharedBytes& description() const { return description_; }
     const Manifest& manifest() const { return manifest_; }  // with the new numbers
     std::uint64_t file_bytes(std::size_t file) const;
-    std::uint64_t received(std::size_t file) const { return files_[file].received.load(); }
+    std::uint64_t received(std::size_t file) const { return received_[file].load(); }
     Status write(std::size_t file, std::uint64_t offset, ByteView bytes);
     Status sync();
     void set_consistent_from(Index index);
@@ -40,19 +41,16 @@ public:
     std::vector<std::shared_ptr<BaseFile>> files() const;  // precondition: complete()
 
 private:
-    struct Incoming {
-        std::shared_ptr<BaseFile> file;
-        std::atomic<std::uint64_t> received{0};
-    };
-    Status open(std::size_t file);
-    static void sync(Incoming& incoming);
+    Status open(std::size_t file) QUORLITE_REQUIRES(writing_);
+    static void sync(BaseFile& file);
 
     Disk& disk_;
     const std::shared_ptr<ManifestFile> live_;
     const SharedBytes description_;
     Manifest manifest_;
-    std::mutex writing_;  // the last piece of an interrupted transfer may still be on its way
-    std::vector<Incoming> files_;
+    std::vector<std::atomic<std::uint64_t>> received_;  // bytes, by file
+    mutable Mutex writing_;  // the last piece of an interrupted transfer may still be on its way
+    std::vector<std::shared_ptr<BaseFile>> files_ QUORLITE_GUARDED_BY(writing_);
     std::atomic<bool> synced_{false};
 };
 

@@ -12,29 +12,32 @@
 #include "engine/database/memory.h"
 #include "engine/database/sqlite.h"
 #include "engine/database/temporary.h"
+#include "wire/base/mutex.h"
 
 namespace quorlite::database {
 
 struct Vfs::State {
-    State(std::size_t bytes_max, std::size_t files_max) : temporary(bytes_max, files_max) {}
+    State(std::size_t bytes_max, std::size_t files_max, std::uint64_t seed)
+        : temporary(bytes_max, files_max), random_state(seed) {}
 
     sqlite3_vfs vfs{};
     TemporarySpace temporary;  // for files without a name
     std::string name;
     const Clock* clock = nullptr;
 
-    std::mutex mutex;  // guards what follows
-    std::uint64_t random_state = 0;
-    std::uint64_t last_client = 0;
-    std::unordered_map<std::uint64_t, std::weak_ptr<Client>> clients;
-    std::size_t sweep_at = 0;  // clients that call for forgetting those that are gone
+    Mutex mutex;
+    std::uint64_t random_state QUORLITE_GUARDED_BY(mutex);
+    std::uint64_t last_client QUORLITE_GUARDED_BY(mutex) = 0;
+    std::unordered_map<std::uint64_t, std::weak_ptr<Client>> clients QUORLITE_GUARDED_BY(mutex);
+    // At this many clients those that are gone are forgotten.
+    std::size_t sweep_at QUORLITE_GUARDED_BY(mutex) = 0;
 
     std::shared_ptr<Client> find(std::string_view file_name) {
         std::uint64_t number = 0;
         const auto [end, error] =
             std::from_chars(file_name.data(), file_name.data() + file_name.size(), number);
         if (error != std::errc() || end != file_name.data() + file_name.size()) return nullptr;
-        const std::lock_guard lock(mutex);
+        const MutexLock lock(mutex);
         const auto found = clients.find(number);
         return found == clients.end() ? nullptr : found->second.lock();
     }
@@ -267,7 +270,7 @@ int full_path(sqlite3_vfs*, const char* name, int size, char* out) {
 
 int fill_random(sqlite3_vfs* vfs, int size, char* out) {
     Vfs::State& state = *state_of(vfs);
-    const std::lock_guard lock(state.mutex);
+    const MutexLock lock(state.mutex);
     for (int i = 0; i < size; ++i) {  // splitmix64
         std::uint64_t mixed = state.random_state += 0x9e3779b97f4a7c15;
         mixed = (mixed ^ (mixed >> 30)) * 0xbf58476d1ce4e5b9;
@@ -310,11 +313,10 @@ Vfs::State* state_of(sqlite3_vfs* vfs) {
 Vfs::Vfs(const Clock& clock, Random& random, std::size_t temporary_bytes_max,
          std::size_t temporary_files_max) {
     configure_sqlite();
-    state_ = std::make_unique<State>(temporary_bytes_max, temporary_files_max);
+    state_ = std::make_unique<State>(temporary_bytes_max, temporary_files_max, random.next());
     static std::atomic<std::uint64_t> last{0};
     state_->name = "quorlite-" + std::to_string(++last);
     state_->clock = &clock;
-    state_->random_state = random.next();
 
     sqlite3_vfs& vfs = state_->vfs;
     vfs.iVersion = 2;
@@ -346,7 +348,7 @@ std::shared_ptr<Client> Vfs::make_client(std::shared_ptr<Generation> generation)
     auto client = std::make_shared<Client>();
     client->generation = std::move(generation);
     {
-        const std::lock_guard lock(state_->mutex);
+        const MutexLock lock(state_->mutex);
         client->number = ++state_->last_client;
         if (state_->clients.size() >= state_->sweep_at) {
             std::erase_if(state_->clients,

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <deque>
-#include <mutex>
 #include <utility>
 
 #include "engine/base/check.h"
@@ -11,6 +10,7 @@
 #include "engine/disk/batch.h"
 #include "engine/disk/recovery.h"
 #include "engine/disk/segments.h"
+#include "wire/base/mutex.h"
 
 namespace quorlite::disk {
 namespace {
@@ -24,24 +24,24 @@ public:
     };
 
     void add_segment(const SegmentPointer& segment) {
-        const std::lock_guard lock(mutex_);
+        const MutexLock lock(mutex_);
         segments_.push_back(segment);
     }
     void remove_segment(const SegmentPointer& segment) {
-        const std::lock_guard lock(mutex_);
+        const MutexLock lock(mutex_);
         std::erase(segments_, segment);
     }
     void add(const BatchPlace& place) {
-        const std::lock_guard lock(mutex_);
+        const MutexLock lock(mutex_);
         places_.push_back(place);
     }
     void clear() {
-        const std::lock_guard lock(mutex_);
+        const MutexLock lock(mutex_);
         places_.clear();
     }
 
     void truncate(Index from) {
-        const std::lock_guard lock(mutex_);
+        const MutexLock lock(mutex_);
         while (!places_.empty() && places_.back().first >= from) places_.pop_back();
         if (places_.empty() || places_.back().last() < from) return;
         const std::uint64_t kept = from.value() - places_.back().first.value();
@@ -49,7 +49,7 @@ public:
     }
 
     void trim(Index upto) {
-        const std::lock_guard lock(mutex_);
+        const MutexLock lock(mutex_);
         trimmed_ = std::max(trimmed_, upto);
         while (!places_.empty() && places_.front().last() <= upto) places_.pop_front();
     }
@@ -57,7 +57,7 @@ public:
     // The places from the one that holds `index` on, until they sum up to about `bytes_max`: all as
     // of one moment, so that they are pieces of one log.
     std::vector<Found> find(Index index, std::size_t bytes_max) const {
-        const std::lock_guard lock(mutex_);
+        const MutexLock lock(mutex_);
         std::vector<Found> found;
         if (index <= trimmed_) return found;
         auto place = std::upper_bound(
@@ -79,10 +79,10 @@ public:
     }
 
 private:
-    mutable std::mutex mutex_;
-    std::deque<BatchPlace> places_;  // ascending, without gaps
-    std::deque<SegmentPointer> segments_;
-    Index trimmed_;
+    mutable Mutex mutex_;
+    std::deque<BatchPlace> places_ QUORLITE_GUARDED_BY(mutex_);  // ascending, without gaps
+    std::deque<SegmentPointer> segments_ QUORLITE_GUARDED_BY(mutex_);
+    Index trimmed_ QUORLITE_GUARDED_BY(mutex_);
 };
 
 // The one write that is under way. Its entries are kept until it is durable, to be written

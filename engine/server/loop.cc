@@ -13,7 +13,6 @@
 #include <deque>
 #include <future>
 #include <map>
-#include <mutex>
 #include <system_error>
 #include <thread>
 #include <unordered_map>
@@ -22,6 +21,7 @@
 #include "engine/base/check.h"
 #include "engine/base/limits.h"
 #include "engine/server/thread.h"
+#include "wire/base/mutex.h"
 
 namespace quorlite::server {
 namespace {
@@ -72,7 +72,7 @@ public:
     ~BackgroundPool() { stop(); }
 
     void run(Task job) {
-        const std::lock_guard lock(mutex_);
+        const MutexLock lock(mutex_);
         jobs_.push_back(std::move(job));
         if (idle_ < jobs_.size() && threads_.size() < threads_max_) start_thread();
         awake_.notify_one();
@@ -80,17 +80,18 @@ public:
 
     // Ends the threads once nothing is left to do.
     void stop() {
+        std::vector<std::thread> ended;
         {
-            const std::lock_guard lock(mutex_);
+            const MutexLock lock(mutex_);
             stopping_ = true;
+            ended.swap(threads_);
             awake_.notify_all();
         }
-        for (std::thread& thread : threads_) thread.join();
-        threads_.clear();
+        for (std::thread& thread : ended) thread.join();
     }
 
 private:
-    void start_thread() {
+    void start_thread() QUORLITE_REQUIRES(mutex_) {
         try {
             threads_.emplace_back([this] { work(); });
         } catch (const std::system_error&) {
@@ -100,10 +101,11 @@ private:
 
     void work() {
         block_signals();
-        std::unique_lock lock(mutex_);
+        MutexLock lock(mutex_);
         for (;;) {
             ++idle_;
-            awake_.wait(lock, [this] { return stopping_ || !jobs_.empty(); });
+            awake_.wait(lock.native(),
+                        [this]() QUORLITE_REQUIRES(mutex_) { return stopping_ || !jobs_.empty(); });
             --idle_;
             if (jobs_.empty()) return;
             {
@@ -117,19 +119,18 @@ private:
     }
 
     const std::size_t threads_max_;
-    std::mutex mutex_;
+    Mutex mutex_;
     std::condition_variable awake_;
-    std::deque<Task> jobs_;
-    std::vector<std::thread> threads_;
-    std::size_t idle_ = 0;
-    bool stopping_ = false;
+    std::deque<Task> jobs_ QUORLITE_GUARDED_BY(mutex_);
+    std::vector<std::thread> threads_ QUORLITE_GUARDED_BY(mutex_);
+    std::size_t idle_ QUORLITE_GUARDED_BY(mutex_) = 0;
+    bool stopping_ QUORLITE_GUARDED_BY(mutex_) = false;
 };
 
-// One thread that can hold the loop. `holds` is guarded by the mutex of the roles.
+// One thread that can hold the loop.
 struct Holder {
     Thread thread;
     std::condition_variable awake;
-    bool holds = false;
 };
 
 struct Step {
@@ -176,32 +177,33 @@ struct Loop::State {
     TimePoint contended_until{};
 
     // Tasks from other threads.
-    std::mutex posted_mutex;
-    std::vector<Task> posted;
+    Mutex posted_mutex;
+    std::vector<Task> posted QUORLITE_GUARDED_BY(posted_mutex);
     std::atomic<bool> has_posted{false};
 
     // Who holds the loop.
-    std::mutex roles_mutex;
-    std::vector<std::unique_ptr<Holder>> holders;
-    std::vector<Holder*> idle_threads;
-    std::deque<Holder*> returning;     // their work has ended: they get the loop before anyone else
+    Mutex roles_mutex;
+    std::vector<std::unique_ptr<Holder>> holders QUORLITE_GUARDED_BY(roles_mutex);
+    std::vector<Holder*> idle_threads QUORLITE_GUARDED_BY(roles_mutex);
+    Holder* chosen QUORLITE_GUARDED_BY(roles_mutex) = nullptr;  // that holds the loop, or is to
+    // Their work has ended: they get the loop before anyone else.
+    std::deque<Holder*> returning QUORLITE_GUARDED_BY(roles_mutex);
     std::atomic<bool> wanted{false};   // `returning` is not empty
     std::atomic<std::size_t> away{0};  // threads whose work runs beside the loop
-    bool ended = false;
+    bool ended QUORLITE_GUARDED_BY(roles_mutex) = false;
 
     // The step that holds the loop. Whoever changes `at_work` from its serial to none decides what
     // becomes of the loop: the step itself when it ends, or who gives the loop away meanwhile.
     static constexpr std::uint64_t kNone = 0;
     std::atomic<std::uint64_t> at_work{kNone};
     std::uint64_t last_serial = kNone;
-    std::atomic<Holder*> holder_at_work{nullptr};  // valid if the exchange of `at_work` succeeds
 
     // Takes the loop from work that does not give it away by itself.
     std::thread watchdog_thread;
-    std::mutex watchdog_mutex;
+    Mutex watchdog_mutex;
     std::condition_variable watchdog_wanted;
     std::atomic<bool> watchdog_sleeps{false};
-    bool watchdog_ends = false;
+    bool watchdog_ends QUORLITE_GUARDED_BY(watchdog_mutex) = false;
 
     std::atomic<bool> stopping{false};
     std::atomic<std::size_t> background_jobs{0};
@@ -229,9 +231,10 @@ struct Loop::State {
     void take_back();
     void run_watchdog();
     void wake_watchdog();
-    void add_holder();
-    void give_to_next();
-    bool wait_for_loop(std::unique_lock<std::mutex>& lock, Holder& self);
+    void add_holder() QUORLITE_REQUIRES(roles_mutex);
+    void give_to(Holder& next) QUORLITE_REQUIRES(roles_mutex);
+    void give_to_idle() QUORLITE_REQUIRES(roles_mutex);
+    bool wait_for_loop(MutexLock& lock, Holder& self) QUORLITE_REQUIRES(roles_mutex);
 
     void set_alarm();
     void run_timers();
@@ -251,11 +254,11 @@ Loop::~Loop() {
 }
 
 void Loop::start() {
-    const std::lock_guard lock(state_->roles_mutex);
+    const MutexLock lock(state_->roles_mutex);
     QUORLITE_CHECK(state_->holders.empty());
     state_->at_round_end = round_ended;
     state_->add_holder();
-    state_->give_to_next();
+    state_->give_to_idle();
     state_->watchdog_thread = std::thread([state = state_.get()] { state->run_watchdog(); });
 }
 
@@ -267,14 +270,14 @@ void Loop::stop() {
     for (std::size_t i = 0;; ++i) {
         Thread thread;
         {
-            const std::lock_guard lock(state_->roles_mutex);
+            const MutexLock lock(state_->roles_mutex);
             if (i == state_->holders.size()) break;
             thread = std::move(state_->holders[i]->thread);
         }
         thread.join();
     }
     {
-        const std::lock_guard lock(state_->watchdog_mutex);
+        const MutexLock lock(state_->watchdog_mutex);
         state_->watchdog_ends = true;
         state_->watchdog_wanted.notify_one();
     }
@@ -302,7 +305,7 @@ void Loop::post(Task task) {
         state_->queue.push(std::move(task));
         return;
     }
-    const std::lock_guard lock(state_->posted_mutex);
+    const MutexLock lock(state_->posted_mutex);
     state_->posted.push_back(std::move(task));
     if (!state_->has_posted.exchange(true)) state_->wake();
 }
@@ -321,7 +324,7 @@ void Loop::State::take_posted() {
     if (!has_posted.load(std::memory_order_acquire)) return;
     std::vector<Task> taken;
     {
-        const std::lock_guard lock(posted_mutex);
+        const MutexLock lock(posted_mutex);
         taken.swap(posted);
         has_posted = false;
     }
@@ -416,25 +419,31 @@ void Loop::State::add_holder() {
     idle_threads.push_back(&holder);
 }
 
-void Loop::State::give_to_next() {
-    Holder* const next = idle_threads.back();
+void Loop::State::give_to(Holder& next) {
+    chosen = &next;
+    next.awake.notify_one();
+}
+
+void Loop::State::give_to_idle() {
+    Holder& next = *idle_threads.back();
     idle_threads.pop_back();
-    next->holds = true;
-    next->awake.notify_one();
+    give_to(next);
 }
 
 // False: the loop has ended.
-bool Loop::State::wait_for_loop(std::unique_lock<std::mutex>& lock, Holder& self) {
-    self.awake.wait(lock, [&] { return self.holds || ended; });
-    if (self.holds) here.loop = this;
-    return self.holds;
+bool Loop::State::wait_for_loop(MutexLock& lock, Holder& self) {
+    self.awake.wait(lock.native(),
+                    [&]() QUORLITE_REQUIRES(roles_mutex) { return chosen == &self || ended; });
+    if (chosen != &self) return false;
+    here.loop = this;
+    return true;
 }
 
 void Loop::State::serve(Holder& self) {
     block_signals();
     here = {nullptr, &self, nullptr};
     {
-        std::unique_lock lock(roles_mutex);
+        MutexLock lock(roles_mutex);
         if (!wait_for_loop(lock, self)) return;
     }
     for (;;) {
@@ -497,14 +506,12 @@ void Loop::State::round() {
 // Gives the loop to the first thread that wants it back and waits for it to come round again.
 // False: the loop has ended.
 bool Loop::State::pass_on(Holder& self) {
-    std::unique_lock lock(roles_mutex);
-    Holder* next = returning.front();
+    MutexLock lock(roles_mutex);
+    Holder& next = *returning.front();
     returning.pop_front();
     wanted = !returning.empty();
     idle_threads.push_back(&self);
-    self.holds = false;
-    next->holds = true;
-    next->awake.notify_one();
+    give_to(next);
     here.loop = nullptr;
     return wait_for_loop(lock, self);
 }
@@ -512,7 +519,7 @@ bool Loop::State::pass_on(Holder& self) {
 // Hands the loop of that step off, unless the step has ended or was asked before. False: nobody
 // can take it now.
 bool Loop::State::hand_off(std::uint64_t serial) {
-    const std::lock_guard lock(roles_mutex);
+    const MutexLock lock(roles_mutex);
     if (ended) return true;
     if (away.load() >= options.helper_threads_max) return false;
     try {
@@ -520,22 +527,21 @@ bool Loop::State::hand_off(std::uint64_t serial) {
     } catch (const std::system_error&) {
         return false;
     }
-    Holder* const holder = holder_at_work;
     if (!at_work.compare_exchange_strong(serial, kNone)) return true;
-    holder->holds = false;
     ++away;
     ++hand_offs;
-    give_to_next();
+    give_to_idle();
     return true;
 }
 
 void Loop::State::take_back() {
-    std::unique_lock lock(roles_mutex);
+    MutexLock lock(roles_mutex);
     Holder& self = *here.holder;
     returning.push_back(&self);
     wanted = true;
     wake();
-    self.awake.wait(lock, [&] { return self.holds; });
+    self.awake.wait(lock.native(),
+                    [&]() QUORLITE_REQUIRES(roles_mutex) { return chosen == &self; });
     --away;
     here.loop = this;
 }
@@ -547,7 +553,7 @@ bool Loop::State::quiet() {
 }
 
 void Loop::State::end() {
-    const std::lock_guard lock(roles_mutex);
+    const MutexLock lock(roles_mutex);
     here.loop = nullptr;
     ended = true;
     for (Holder* holder : idle_threads) holder->awake.notify_one();
@@ -564,7 +570,6 @@ void Loop::step(Task work, Task done) {
     step.serial = ++state.last_serial;
     here.step = &step;
     here.loop = nullptr;
-    state.holder_at_work = here.holder;
     state.at_work = step.serial;
     if (state.watchdog_sleeps) state.wake_watchdog();
     work();
@@ -596,17 +601,21 @@ bool Loop::may_yield() {
 
 void Loop::State::run_watchdog() {
     block_signals();
-    std::unique_lock lock(watchdog_mutex);
+    MutexLock lock(watchdog_mutex);
+    const auto ends = [this]() QUORLITE_REQUIRES(watchdog_mutex) { return watchdog_ends; };
     std::uint64_t seen = kNone;
     for (int quiet_periods = 0; !watchdog_ends;) {
         if (quiet_periods > kQuietPeriodsMax) {
             watchdog_sleeps = true;  // before the last look: a step looks here after it has begun
-            if (at_work == seen)
-                watchdog_wanted.wait(lock, [&] { return !watchdog_sleeps || watchdog_ends; });
+            if (at_work == seen) {
+                watchdog_wanted.wait(lock.native(), [&]() QUORLITE_REQUIRES(watchdog_mutex) {
+                    return !watchdog_sleeps || watchdog_ends;
+                });
+            }
             watchdog_sleeps = false;
             quiet_periods = 0;
         }
-        watchdog_wanted.wait_for(lock, kWatchdogPeriod, [&] { return watchdog_ends; });
+        watchdog_wanted.wait_for(lock.native(), kWatchdogPeriod, ends);
         const std::uint64_t serial = at_work;
         if (serial != kNone && serial == seen && !hand_off(serial)) ++kept;
         quiet_periods = serial == kNone && serial == seen ? quiet_periods + 1 : 0;
@@ -615,7 +624,7 @@ void Loop::State::run_watchdog() {
 }
 
 void Loop::State::wake_watchdog() {
-    const std::lock_guard lock(watchdog_mutex);
+    const MutexLock lock(watchdog_mutex);
     watchdog_sleeps = false;
     watchdog_wanted.notify_one();
 }

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <condition_variable>
 #include <future>
-#include <mutex>
 #include <thread>
 
 #include "engine/base/address.h"
@@ -19,6 +18,7 @@
 #include "engine/server/peers.h"
 #include "engine/server/system.h"
 #include "quorlite/node_options.h"
+#include "wire/base/mutex.h"
 
 namespace quorlite {
 namespace {
@@ -121,10 +121,10 @@ struct Node::Impl {
     bool stopped = false;
     NodeStatus last_status;  // once it is stopped
 
-    std::mutex outcome_mutex;
+    Mutex outcome_mutex;
     std::condition_variable outcome_known;
-    bool ready = false;
-    std::optional<NodeError> failure;
+    bool ready QUORLITE_GUARDED_BY(outcome_mutex) = false;
+    std::optional<NodeError> failure QUORLITE_GUARDED_BY(outcome_mutex);
 
     std::optional<NodeError> open();
     std::optional<NodeError> count_descriptors();
@@ -146,6 +146,7 @@ struct Node::Impl {
     void change_role(const cluster::RoleChange& change);
     void watch_readiness();
     bool is_ready() const;
+    bool has_failed() QUORLITE_EXCLUDES(outcome_mutex);
     void report_ready();
     void report_failure(NodeError error);
     bool transfer_once();
@@ -487,16 +488,21 @@ void Node::Impl::watch_readiness() {
 void Node::Impl::report_ready() {
     log.info("ready", {{"id", replica->id().value()}, {"address", replica->address()}});
     {
-        const std::lock_guard lock(outcome_mutex);
+        const MutexLock lock(outcome_mutex);
         ready = true;
     }
     outcome_known.notify_all();
     if (options.on_ready) options.on_ready();
 }
 
+bool Node::Impl::has_failed() {
+    const MutexLock lock(outcome_mutex);
+    return failure.has_value();
+}
+
 void Node::Impl::report_failure(NodeError error) {
     {
-        const std::lock_guard lock(outcome_mutex);
+        const MutexLock lock(outcome_mutex);
         if (failure) return;
         failure = error;
     }
@@ -614,7 +620,7 @@ void Node::Impl::stop() {
     });
     dialer.stop();
     loop.stop();
-    if (is_open && !failure) log.info("stopped");
+    if (is_open && !has_failed()) log.info("stopped");
     joining.reset();
     verification.reset();
     listener.reset();
@@ -648,9 +654,11 @@ Node::Started Node::start(NodeOptions options) {
 }
 
 std::optional<NodeError> Node::wait_ready(std::chrono::milliseconds timeout) {
-    std::unique_lock lock(impl_->outcome_mutex);
+    MutexLock lock(impl_->outcome_mutex);
     const bool known = impl_->outcome_known.wait_for(
-        lock, timeout, [this] { return impl_->ready || impl_->failure; });
+        lock.native(), timeout, [this]() QUORLITE_REQUIRES(impl_->outcome_mutex) {
+            return impl_->ready || impl_->failure;
+        });
     if (impl_->failure) return impl_->failure;
     if (known) return std::nullopt;
     return NodeError{Kind::kTimeout, "no leader yet: check that a majority of the voters runs"};

@@ -39,6 +39,8 @@ class Rules(unittest.TestCase):
             ("engine/disk/log.cc", "#include <libaio.h>"),
             ("engine/session/a.cc", "#include <capnp/message.h>"),
             ("engine/raft/a.cc", "    std::thread helper;"),
+            ("engine/server/a.h", "    mutable std::mutex mutex_;"),
+            ("engine/database/a.cc", "    std::shared_mutex mutex_;"),
             ("engine/raft/a.cc", "    auto now = std::chrono::steady_clock::now();"),
             ("engine/raft/a.cc", "    std::random_device device;"),
             ("engine/database/a.cc", "    ::pwrite(1, a, b, c);"),
