@@ -5,6 +5,7 @@
 #include <deque>
 
 #include "engine/base/check.h"
+#include "engine/base/lifetime.h"
 #include "engine/base/limits.h"
 #include "engine/database/base_file.h"
 #include "engine/database/command.h"
@@ -154,7 +155,7 @@ private:
     std::shared_ptr<std::atomic<std::uint64_t>> horizon_ =
         std::make_shared<std::atomic<std::uint64_t>>(0);
     std::shared_ptr<Staging> staging_;  // kept for whoever resumes the transfer
-    std::shared_ptr<void> alive_ = std::make_shared<int>();
+    Lifetime lifetime_;
 };
 
 // --- opening ---
@@ -240,13 +241,12 @@ void DiskStore::note_closed(const std::string& name) {
     if (database == nullptr) return;
     arm_timer(options_.flush_interval);
     if (!database->unused()) return;
-    executor_.post([this, name, alive = std::weak_ptr(alive_)] {
-        if (alive.expired()) return;
+    executor_.post(lifetime_.guard([this, name] {
         const auto found = databases_.find(name);
         if (found == databases_.end() || !found->second->unused()) return;
         if (unfinished_ == found->second.get()) unfinished_ = nullptr;
         databases_.erase(found);
-    });
+    }));
 }
 
 std::vector<std::string> DiskStore::names() const {
@@ -397,9 +397,7 @@ void DiskStore::launch_flush() {
     horizon_->store(std::max(horizon_->load(), flush_->target.value()));
     executor_.background([files = files_, manifest = manifest_,
                           job = flush_] { run_flush(*files, *manifest, *job); },
-                         [this, job = flush_, alive = std::weak_ptr(alive_)] {
-                             if (!alive.expired()) flush_done(job);
-                         });
+                         lifetime_.guard([this, job = flush_] { flush_done(job); }));
 }
 
 void DiskStore::flush_done(const std::shared_ptr<FlushJob>& job) {
@@ -450,11 +448,10 @@ void DiskStore::save_mark(SnapshotMark mark, std::function<void(Status)> done) {
                 return true;
             });
         },
-        [this, mark, result, done = std::move(done), alive = std::weak_ptr(alive_)] {
-            if (alive.expired()) return;
+        lifetime_.guard([this, mark, result, done = std::move(done)] {
             if (result->ok() && mark.index > mark_.index) mark_ = mark;
             done(*result);
-        });
+        }));
 }
 
 // --- images and snapshots ---
@@ -552,10 +549,11 @@ void DiskStore::remove_later(std::vector<std::string> files) {
 // --- damaged pages ---
 
 std::function<void(PageNumber)> DiskStore::damage_report(const std::string& database) {
-    return [this, executor = &executor_, database, alive = std::weak_ptr(alive_)](PageNumber page) {
-        executor->post([this, database, page, alive] {
-            if (!alive.expired() && on_damage) on_damage(database, page);
-        });
+    auto tell = lifetime_.guard([this, database](PageNumber page) {
+        if (on_damage) on_damage(database, page);
+    });
+    return [executor = &executor_, tell = std::move(tell)](PageNumber page) {
+        executor->post([tell, page]() mutable { tell(page); });
     };
 }
 
@@ -587,9 +585,7 @@ void DiskStore::check_pages(std::string_view name, std::uint32_t first,
             // The file itself tells of the damage.
             static_cast<void>(file->read(std::uint64_t{first - 1} * kPageSize, content).ok());
         },
-        [next = first + pages, done = std::move(done), alive = std::weak_ptr(alive_)] {
-            if (!alive.expired()) done(next);
-        });
+        lifetime_.guard([next = first + pages, done = std::move(done)] { done(next); }));
 }
 
 std::size_t DiskStore::memory_bytes() const {

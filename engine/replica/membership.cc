@@ -90,11 +90,11 @@ void Replica::State::leave() {
 
 // Not at once: the node is still to be told of it.
 void Replica::State::forget_later(NodeId node) {
-    seams.executor.after(kFarewell, [this, node, guard = std::weak_ptr(alive)] {
-        if (guard.expired() || core->configuration().find(node) != nullptr) return;
+    seams.executor.after(kFarewell, lifetime.guard([this, node] {
+        if (core->configuration().find(node) != nullptr) return;
         learnt_addresses.erase(node);
         seams.network.forget(node);
-    });
+    }));
 }
 
 void Replica::State::note_space(bool& where, bool available) {

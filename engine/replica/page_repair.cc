@@ -50,9 +50,7 @@ void PageRepair::scan() {
     if (scanning_ || scans_.empty() || wanted_.size() > kWantedByScanMax) return;
     scanning_ = true;
     store_.check_pages(scans_.front().database, scans_.front().next,
-                       [this, alive = std::weak_ptr(alive_)](std::uint32_t next) {
-                           if (!alive.expired()) scanned(next);
-                       });
+                       lifetime_.guard([this](std::uint32_t next) { scanned(next); }));
 }
 
 // What was damaged among them has been told by now.
@@ -60,11 +58,10 @@ void PageRepair::scanned(std::uint32_t next) {
     Range& range = scans_.front();
     range.next = next;
     if (next == 0 || next > range.last) scans_.pop_front();
-    executor_.after(kScanPause, [this, alive = std::weak_ptr(alive_)] {
-        if (alive.expired()) return;
+    executor_.after(kScanPause, lifetime_.guard([this] {
         scanning_ = false;
         scan();
-    });
+    }));
 }
 
 PageReply PageRepair::answer(const PageRequest& request) const {

@@ -23,6 +23,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/executor.h"
+#include "engine/base/lifetime.h"
 #include "engine/database/database.h"
 #include "engine/replica/peer_codec.h"
 
@@ -60,7 +61,7 @@ private:
     std::map<Page, TimePoint> wanted_;  // and when it is asked for again
     std::deque<Range> scans_;           // one after the other
     bool scanning_ = false;             // pages are being read, or the pause after that is not over
-    std::shared_ptr<void> alive_ = std::make_shared<int>();
+    Lifetime lifetime_;
 };
 
 }  // namespace quorlite::replica

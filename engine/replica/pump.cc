@@ -58,9 +58,7 @@ std::string divergence_line(NodeId self, const raft::Conflict& conflict, Index c
 void Replica::State::schedule_pump() {
     if (pump_scheduled) return;
     pump_scheduled = true;
-    seams.executor.post([this, guard = std::weak_ptr(alive)] {
-        if (!guard.expired()) pump();
-    });
+    seams.executor.post(lifetime.guard([this] { pump(); }));
 }
 
 void Replica::State::pump() {
@@ -164,15 +162,14 @@ void Replica::State::read_log(const raft::LogRead& read) {
     auto entries = std::make_shared<Result<std::vector<raft::Entry>>>(std::vector<raft::Entry>{});
     seams.executor.background(
         [log = log.get(), read, entries] { *entries = log->read(read.from, read.bytes_max); },
-        [this, read, entries, guard = std::weak_ptr(alive)] {
-            if (guard.expired()) return;
+        lifetime.guard([this, read, entries] {
             if (entries->ok() && !(*entries)->empty()) {
                 core->entries_loaded(now(), read.peer, std::move(entries->value()));
             } else {
                 core->entries_unavailable(now(), read.peer);
             }
             schedule_pump();
-        });
+        }));
 }
 
 bool Replica::State::is_leading() const {
@@ -263,9 +260,7 @@ void Replica::State::release_reads() {
 
 void Replica::State::schedule_tick() {
     const Duration wait = std::clamp(core->next_deadline() - now(), kTickMin, kTickMax);
-    tick_timer = seams.executor.after(wait, [this, guard = std::weak_ptr(alive)] {
-        if (!guard.expired()) tick();
-    });
+    tick_timer = seams.executor.after(wait, lifetime.guard([this] { tick(); }));
 }
 
 void Replica::State::tick() {

@@ -163,7 +163,7 @@ void Replica::stop() {
         static_cast<void>(state_->records->save(state_->core->receipts()));
     }
     state_->store->stop_flushing();
-    state_->alive.reset();
+    state_->lifetime.end();
 }
 
 }  // namespace quorlite::replica

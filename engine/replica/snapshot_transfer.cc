@@ -44,9 +44,7 @@ bool SnapshotSender::answer(NodeId peer, const ChunkRequest& request, TimePoint 
             chunk.data.resize(got.ok() ? *got : 0);
             chunk.consistent_from = work->source->consistent_from();  // after the read
         },
-        [this, work, peer, alive = std::weak_ptr(alive_)] {
-            if (!alive.expired()) send_(peer, std::move(work->chunk));
-        });
+        lifetime_.guard([this, work, peer] { send_(peer, std::move(work->chunk)); }));
     return true;
 }
 

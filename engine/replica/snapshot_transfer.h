@@ -18,6 +18,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/executor.h"
+#include "engine/base/lifetime.h"
 #include "engine/database/database.h"
 #include "engine/raft/types.h"
 #include "engine/replica/peer_codec.h"
@@ -55,7 +56,7 @@ private:
     Executor& executor_;
     SendBulk send_;
     std::map<NodeId, Held> held_;
-    std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+    Lifetime lifetime_;
 };
 
 // The peer's side: fetches one snapshot.

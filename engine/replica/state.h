@@ -9,6 +9,7 @@
 #include <map>
 #include <optional>
 
+#include "engine/base/lifetime.h"
 #include "engine/replica/page_repair.h"
 #include "engine/replica/peer_codec.h"
 #include "engine/replica/replica.h"
@@ -170,7 +171,7 @@ struct Replica::State {
     std::map<NodeId, TimePoint> forgetful_said;  // only of members
     TimePoint handed_over_at;                    // because the disk was full
     TimerId tick_timer = TimerId::kNone;
-    std::shared_ptr<bool> alive = std::make_shared<bool>(true);
+    Lifetime lifetime;
 };
 
 }  // namespace quorlite::replica

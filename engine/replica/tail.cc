@@ -26,11 +26,10 @@ void Replica::State::note_acknowledged() {
     auto saved = std::make_shared<Status>();
     seams.executor.background(
         [records = records, index, saved] { *saved = records->save_acknowledged(index); },
-        [this, saved, guard = std::weak_ptr(alive)] {
-            if (guard.expired()) return;
+        lifetime.guard([this, saved] {
             saving_acknowledged = false;
             if (!saved->ok()) fatal("the record cannot be saved: " + saved->error().message);
-        });
+        }));
 }
 
 // Receipts move with every commit; on disk they may lag a little.
@@ -46,11 +45,10 @@ void Replica::State::note_receipts() {
         [records = records, receipts = std::move(receipts), saved] {
             *saved = records->save(receipts);
         },
-        [this, saved, guard = std::weak_ptr(alive)] {
-            if (guard.expired()) return;
+        lifetime.guard([this, saved] {
             receipts_saving = false;
             if (!saved->ok()) fatal("the receipts cannot be saved: " + saved->error().message);
-        });
+        }));
 }
 
 // What was promised with a longer election timeout, before a restart, is owed for as long.
@@ -64,9 +62,7 @@ void Replica::State::keep_promise() {
     };
     save(owed);
     if (owed == options.election_timeout) return;
-    seams.executor.after(owed, [this, save, guard = std::weak_ptr(alive)] {
-        if (!guard.expired()) save(options.election_timeout);
-    });
+    seams.executor.after(owed, lifetime.guard([this, save] { save(options.election_timeout); }));
 }
 
 void Replica::State::offer_snapshot(NodeId peer) {
@@ -159,13 +155,12 @@ void Replica::State::trim_log() {
         [records = records, hashes = hashes_with(*point.hash), saved] {
             *saved = records->save(hashes);
         },
-        [this, point, saved, guard = std::weak_ptr(alive)] {
-            if (guard.expired()) return;
+        lifetime.guard([this, point, saved] {
             if (!saved->ok()) {
                 fatal("the hash of the log cannot be saved: " + saved->error().message);
             }
             save_mark(point);
-        });
+        }));
 }
 
 // The record is saved before the mark moves, and until it does the hash at the old one counts.
@@ -177,15 +172,14 @@ std::vector<raft::LogHash> Replica::State::hashes_with(const raft::LogHash& next
 void Replica::State::save_mark(raft::SnapshotPoint point) {
     auto configuration = std::make_shared<const Bytes>(raft::encode(point.configuration));
     store->save_mark({point.index, point.term, std::move(configuration)},
-                     [this, point, guard = std::weak_ptr(alive)](Status saved) {
-                         if (guard.expired()) return;
+                     lifetime.guard([this, point](Status saved) {
                          saving_mark = false;
                          if (!saved.ok()) return;  // the disk is full: the next flush tries again
                          mark_hash = point.hash;
                          core->compacted(point);
                          log->trim(point.index);
                          schedule_pump();
-                     });
+                     }));
 }
 
 }  // namespace quorlite::replica
