@@ -6,10 +6,8 @@ Usage: live.py [--binary QUORLITED] [--directory DIR] [SCENARIO...]     all scen
 Data lies in DIR on a real disk. Only processes that were started here are ever signalled.
 """
 
-import argparse
 import pathlib
 import resource
-import shutil
 import signal
 import socket
 import sqlite3
@@ -18,10 +16,10 @@ import struct
 import sys
 import threading
 import time
-import traceback
 
 import client
-from cluster import ROOT, Cluster, Connection, Node, default_binary, find_leader, free_ports
+import scenarios
+from cluster import Connection, Node, find_leader, free_ports
 from load import Load
 
 
@@ -484,36 +482,12 @@ OPTIONS = {
 }
 
 
-def run(scenario, binary, directory):
-    began = time.monotonic()
-    cluster = Cluster(directory / scenario.__name__, binary=binary, options=OPTIONS.get(scenario, []))
-    try:
-        cluster.start()
-        report = scenario(cluster)
-        crashed = [node for node in cluster.nodes if not node.running() and node.process.returncode not in (0, -9)]
-        assert not crashed, f"ended by themselves: {[node.address for node in crashed]}"
-    except Exception:
-        print(f"FAILED {scenario.__name__}\n{traceback.format_exc()}\n{cluster.logs()}", flush=True)
-        return False
-    finally:
-        cluster.close()
-    shutil.rmtree(cluster.directory, ignore_errors=True)
-    print(f"passed {scenario.__name__} in {time.monotonic() - began:.1f} s: {report}", flush=True)
-    return True
-
-
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--binary", type=pathlib.Path, default=default_binary())
-    parser.add_argument("--directory", type=pathlib.Path, default=ROOT / "build/live")
-    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO")
+    parser = scenarios.parser(__doc__, "live")
     arguments = parser.parse_args()
-    known = {scenario.__name__: scenario for scenario in SCENARIOS + ON_REQUEST}
-    unknown = set(arguments.scenarios) - set(known)
-    if unknown:
-        parser.error(f"no such scenario: {', '.join(unknown)}; there are {', '.join(known)}")
-    chosen = [known[name] for name in arguments.scenarios] or SCENARIOS
-    results = [run(scenario, arguments.binary, arguments.directory) for scenario in chosen]
+    chosen = scenarios.chosen(parser, arguments.scenarios, SCENARIOS, ON_REQUEST)
+    results = [scenarios.run(scenario, arguments.directory, arguments.binary, OPTIONS.get(scenario, []))
+               for scenario in chosen]
     return 0 if all(results) else 1
 
 

@@ -7,15 +7,13 @@ Every write that was acknowledged, by whichever version, is on every node afterw
 are ever signalled.
 """
 
-import argparse
 import pathlib
-import shutil
 import sqlite3
 import sys
 import time
-import traceback
 
-from cluster import ROOT, Cluster, Connection, Failure, InDoubt, Node, Unreachable, default_binary, find_leader, free_ports
+import scenarios
+from cluster import Connection, Node, Unreachable, find_leader, free_ports
 from load import Load
 
 # Little is kept in the log: a node that was away gets a snapshot, from whatever version leads.
@@ -137,35 +135,13 @@ def killed_one_by_one(cluster, binary):
 SCENARIOS = [stopped_one_by_one, killed_one_by_one]
 
 
-def run(scenario, old, binary, directory):
-    began = time.monotonic()
-    cluster = Cluster(directory / scenario.__name__, binary=old, options=SMALL)
-    try:
-        cluster.start()
-        report = scenario(cluster, binary)
-    except Exception:
-        print(f"FAILED {scenario.__name__}\n{traceback.format_exc()}\n{cluster.logs()}", flush=True)
-        return False
-    finally:
-        cluster.close()
-    shutil.rmtree(cluster.directory, ignore_errors=True)
-    print(f"passed {scenario.__name__} in {time.monotonic() - began:.1f} s: {report}", flush=True)
-    return True
-
-
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = scenarios.parser(__doc__, "upgrade")
     parser.add_argument("--from", dest="old", type=pathlib.Path, required=True)
-    parser.add_argument("--binary", type=pathlib.Path, default=default_binary())
-    parser.add_argument("--directory", type=pathlib.Path, default=ROOT / "build/upgrade")
-    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO")
     arguments = parser.parse_args()
-    known = {scenario.__name__: scenario for scenario in SCENARIOS}
-    unknown = set(arguments.scenarios) - set(known)
-    if unknown:
-        parser.error(f"no such scenario: {', '.join(unknown)}; there are {', '.join(known)}")
-    chosen = [known[name] for name in arguments.scenarios] or SCENARIOS
-    results = [run(scenario, arguments.old, arguments.binary, arguments.directory) for scenario in chosen]
+    chosen = scenarios.chosen(parser, arguments.scenarios, SCENARIOS)
+    results = [scenarios.run(scenario, arguments.directory, arguments.old, SMALL, [arguments.binary])
+               for scenario in chosen]
     return 0 if all(results) else 1
 
 
