@@ -78,7 +78,7 @@ void lender::serve() {
         lend(*grant, first);
     }
     set_alarm();
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     shown_ = {queue_.in_use(), queue_.idle(), queue_.waiting()};
 }
 
@@ -145,7 +145,7 @@ void lender::close() {
 }
 
 pool_usage lender::usage() const {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     return shown_;
 }
 

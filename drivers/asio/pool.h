@@ -4,7 +4,6 @@
 #include <asio/cancellation_signal.hpp>
 #include <deque>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,6 +12,7 @@
 #include "drivers/asio/transport.h"
 #include "drivers/core/pool.h"
 #include "quorlite/asio_pool.h"
+#include "wire/base/mutex.h"
 
 namespace quorlite::async::detail {
 
@@ -61,8 +61,8 @@ private:
     Time alarm_ = core::kNever;
     bool closed_ = false;
 
-    mutable std::mutex mutex_;  // of what is shown
-    pool_usage shown_;
+    mutable Mutex mutex_;
+    pool_usage shown_ QUORLITE_GUARDED_BY(mutex_);
 };
 
 // A connection that is lent; gives it back.

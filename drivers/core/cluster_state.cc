@@ -5,7 +5,7 @@
 namespace quorlite::detail {
 
 result<std::shared_ptr<core::Directory>> cluster_state::directory() {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (directory_) return directory_;
     result<std::vector<node_info>> nodes = store->load();
     if (!nodes) return std::move(nodes).error();
@@ -21,7 +21,7 @@ result<std::shared_ptr<core::Directory>> cluster_state::directory() {
 }
 
 void cluster_state::save() {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     // A store that cannot be written now is written at the next change; the nodes are known.
     static_cast<void>(store->save(directory_->nodes()));
 }

@@ -3,12 +3,12 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
 
 #include "drivers/core/directory.h"
 #include "quorlite/cluster.h"
 #include "quorlite/node_store.h"
 #include "quorlite/options.h"
+#include "wire/base/mutex.h"
 
 namespace quorlite::detail {
 
@@ -25,8 +25,8 @@ struct cluster_state {
     const options settings;
 
 private:
-    std::mutex mutex_;  // of the store
-    std::shared_ptr<core::Directory> directory_;
+    Mutex mutex_;  // of the store's calls, too
+    std::shared_ptr<core::Directory> directory_ QUORLITE_GUARDED_BY(mutex_);
 };
 
 }  // namespace quorlite::detail

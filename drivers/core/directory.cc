@@ -29,7 +29,7 @@ Directory::Directory(std::vector<node_info> nodes)
 }
 
 std::optional<std::string> Directory::refusal(const std::string& address, ClusterId cluster) const {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (!cluster || !cluster_ || cluster == cluster_) return std::nullopt;
     return address + " is a node of the cluster " + text_of(cluster) +
            ", and this client belongs to the cluster " + text_of(cluster_) +
@@ -38,24 +38,24 @@ std::optional<std::string> Directory::refusal(const std::string& address, Cluste
 }
 
 bool Directory::is_ours(ClusterId cluster) const {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     return cluster && cluster == cluster_;
 }
 
 void Directory::admit(const std::string& address, ClusterId cluster) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (!cluster_) cluster_ = cluster;
     const bool known = std::find(trusted_.begin(), trusted_.end(), address) != trusted_.end();
     if (!known && trusted_.size() < limits::kNodesMax) trusted_.push_back(address);
 }
 
 bool Directory::trusts(const std::string& address) const {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     return std::find(trusted_.begin(), trusted_.end(), address) != trusted_.end();
 }
 
 Directory::Candidates Directory::candidates(Time now, std::uint64_t random) const {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     Candidates found;
     if (!leader_.empty()) found.promising.push_back(leader_);
     // Voters know who leads; the others do not. Within a role the order is drawn, so that many
@@ -80,22 +80,22 @@ Directory::Candidates Directory::candidates(Time now, std::uint64_t random) cons
 }
 
 std::string Directory::leader() const {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     return leader_;
 }
 
 void Directory::found_leader(const std::string& address) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     leader_ = address;
 }
 
 void Directory::lost_leader(const std::string& address) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (leader_ == address) leader_.clear();
 }
 
 void Directory::failed(const std::string& address, Time now) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (leader_ == address) leader_.clear();
     Health* bad = health(address);
     if (bad == nullptr) bad = &failing_.emplace_back(Health{address, 0, now});
@@ -105,7 +105,7 @@ void Directory::failed(const std::string& address, Time now) {
 }
 
 void Directory::answered(const std::string& address) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     std::erase_if(failing_, [&](const Health& each) { return each.address == address; });
 }
 
@@ -115,10 +115,10 @@ bool Directory::update(std::vector<node_info> nodes) {
     const bool voters = std::any_of(nodes.begin(), nodes.end(), [](const node_info& node) {
         return node.role == node_role::voter;
     });
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (!voters || nodes == nodes_) return false;
     nodes_ = std::move(nodes);
-    std::erase_if(failing_, [&](const Health& each) {
+    std::erase_if(failing_, [&](const Health& each) QUORLITE_REQUIRES(mutex_) {
         return std::none_of(nodes_.begin(), nodes_.end(),
                             [&](const node_info& node) { return node.address == each.address; });
     });
@@ -126,12 +126,12 @@ bool Directory::update(std::vector<node_info> nodes) {
 }
 
 std::vector<node_info> Directory::nodes() const {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     return nodes_;
 }
 
 bool Directory::refresh_due(Time now, std::chrono::milliseconds interval) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (now < refresh_at_) return false;
     refresh_at_ = later(now, interval);
     return true;

@@ -12,7 +12,6 @@
 // Thread safety: every function may be called from any thread.
 #pragma once
 
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -22,6 +21,7 @@
 #include "drivers/core/time.h"
 #include "quorlite/node_store.h"
 #include "wire/base/ids.h"
+#include "wire/base/mutex.h"
 
 namespace quorlite::core {
 
@@ -68,17 +68,17 @@ private:
         unsigned failures = 0;
         Time again = {};
     };
-    Health* health(const std::string& address);
-    const Health* health(const std::string& address) const;
+    Health* health(const std::string& address) QUORLITE_REQUIRES(mutex_);
+    const Health* health(const std::string& address) const QUORLITE_REQUIRES(mutex_);
 
     const bool local_;  // the client was given a Unix socket
-    mutable std::mutex mutex_;
-    ClusterId cluster_;
-    std::vector<std::string> trusted_;
-    std::vector<node_info> nodes_;
-    std::vector<Health> failing_;
-    std::string leader_;
-    Time refresh_at_ = Time::min();
+    mutable Mutex mutex_;
+    ClusterId cluster_ QUORLITE_GUARDED_BY(mutex_);
+    std::vector<std::string> trusted_ QUORLITE_GUARDED_BY(mutex_);
+    std::vector<node_info> nodes_ QUORLITE_GUARDED_BY(mutex_);
+    std::vector<Health> failing_ QUORLITE_GUARDED_BY(mutex_);
+    std::string leader_ QUORLITE_GUARDED_BY(mutex_);
+    Time refresh_at_ QUORLITE_GUARDED_BY(mutex_) = Time::min();
 };
 
 }  // namespace quorlite::core

@@ -6,10 +6,10 @@
 #include <cstdio>
 #include <cstring>
 #include <fstream>
-#include <mutex>
 #include <sstream>
 
 #include "quorlite/node_store.h"
+#include "wire/base/mutex.h"
 
 namespace quorlite {
 
@@ -33,18 +33,18 @@ public:
         }
     }
     result<std::vector<node_info>> load() override {
-        const std::lock_guard lock(mutex_);
+        const MutexLock lock(mutex_);
         return nodes_;
     }
     result<void> save(const std::vector<node_info>& nodes) override {
-        const std::lock_guard lock(mutex_);
+        const MutexLock lock(mutex_);
         nodes_ = nodes;
         return {};
     }
 
 private:
-    std::mutex mutex_;
-    std::vector<node_info> nodes_;
+    Mutex mutex_;
+    std::vector<node_info> nodes_ QUORLITE_GUARDED_BY(mutex_);
 };
 
 // A document as a tree, as far as a list of mappings of scalars needs one.

@@ -10,6 +10,7 @@
 #include "drivers/core/admin_task.h"
 #include "drivers/sync/resolver.h"
 #include "drivers/sync/session.h"
+#include "wire/base/mutex.h"
 
 namespace quorlite {
 
@@ -167,12 +168,13 @@ public:
     result<std::vector<node_info>> load() override {
         const auto waiter = std::make_shared<Waiter>();
         const auto look_up = sync::Resolution::begin(name_ + ":" + std::to_string(port_), [waiter] {
-            const std::lock_guard lock(waiter->mutex);
+            const MutexLock lock(waiter->mutex);
             waiter->done = true;
             waiter->changed.notify_all();
         });
-        std::unique_lock lock(waiter->mutex);
-        waiter->changed.wait_for(lock, kPatience, [&] { return waiter->done; });
+        MutexLock lock(waiter->mutex);
+        waiter->changed.wait_for(lock.native(), kPatience,
+                                 [&]() QUORLITE_REQUIRES(waiter->mutex) { return waiter->done; });
         sync::Resolved resolved;
         if (!look_up->take(resolved)) return trouble("no answer in time");
         if (!resolved.problem.empty()) return trouble(resolved.problem);
@@ -189,9 +191,9 @@ private:
     static constexpr std::chrono::seconds kPatience{10};
 
     struct Waiter {
-        std::mutex mutex;
+        Mutex mutex;
         std::condition_variable changed;
-        bool done = false;
+        bool done QUORLITE_GUARDED_BY(mutex) = false;
     };
 
     error_info trouble(const std::string& why) const {

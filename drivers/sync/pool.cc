@@ -1,12 +1,12 @@
 #include "quorlite/pool.h"
 
 #include <condition_variable>
-#include <mutex>
 #include <string>
 #include <vector>
 
 #include "drivers/core/pool.h"
 #include "drivers/sync/session.h"
+#include "wire/base/mutex.h"
 
 namespace quorlite {
 
@@ -21,7 +21,7 @@ struct pool::impl {
           connections(std::max<std::size_t>(chosen.size_max, 1)) {}
 
     // Closes what was idle for too long. The connections are destroyed by the caller, unlocked.
-    std::vector<std::unique_ptr<connection>> take_expired() {
+    std::vector<std::unique_ptr<connection>> take_expired() QUORLITE_REQUIRES(mutex) {
         std::vector<std::unique_ptr<connection>> over;
         for (const std::size_t slot : queue.expire(steady_clock::now())) {
             over.push_back(std::move(connections[slot]));
@@ -32,10 +32,11 @@ struct pool::impl {
     cluster owner;
     const std::string database;
     const pool_options options;
-    std::mutex mutex;
+    Mutex mutex;
     std::condition_variable freed;
-    core::PoolQueue queue;
-    std::vector<std::unique_ptr<connection>> connections;  // by slot; null while lent out
+    core::PoolQueue queue QUORLITE_GUARDED_BY(mutex);
+    // By slot; null while lent out.
+    std::vector<std::unique_ptr<connection>> connections QUORLITE_GUARDED_BY(mutex);
 };
 
 pool::pool(const cluster& owner, std::string_view database, const pool_options& chosen)
@@ -48,13 +49,15 @@ result<pool::lease> pool::try_acquire() {
     std::unique_ptr<connection> borrowed;
     std::optional<core::PoolQueue::Grant> grant;
     {
-        std::unique_lock lock(impl_->mutex);
+        MutexLock lock(impl_->mutex);
         over = impl_->take_expired();
         const core::PoolQueue::Ticket ticket = impl_->queue.ask();
-        const bool granted = impl_->freed.wait_for(lock, impl_->options.acquire_timeout, [&] {
+        const auto is_granted = [&]() QUORLITE_REQUIRES(impl_->mutex) {
             grant = impl_->queue.grant(ticket, steady_clock::now());
             return grant.has_value();
-        });
+        };
+        const bool granted =
+            impl_->freed.wait_for(lock.native(), impl_->options.acquire_timeout, is_granted);
         if (!granted) {
             impl_->queue.give_up(ticket);
             impl_->freed.notify_all();
@@ -77,7 +80,7 @@ result<pool::lease> pool::try_acquire() {
 }
 
 pool_usage pool::usage() const {
-    const std::lock_guard lock(impl_->mutex);
+    const MutexLock lock(impl_->mutex);
     return {impl_->queue.in_use(), impl_->queue.idle(), impl_->queue.waiting()};
 }
 
@@ -107,7 +110,7 @@ void pool::lease::give_back() noexcept {
         kept = connection_->with({patience, false}).try_execute("ROLLBACK").ok();
     }
     {
-        const std::lock_guard lock(owner_->mutex);
+        const MutexLock lock(owner_->mutex);
         if (kept) owner_->connections[slot_] = std::move(connection_);
         owner_->queue.release(slot_, kept, steady_clock::now());
     }

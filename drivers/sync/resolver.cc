@@ -60,7 +60,7 @@ std::shared_ptr<Resolution> Resolution::begin(const std::string& address,
     std::thread([resolution, address, done = std::move(done)] {
         Resolved resolved = resolve(address, false);
         {
-            const std::lock_guard lock(resolution->mutex_);
+            const MutexLock lock(resolution->mutex_);
             resolution->resolved_ = std::move(resolved);
             resolution->done_ = true;
         }
@@ -70,7 +70,7 @@ std::shared_ptr<Resolution> Resolution::begin(const std::string& address,
 }
 
 bool Resolution::take(Resolved& into) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (!done_) return false;
     into = std::move(resolved_);
     return true;

@@ -6,9 +6,10 @@
 
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
+
+#include "wire/base/mutex.h"
 
 namespace quorlite::sync {
 
@@ -38,9 +39,9 @@ public:
     bool take(Resolved& into);
 
 private:
-    std::mutex mutex_;
-    bool done_ = false;
-    Resolved resolved_;
+    Mutex mutex_;
+    bool done_ QUORLITE_GUARDED_BY(mutex_) = false;
+    Resolved resolved_ QUORLITE_GUARDED_BY(mutex_);
 };
 
 }  // namespace quorlite::sync

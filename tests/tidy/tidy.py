@@ -59,7 +59,7 @@ FENCES = [
     (r"#include <libaio\.h>", r"engine/disk/libaio\.cc", "the Disk seam"),
     (r"#include <(capnp|kj)/", r"(wire|engine/replica)/peer", "engine/replica/peer_codec.h"),
     (r"std::(thread|jthread|async)\b(?!::id)", r"(engine/server|python|tests)/|drivers/sync/resolver\.cc", "Executor"),
-    (r"std::(\w+_)?mutex\b", r"wire/base/mutex\.h|(drivers|python|tests)/", "wire/base/mutex.h"),
+    (r"std::(\w+_)?mutex\b", r"wire/base/mutex\.h|(python|tests)/", "wire/base/mutex.h"),
     (r"std::chrono::(system|steady|high_resolution)_clock", r"(engine/server|drivers|python|tests)/",
      "Clock"),
     (r"_clock::now\(", r"(engine/server|drivers/(sync|asio|shell|examples)|python|tests)/",
