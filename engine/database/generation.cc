@@ -317,9 +317,8 @@ void Generation::proposed(Index index) {
     if (!first_unmoved_) first_unmoved_ = records_[proposed_records_].first();
     proposed_records_ += batches_.front();
     batches_.pop_front();
-    // A writer on another thread may not have published it yet, or may have published more.
     Record& newest = records_[proposed_records_ - 1];
-    if (wal_index_word(kNewestFrameOffset) == newest.frames_end) newest.header = shown_header();
+    newest.header = header_showing(newest.frames_end);
 }
 
 void Generation::committed(Index index) {
@@ -579,6 +578,18 @@ WalIndexHeader Generation::shown_header() const {
     Region* const region = first_region_.load(std::memory_order_acquire);
     QUORLITE_CHECK(region != nullptr);
     std::memcpy(header.data(), region->bytes.data(), header.size());
+    return header;
+}
+
+// A writer on another thread may not have published that yet, or may have published more, or may be
+// in the middle: it writes the second copy first, so what it has not finished differs from that.
+std::optional<WalIndexHeader> Generation::header_showing(std::size_t frames) const {
+    if (wal_index_word(kNewestFrameOffset) != frames) return std::nullopt;
+    const WalIndexHeader header = shown_header();
+    std::atomic_thread_fence(std::memory_order_acquire);
+    const Region* const region = first_region_.load(std::memory_order_acquire);
+    const std::uint8_t* const second = region->bytes.data() + kWalIndexHeaderBytes;
+    if (std::memcmp(header.data(), second, header.size()) != 0) return std::nullopt;
     return header;
 }
 

@@ -211,6 +211,8 @@ private:
     void set_wal_index_word(std::size_t offset, std::uint32_t value);
     bool can_begin_at(const WalIndexHeader& header) const QUORLITE_REQUIRES(locks_mutex_);
     WalIndexHeader shown_header() const;
+    // What SQLite has published, if it shows so many frames and is whole.
+    std::optional<WalIndexHeader> header_showing(std::size_t frames) const;
     void show_header(const WalIndexHeader& header) QUORLITE_REQUIRES(locks_mutex_);
     std::size_t frames_captured() const;
     bool pins(int mark, std::uint32_t newest) const QUORLITE_REQUIRES(locks_mutex_);
