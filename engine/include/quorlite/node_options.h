@@ -1,6 +1,19 @@
-// The options of a node as data. Each is one row, from which quorlited's command line and
+// What: the options of a node as data. Each is one row, from which quorlited's command line and
 // configuration file, the checks of Node::start(), the README's table and Python's keyword
-// arguments come. A program that has a configuration of its own can read it by this table too.
+// arguments come. A program that has a configuration of its own can read it by this table too:
+//
+//     for (const quorlite::NodeOption& option : quorlite::node_options()) {
+//         std::cout << "--" << option.name << ": " << option.help << '\n';
+//     }
+//
+// Errors: check() says in one line what makes no sense, and what to do. It looks at nothing but the
+// options: whether the directory can be used, or the port be had, only Node::start() knows.
+//
+// Exception safety: nothing throws but std::bad_alloc.
+//
+// Lifetimes: the table, and what its rows point to, are there as long as the program.
+//
+// Thread safety: every function may be called from any thread.
 #pragma once
 
 #include <chrono>
