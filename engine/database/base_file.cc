@@ -39,7 +39,7 @@ public:
     void write_durable(std::uint64_t, BlockBuffer, Completion) override {
         fatal("a base file is not opened for this");
     }
-    Result<bool> mend(PageNumber page, ConstPageBytes bytes, bool older) override;
+    Result<bool> repair(PageNumber page, ConstPageBytes bytes, bool older) override;
     void check_all_but(const Layer& redone) override;
 
 private:
@@ -158,7 +158,7 @@ void SummedFile::note(std::size_t first, const std::vector<std::uint32_t>& sums)
     std::copy(sums.begin(), sums.end(), sums_.begin() + static_cast<std::ptrdiff_t>(first));
 }
 
-Result<bool> SummedFile::mend(PageNumber page, ConstPageBytes bytes, bool older) {
+Result<bool> SummedFile::repair(PageNumber page, ConstPageBytes bytes, bool older) {
     const MutexLock lock(writing_);
     std::array<std::uint8_t, kPageSize> own;
     if (read_checked(offset_of(page), own)) return true;  // it was written meanwhile

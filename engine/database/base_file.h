@@ -33,7 +33,7 @@ public:
     // of page, checksum and copy must agree: a copy that matches the checksum is written; where the
     // page is as the copy the checksum is, unless the copy may be `older` than the file. True if
     // the page can be read afterwards.
-    virtual Result<bool> mend(PageNumber page, ConstPageBytes bytes, bool older) = 0;
+    virtual Result<bool> repair(PageNumber page, ConstPageBytes bytes, bool older) = 0;
 
     // Of a file that was not exact: what the interrupted flush wrote is in `redone`, a layer above
     // this file, so nobody reads it here any more; all else is checked from now on.

@@ -265,7 +265,7 @@ public:
     // A committed command that this node did not capture in its current generation, in log order.
     // Commands at or below what the database already holds are skipped. Errors: code::kCorrupt,
     // malformed (the node must stop); code::kIo, a page cannot be read: the same command again once
-    // it is mended.
+    // it is repaired.
     virtual Status apply(Index index, Term term, ByteView command) = 0;
     // Everything captured and proposed up to `index` is committed by the quorum.
     virtual void committed(Index index) = 0;
@@ -297,16 +297,16 @@ public:
     // received.
     virtual Status finish_install(SnapshotInstaller& installer) = 0;
 
-    // A page of the base files that cannot be read, or is not what was written, is mended by a copy
-    // from another node: on_damage, on the loop, each time that someone wanted the page;
-    // copy_page() there; mend() here. The file gets the very page that it had, known by its
+    // A page of the base files that cannot be read, or is not what was written, is repaired by a
+    // copy from another node: on_damage, on the loop, each time that someone wanted the page;
+    // copy_page() there; repair() here. The file gets the very page that it had, known by its
     // checksum. `newer`: a page as of a later index than this node has applied will do as well;
     // never while it serves, for then it would be seen. False, or nothing: this copy, or this node,
     // does not help.
     std::function<void(const std::string& database, std::uint32_t page)> on_damage;
     virtual std::optional<PageCopy> copy_page(std::string_view database, std::uint32_t page) = 0;
-    virtual bool mend(std::string_view database, std::uint32_t page, const PageCopy& copy,
-                      bool newer) = 0;
+    virtual bool repair(std::string_view database, std::uint32_t page, const PageCopy& copy,
+                        bool newer) = 0;
     // Reads kPagesCheckedAtOnce pages of the base file from `first` on, in the background; damage
     // is told as above, before `done`, which says where to go on, or 0 for nowhere.
     virtual void check_pages(std::string_view database, std::uint32_t first,

@@ -155,7 +155,7 @@ int Generation::begin_wal(ByteView header) {
     committed_header_.reset();
     if (wal_index_word(kNewestFrameOffset) == 0) committed_header_ = shown_header();
     // What was written stays readable, as in a file. After a ROLLBACK TO to where nothing was
-    // written SQLite (3.40; mended since) still looks for a checksum there when the transaction
+    // written SQLite (3.40; corrected since) still looks for a checksum there when the transaction
     // commits.
     wal_begun_.store(true, std::memory_order_release);
     return SQLITE_OK;

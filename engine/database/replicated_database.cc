@@ -324,12 +324,12 @@ std::optional<PageCopy> ReplicatedDatabase::copy_page(PageNumber page, Index app
     return copy;
 }
 
-bool ReplicatedDatabase::mend(PageNumber page, const PageCopy& copy, Index applied, bool newer) {
+bool ReplicatedDatabase::repair(PageNumber page, const PageCopy& copy, Index applied, bool newer) {
     PageRef above;
     if (pages_->find(page, above) != Lookup::kBelow || !base_.file) return true;
     const ConstPageBytes bytes(copy.bytes);
-    const auto mended = base_.file->mend(page, bytes, copy.as_of < base_at_);
-    if (mended && *mended) return true;
+    const auto repaired = base_.file->repair(page, bytes, copy.as_of < base_at_);
+    if (repaired && *repaired) return true;
     if (!newer || copy.as_of <= settled(applied)) return false;
     PageRef image = PageRef::make();
     std::copy(bytes.begin(), bytes.end(), image.mutable_bytes().begin());

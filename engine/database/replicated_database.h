@@ -102,7 +102,7 @@ public:
     bool redone(Index applied);
     // For other nodes, and from them; see Store.
     std::optional<PageCopy> copy_page(PageNumber page, Index applied) const;
-    bool mend(PageNumber page, const PageCopy& copy, Index applied, bool newer);
+    bool repair(PageNumber page, const PageCopy& copy, Index applied, bool newer);
 
     PageSet pages_now() const;  // the committed prefix
     // The same, to be read whatever is flushed meanwhile. Null: too much is held already.

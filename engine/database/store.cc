@@ -86,8 +86,8 @@ public:
     Status finish_install(SnapshotInstaller& installer) override;
 
     std::optional<PageCopy> copy_page(std::string_view database, std::uint32_t page) override;
-    bool mend(std::string_view database, std::uint32_t page, const PageCopy& copy,
-              bool newer) override;
+    bool repair(std::string_view database, std::uint32_t page, const PageCopy& copy,
+                bool newer) override;
     void check_pages(std::string_view database, std::uint32_t first,
                      std::function<void(std::uint32_t next)> done) override;
 
@@ -562,10 +562,11 @@ std::optional<PageCopy> DiskStore::copy_page(std::string_view name, std::uint32_
     return database != nullptr ? database->copy_page(page, applied_) : std::nullopt;
 }
 
-bool DiskStore::mend(std::string_view name, std::uint32_t page, const PageCopy& copy, bool newer) {
+bool DiskStore::repair(std::string_view name, std::uint32_t page, const PageCopy& copy,
+                       bool newer) {
     ReplicatedDatabase* const database = find_database(name);
     if (database == nullptr || copy.bytes.size() != kPageSize) return false;
-    if (!database->mend(page, copy, applied_, newer)) return false;
+    if (!database->repair(page, copy, applied_, newer)) return false;
     if (newer) horizon_->store(std::max(horizon_->load(), copy.as_of.value()));
     return true;
 }

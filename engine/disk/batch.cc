@@ -83,7 +83,7 @@ private:
 };
 
 bool known_kind(std::uint8_t kind) {
-    return kind >= static_cast<std::uint8_t>(raft::EntryKind::kBarrier) &&
+    return kind >= static_cast<std::uint8_t>(raft::EntryKind::kNoOp) &&
            kind <= static_cast<std::uint8_t>(raft::EntryKind::kConfiguration);
 }
 

@@ -171,7 +171,7 @@ void Core::State::become_leader() {
     leader.tracker.configure(log.configuration(), options.self, log.last_index().next(), now);
     start_round(leader);
     // Earlier terms' entries are committed only together with one of this term (section 3.6.2).
-    leader.barrier = append_own(EntryKind::kBarrier, std::make_shared<const Bytes>());
+    leader.no_op = append_own(EntryKind::kNoOp, std::make_shared<const Bytes>());
 }
 
 // --- answering ---

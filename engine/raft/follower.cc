@@ -41,7 +41,7 @@ bool Core::State::well_formed(const AppendRequest& request) const {
         if (!follows && !mutant(Mutant::kOrderUnchecked)) return false;
         if (entry.term > request.term) return false;
         if (entry.payload == nullptr || entry.size() > limits::kLogEntryBytesMax) return false;
-        if (entry.kind == EntryKind::kBarrier && entry.size() != 0) return false;
+        if (entry.kind == EntryKind::kNoOp && entry.size() != 0) return false;
         if (entry.kind == EntryKind::kConfiguration) {
             std::optional<Configuration> after = decode_configuration(*entry.payload);
             const bool sound = after && after->voter_count() > 0;

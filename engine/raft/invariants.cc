@@ -62,8 +62,8 @@ void Invariants::check_leader(const Core::State& state) {
     const Log& log = state.log;
     expect(state.hard.vote == state.options.self, "a leader voted for itself");
     expect(log.last_term() == state.hard.term, "a leader's log ends with its own term");
-    expect(log.term_at(leader.barrier).value_or(state.hard.term) == state.hard.term,
-           "the barrier is of the leader's term");
+    expect(log.term_at(leader.no_op).value_or(state.hard.term) == state.hard.term,
+           "the no-op is of the leader's term");
     std::size_t tracked = 0;
     for (const Server& server : log.configuration().servers) {
         if (server.id == state.options.self || server.role == Role::kSpare) continue;

@@ -275,7 +275,7 @@ void Core::State::advance_commit(Leader& leader) {
 bool Core::State::serving() const {
     const Leader* leader = as_leader();
     if (leader == nullptr) return false;
-    return commit >= leader->barrier || mutant(Mutant::kServeBeforeBarrier);
+    return commit >= leader->no_op || mutant(Mutant::kServeBeforeBarrier);
 }
 
 // --- rounds and leases ---

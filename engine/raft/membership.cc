@@ -163,10 +163,10 @@ void Core::State::configuration_committed() {
     }
     leader.tracker.drop_leaving();
     if (is_voter()) return;
-    const NodeId heir = most_advanced_voter(leader);
-    const Peer* peer = leader.tracker.find(heir);
+    const NodeId successor = most_advanced_voter(leader);
+    const Peer* peer = leader.tracker.find(successor);
     if (peer != nullptr && peer->match == log.last_index()) {
-        send(heir, TimeoutNow{.term = hard.term});
+        send(successor, TimeoutNow{.term = hard.term});
     }
     become_follower(hard.term, NodeId());
 }

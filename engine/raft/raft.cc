@@ -4,7 +4,7 @@
 
 namespace quorlite::raft {
 
-bool Output::empty() const {
+bool Ready::empty() const {
     return !hard_state && !truncate_from && append.empty() && messages.empty() &&
            committed.empty() && reads.empty() && snapshots.empty() && !install && !role_changed &&
            !conflict && !forgetful;
@@ -114,8 +114,8 @@ std::uint64_t Core::confirmed_round() const {
     return state_->confirmed_round();
 }
 
-Output Core::take_output() {
-    return state_->take_output();
+Ready Core::take_ready() {
+    return state_->take_ready();
 }
 
 // --- state ---

@@ -1,9 +1,9 @@
 // Raft: consensus without I/O, clock, randomness or threads of its own.
 //
 // One input, one output. Inputs are step() (a message), tick() (time passed), propose*() (new
-// entries), durable() (the log reached the disk), and a few answers to what the output asked for.
-// Each only changes state and fills the output; take_output() hands it over. The owner must take it
-// after every batch of inputs and do, in this order:
+// entries), durable() (the log reached the disk), and a few answers to what a Ready asked for. Each
+// only changes state and adds to what is ready; take_ready() hands that over. The owner must take
+// it after every batch of inputs and do, in this order:
 //
 //   1. hard_state, if set, is made durable before anything below.
 //   2. truncate_from, if set, cuts the log there; then `append` is given to the log, in order.
@@ -89,7 +89,7 @@ struct LogRead {
     std::size_t bytes_max;
 };
 
-struct Output {
+struct Ready {
     std::optional<HardState> hard_state;
     // The log is cut here. After snapshot_installed() beyond its end it begins anew at this index.
     std::optional<Index> truncate_from;
@@ -99,7 +99,7 @@ struct Output {
     std::vector<LogRead> reads;
     std::vector<NodeId> snapshots;           // await offer_snapshot() or snapshot_unavailable()
     std::optional<SnapshotRequest> install;  // awaits snapshot_installed() or snapshot_refused()
-    bool role_changed = false;  // role(), term() or leader() differ from the last output
+    bool role_changed = false;  // role(), term() or leader() differ from the last Ready
     // For people.
     std::optional<Conflict> conflict;
     std::optional<Forgetful> forgetful;
@@ -186,7 +186,7 @@ public:
     std::uint64_t start_read_round(TimePoint now);
     std::uint64_t confirmed_round() const;
 
-    Output take_output();
+    Ready take_ready();
 
     // --- state ---
     NodeId self() const;

@@ -193,7 +193,7 @@ void Core::State::send(NodeId to, Message message) {
     output.messages.push_back({options.self, to, std::move(message)});
 }
 
-Output Core::State::take_output() {
+Ready Core::State::take_ready() {
     if (Leader* leader = as_leader()) {
         for (Peer& peer : leader->tracker.peers()) fill(*leader, peer);
         if (!mutant(Mutant::kReadRoundReused)) leader->open_round = 0;
@@ -220,7 +220,7 @@ Output Core::State::take_output() {
     if (receipts_of != log.configuration_index() && log.configuration_index() <= commit) {
         forget_receipts();
     }
-    return std::exchange(output, Output{});
+    return std::exchange(output, Ready{});
 }
 
 }  // namespace quorlite::raft

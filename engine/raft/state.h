@@ -2,7 +2,7 @@
 //
 // Functions live by subject: election.cc (who leads), leader.cc (replication, commit, reads,
 // transfer), follower.cc (the log and snapshots as a leader sends them), membership.cc, and
-// state.cc (time, durability, the output). What exists only in a role is a field of that role.
+// state.cc (time, durability, what is ready). What exists only in a role is a field of that role.
 #pragma once
 
 #include <deque>
@@ -63,7 +63,7 @@ struct Leader {
     };
 
     Tracker tracker;
-    Index barrier;  // the first entry of this term
+    Index no_op;  // the first entry of this term
     TimePoint heartbeat_at;
     std::uint64_t round = 0;            // the latest started
     std::uint64_t open_round = 0;       // sent to all, but not left yet: more reads may join it
@@ -108,7 +108,7 @@ struct Core::State {
     void applied_up_to(Index index);
     void evict();
     void compacted(const SnapshotPoint& point);
-    Output take_output();
+    Ready take_ready();
     void send(NodeId to, Message message);
     void commit_to(Index index);
     std::vector<Entry> deliver_up_to(Index index);
@@ -244,7 +244,7 @@ struct Core::State {
     Index handed;   // handed to the owner to be written
     Index durable;  // known to be on stable storage
 
-    Output output;
+    Ready output;
     RoleName reported_role = RoleName::kFollower;
     Term reported_term;
     NodeId reported_leader;

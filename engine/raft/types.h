@@ -17,7 +17,7 @@
 namespace quorlite::raft {
 
 enum class EntryKind : std::uint8_t {
-    kBarrier = 1,        // empty; the first entry of every leader's term
+    kNoOp = 1,           // empty; the first entry of every leader's term
     kCommand = 2,        // a transaction of one database, opaque to consensus
     kConfiguration = 3,  // an encoded Configuration, in force as soon as it is in the log
 };
@@ -26,7 +26,7 @@ struct Entry {
     Term term;
     Index index;
     EntryKind kind = EntryKind::kCommand;
-    SharedBytes payload;  // never null; empty for a barrier
+    SharedBytes payload;  // never null; empty for a no-op
 
     std::size_t size() const { return payload->size(); }
 };

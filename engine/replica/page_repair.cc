@@ -76,7 +76,7 @@ PageReply PageRepair::answer(const PageRequest& request) const {
 bool PageRepair::receive(const PageReply& reply, bool newer) {
     const auto found = wanted_.find({reply.database, reply.page});
     if (found == wanted_.end() || reply.data.empty()) return false;
-    if (!store_.mend(reply.database, reply.page, {reply.data, reply.as_of}, newer)) return false;
+    if (!store_.repair(reply.database, reply.page, {reply.data, reply.as_of}, newer)) return false;
     wanted_.erase(found);
     return true;
 }

@@ -2,11 +2,11 @@
 // from the other nodes.
 //
 //   a read fails ──▶ damaged() ── PageRequest ──▶ all other members, again and again
-//        ▲               │ mend ◀── PageReply ──  whoever has the page
+//        ▲               │ repair ◀── PageReply ──  whoever has the page
 //        └── the scan ◀──┘
 //
 // Nobody votes on it: a page that matches the checksum that is kept here is the page, whoever sends
-// it (see database::Store::mend()).
+// it (see database::Store::repair()).
 //
 // Where one page is damaged others often are. So that not each of them costs a reader an error, the
 // first begins a scan of the whole file: first of what comes after the page, for a reader goes that
@@ -41,7 +41,7 @@ public:
     // Asks again for what did not come.
     void tick(TimePoint now);
     PageReply answer(const PageRequest& request) const;
-    // `newer` as for Store::mend(). True if a page was mended by it.
+    // `newer` as for Store::repair(). True if a page was repaired by it.
     bool receive(const PageReply& reply, bool newer);
 
 private:

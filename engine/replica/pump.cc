@@ -63,14 +63,14 @@ void Replica::State::schedule_pump() {
 
 void Replica::State::pump() {
     pump_scheduled = false;
-    for (raft::Output output = core->take_output(); !output.empty(); output = core->take_output()) {
+    for (raft::Ready output = core->take_ready(); !output.empty(); output = core->take_ready()) {
         carry_out(std::move(output));
     }
     serving = is_leading() && core->serving() && unapplied.empty();
     release();
 }
 
-void Replica::State::carry_out(raft::Output output) {
+void Replica::State::carry_out(raft::Ready output) {
     if (output.hard_state && !mutant(Mutant::kTermNotSaved)) {
         if (const Status saved = records->save(*output.hard_state); !saved.ok()) {
             fatal("the term and vote cannot be saved: " + saved.error().message);

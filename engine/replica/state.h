@@ -35,7 +35,7 @@ struct Replica::State {
     // --- pump.cc ---
     void schedule_pump();
     void pump();
-    void carry_out(raft::Output output);
+    void carry_out(raft::Ready output);
     void apply(std::vector<raft::Entry> entries);
     bool apply_one(const raft::Entry& entry);
     void read_log(const raft::LogRead& read);

@@ -126,15 +126,15 @@ protected:
     }
 
     // Whether the page is damaged or its checksum, only the page itself helps.
-    void mend(PageNumber page, bool sum_is_damaged) {
+    void repair(PageNumber page, bool sum_is_damaged) {
         Bytes copy = filled({model[page - 1]});
         Bytes wrong = copy;
         wrong[random.below(kPageSize)] ^= 0x40;
-        EXPECT_FALSE(*file->mend(page, ConstPageBytes(wrong.data(), kPageSize), false));
+        EXPECT_FALSE(*file->repair(page, ConstPageBytes(wrong.data(), kPageSize), false));
         const ConstPageBytes right(copy.data(), kPageSize);
-        EXPECT_EQ(*file->mend(page, right, true), !sum_is_damaged);
-        EXPECT_TRUE(*file->mend(page, right, false));
-        EXPECT_TRUE(*file->mend(page, ConstPageBytes(wrong.data(), kPageSize), false));
+        EXPECT_EQ(*file->repair(page, right, true), !sum_is_damaged);
+        EXPECT_TRUE(*file->repair(page, right, false));
+        EXPECT_TRUE(*file->repair(page, ConstPageBytes(wrong.data(), kPageSize), false));
         EXPECT_THAT(refused(), testing::IsEmpty());
     }
 
@@ -175,7 +175,7 @@ TEST_P(BaseFileTest, AnyByteThatChangedByItselfIsNoticed) {
             file->on_damage = [&](PageNumber damaged) { reported.push_back(damaged); };
             EXPECT_THAT(refused(), testing::ElementsAre(page));
             EXPECT_THAT(reported, testing::ElementsAre(page + 1));
-            mend(static_cast<PageNumber>(page + 1), sums);
+            repair(static_cast<PageNumber>(page + 1), sums);
         } else {
             ASSERT_TRUE(disk.flip(name, offset, mask));
         }

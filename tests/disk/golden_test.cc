@@ -94,7 +94,7 @@ private:
 };
 
 TEST_F(GoldenLog, Segments) {
-    append({{Term(1), Index(1), raft::EntryKind::kBarrier, raft::payload("")},
+    append({{Term(1), Index(1), raft::EntryKind::kNoOp, raft::payload("")},
             raft::command(2, 1, "two"),
             raft::configured(3, 1, raft::members("vs"))});
     append({raft::command(4, 1, "four, which gives way to another")});

@@ -107,14 +107,14 @@ TEST_P(LogTest, EntriesGatherWhileAWriteIsUnderWay) {
 
 TEST_P(LogTest, KindsAndEmptyPayloadsSurvive) {
     open();
-    auto barrier = make_entry(1, 1, 0);
-    barrier.kind = raft::EntryKind::kBarrier;
+    auto no_op = make_entry(1, 1, 0);
+    no_op.kind = raft::EntryKind::kNoOp;
     auto configuration = make_entry(2, 1, 77);
     configuration.kind = raft::EntryKind::kConfiguration;
-    log_->append({barrier, configuration});
+    log_->append({no_op, configuration});
     settle();
     reopen();
-    EXPECT_TRUE(same(recovered_.entries, {barrier, configuration}));
+    EXPECT_TRUE(same(recovered_.entries, {no_op, configuration}));
 }
 
 TEST_P(LogTest, EntriesOfAnySizeUpToSeveralSegments) {

@@ -11,7 +11,7 @@ VoteRequest asks(std::uint64_t term, std::uint64_t last_index, std::uint64_t las
     return {.term = Term(term), .last_index = Index(last_index), .last_term = Term(last_term)};
 }
 
-bool granted(const Output& output) {
+bool granted(const Ready& output) {
     const auto replies = sent<VoteReply>(output);
     return replies.size() == 1 && replies[0].granted;
 }
@@ -26,7 +26,7 @@ TEST(Election, WhenServersStartUpTheyBeginAsFollowers) {
 TEST(Election, IfAFollowerReceivesNoCommunicationItBeginsAnElection) {
     Lone lone(restored_of(3, log_of({1, 2, 3})));
     EXPECT_TRUE(lone.pass(kElectionTimeout - kHeartbeat).messages.empty());
-    const Output output = lone.pass(kHeartbeat);
+    const Ready output = lone.pass(kHeartbeat);
     EXPECT_EQ(lone.core().role(), RoleName::kPreCandidate);
     const auto requests = sent<VoteRequest>(output, 2);
     ASSERT_FALSE(requests.empty());
@@ -45,7 +45,7 @@ TEST(Election, ACandidateOnlyIncrementsItsTermIfItLearnsThatAMajorityWouldVoteFo
     EXPECT_EQ(lone.core().role(), RoleName::kPreCandidate);
     lone.step(2, VoteReply{Term(4), true, true});
     EXPECT_EQ(lone.core().role(), RoleName::kPreCandidate) << "a repeated reply is one vote";
-    const Output output = lone.step(3, VoteReply{Term(4), true, true});
+    const Ready output = lone.step(3, VoteReply{Term(4), true, true});
     EXPECT_EQ(lone.core().role(), RoleName::kCandidate);
     EXPECT_EQ(output.hard_state, (HardState{Term(4), NodeId(1)})) << "it votes for itself";
     for (const VoteRequest& request : sent<VoteRequest>(output)) EXPECT_FALSE(request.pre_vote);
@@ -61,18 +61,18 @@ TEST(Election, ACandidateWinsIfItReceivesVotesFromAMajorityOfTheServersInTheFull
     EXPECT_EQ(lone.core().role(), RoleName::kCandidate) << "a pre-vote is no vote";
     lone.step(6, VoteReply{Term(2), false, true});
     EXPECT_EQ(lone.core().role(), RoleName::kCandidate) << "a stranger's vote does not count";
-    const Output output = lone.step(4, VoteReply{Term(2), false, true});
+    const Ready output = lone.step(4, VoteReply{Term(2), false, true});
     EXPECT_EQ(lone.core().role(), RoleName::kLeader);
     EXPECT_TRUE(output.role_changed);
     ASSERT_EQ(output.append.size(), 1u);
-    EXPECT_EQ(output.append[0].kind, EntryKind::kBarrier);
-    EXPECT_EQ(sent<AppendRequest>(output, 5).size(), 2u) << "a heartbeat, and the barrier";
+    EXPECT_EQ(output.append[0].kind, EntryKind::kNoOp);
+    EXPECT_EQ(sent<AppendRequest>(output, 5).size(), 2u) << "a heartbeat, and the no-op";
     EXPECT_TRUE(sent<AppendRequest>(output, 5)[0].entries.empty());
 }
 
 TEST(Election, EachServerWillVoteForAtMostOneCandidateInAGivenTermFirstComeFirstServed) {
     Lone lone(restored_of(0, {}));
-    const Output first = lone.step(2, asks(1, 0, 0));
+    const Ready first = lone.step(2, asks(1, 0, 0));
     EXPECT_TRUE(granted(first));
     EXPECT_EQ(first.hard_state, (HardState{Term(1), NodeId(2)})) << "durable before the reply";
     EXPECT_FALSE(granted(lone.step(3, asks(1, 9, 1))));
@@ -105,7 +105,7 @@ TEST(Election, TheVoterDeniesItsVoteIfItsOwnLogIsMoreUpToDate) {
 TEST(Election, IfAServerReceivesARequestWithAStaleTermNumberItRejectsTheRequest) {
     Lone lone(restored_of(5, {}));
     lone.wait(kElectionTimeout);
-    Output output = lone.step(2, asks(4, 9, 4));
+    Ready output = lone.step(2, asks(4, 9, 4));
     EXPECT_FALSE(granted(output));
     EXPECT_EQ(sent<VoteReply>(output)[0].term, Term(5)) << "so that the candidate learns of it";
     output = lone.step(2, append_of(4, 0, 0));
@@ -139,7 +139,7 @@ TEST(Election,
     Lone lone(restored_of(1, {}));
     lone.step(2, append_of(1, 0, 0));
     lone.wait(kElectionTimeout - kMoment);
-    const Output output = lone.step(3, asks(7, 9, 6));
+    const Ready output = lone.step(3, asks(7, 9, 6));
     EXPECT_TRUE(output.messages.empty());
     EXPECT_EQ(lone.core().term(), Term(1)) << "nor does it take over the term";
     lone.wait(kMoment);
@@ -204,7 +204,7 @@ TEST(Election, APreVoteThatWasRefusedIsAskedForAgainSoon) {
     lone.pass(kElectionTimeout);
     lone.step(2, VoteReply{Term(1), true, false});
     lone.step(3, VoteReply{Term(1), true, false});
-    const Output output = lone.pass(kHeartbeat * 2);
+    const Ready output = lone.pass(kHeartbeat * 2);
     EXPECT_GE(sent<VoteRequest>(output, 2).size(), 2u);
     EXPECT_LE(sent<VoteRequest>(output, 2).size(), 5u);
 }

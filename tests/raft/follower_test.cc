@@ -5,7 +5,7 @@
 namespace quorlite::raft {
 namespace {
 
-AppendReply reply_of(const Output& output) {
+AppendReply reply_of(const Ready& output) {
     const auto replies = sent<AppendReply>(output);
     EXPECT_EQ(replies.size(), 1u);
     return replies.empty() ? AppendReply{} : replies[0];
@@ -13,7 +13,7 @@ AppendReply reply_of(const Output& output) {
 
 TEST(Follower, AcknowledgesOnlyWhatIsDurable) {
     Lone lone(restored_of(1, {}));
-    const Output output = lone.step(2, append_of(1, 0, 0, log_of({1, 1}), 0, 7));
+    const Ready output = lone.step(2, append_of(1, 0, 0, log_of({1, 1}), 0, 7));
     ASSERT_EQ(output.append.size(), 2u);
     EXPECT_TRUE(sent<AppendReply>(output).empty());
     lone.core().durable(Index(1), Term(1));
@@ -44,7 +44,7 @@ TEST(Follower, AcknowledgesOnlyWhatThisLeaderIsKnownToHave) {
 TEST(Follower, DoesNotBelieveACompletionForEntriesThatWereCutSince) {
     Lone lone(restored_of(1, log_of({1})));
     lone.step(2, append_of(2, 1, 1, {command(2, 2), command(3, 2)}));
-    const Output output = lone.step(3, append_of(3, 1, 1, {command(2, 3), command(3, 3)}));
+    const Ready output = lone.step(3, append_of(3, 1, 1, {command(2, 3), command(3, 3)}));
     EXPECT_EQ(output.truncate_from, Index(2));
     lone.core().durable(Index(3), Term(2));
     EXPECT_TRUE(lone.take().messages.empty());
@@ -101,7 +101,7 @@ TEST(Follower, RepeatedAndReorderedMessagesChangeNothing) {
     lone.step(2, first);
     lone.step(2, second);
     lone.written();
-    const Output repeated = lone.step(2, first);
+    const Ready repeated = lone.step(2, first);
     EXPECT_FALSE(repeated.truncate_from) << "a late message does not cut what came after";
     EXPECT_EQ(lone.core().last_index(), Index(3));
     EXPECT_EQ(reply_of(repeated).match, Index(3));
@@ -111,7 +111,7 @@ TEST(Follower, TheCommitIndexDoesNotPassWhatWasCompared) {
     Lone lone(restored_of(2, log_of({1, 2, 2, 2})));
     lone.step(2, append_of(3, 1, 1, {}, 4));
     EXPECT_EQ(lone.core().commit_index(), Index(1)) << "2 to 4 may differ from the leader's";
-    const Output output = lone.step(2, append_of(3, 1, 1, {command(2, 3)}, 4));
+    const Ready output = lone.step(2, append_of(3, 1, 1, {command(2, 3)}, 4));
     EXPECT_EQ(lone.core().commit_index(), Index(2));
     ASSERT_EQ(output.committed.size(), 1u);
     EXPECT_EQ(output.committed[0].term, Term(3));
@@ -120,7 +120,7 @@ TEST(Follower, TheCommitIndexDoesNotPassWhatWasCompared) {
 TEST(Follower, DeliversEachEntryOnceAndInOrder) {
     Lone lone(restored_of(1, {}));
     std::vector<std::uint64_t> delivered;
-    const auto note = [&](const Output& output) {
+    const auto note = [&](const Ready& output) {
         for (const Entry& entry : output.committed) delivered.push_back(entry.index.value());
     };
     note(lone.step(2, append_of(1, 0, 0, log_of({1, 1, 1}), 2)));
@@ -140,7 +140,7 @@ TEST(Follower, RefusesToContradictWhatIsCommitted) {
 TEST(Follower, NonsenseFromAPeerIsIgnored) {
     Lone lone(restored_of(5, log_of({1})));
     const auto harmless = [&](AppendRequest request) {
-        const Output output = lone.step(2, std::move(request));
+        const Ready output = lone.step(2, std::move(request));
         EXPECT_TRUE(output.append.empty());
         EXPECT_EQ(lone.core().last_index(), Index(1));
     };

@@ -14,24 +14,24 @@ void Lone::check() {
     EXPECT_FALSE(broken.has_value()) << "not so: " << *broken;
 }
 
-Output Lone::take() {
+Ready Lone::take() {
     check();
-    Output output = core_->take_output();
+    Ready output = core_->take_ready();
     check();
     return output;
 }
 
-Output Lone::step(std::uint64_t from, Message message) {
+Ready Lone::step(std::uint64_t from, Message message) {
     core_->step(now_, NodeId(from), std::move(message));
     return take();
 }
 
-Output Lone::pass(Duration duration) {
-    Output all;
+Ready Lone::pass(Duration duration) {
+    Ready all;
     for (const TimePoint end = now_ + duration; now_ < end;) {
         now_ += kHeartbeat / 4;
         core_->tick(now_);
-        Output output = take();
+        Ready output = take();
         std::move(output.messages.begin(), output.messages.end(), std::back_inserter(all.messages));
         if (output.hard_state) all.hard_state = output.hard_state;
         all.role_changed = all.role_changed || output.role_changed;
@@ -39,26 +39,26 @@ Output Lone::pass(Duration duration) {
     return all;
 }
 
-Output Lone::written() {
+Ready Lone::written() {
     core_->durable(core_->last_index(), *core_->term_at(core_->last_index()));
     return take();
 }
 
-Output Lone::propose(std::vector<std::string> texts) {
+Ready Lone::propose(std::vector<std::string> texts) {
     std::vector<SharedBytes> payloads;
     for (const std::string& text : texts) payloads.push_back(payload(text));
     EXPECT_TRUE(core_->propose(now_, std::move(payloads)).ok());
     return take();
 }
 
-Output Lone::elect(std::vector<std::uint64_t> voters) {
+Ready Lone::elect(std::vector<std::uint64_t> voters) {
     pass(kElectionTimeout);
     EXPECT_EQ(core_->role(), RoleName::kPreCandidate);
     const Term next = core_->term().next();
-    Output output;
+    Ready output;
     for (const bool pre_vote : {true, false}) {
         for (const std::uint64_t voter : voters) {
-            Output step_output = step(voter, VoteReply{next, pre_vote, true});
+            Ready step_output = step(voter, VoteReply{next, pre_vote, true});
             if (core_->role() == RoleName::kLeader && output.messages.empty()) {
                 output = std::move(step_output);
             }
@@ -87,8 +87,8 @@ void Cluster::add_node(std::uint64_t id) {
 }
 
 void Cluster::carry_out(Node& node) {
-    for (Output output = node.core->take_output(); !output.empty();
-         output = node.core->take_output()) {
+    for (Ready output = node.core->take_ready(); !output.empty();
+         output = node.core->take_ready()) {
         const auto broken = node.invariants.check(*node.core);
         EXPECT_FALSE(broken.has_value()) << "not so: " << *broken;
         if (output.truncate_from) {

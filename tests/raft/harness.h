@@ -18,18 +18,18 @@
 
 namespace quorlite::raft {
 
-// One core. Each call hands over the output that follows from it.
+// One core. Each call hands over what is ready because of it.
 class Lone {
 public:
     explicit Lone(Restored restored, Options options = options_of(1));
 
-    Output step(std::uint64_t from, Message message);
-    Output pass(Duration duration);  // in steps of a quarter heartbeat
-    Output take();
-    Output written();  // all that was handed over is durable
-    Output propose(std::vector<std::string> texts);
+    Ready step(std::uint64_t from, Message message);
+    Ready pass(Duration duration);  // in steps of a quarter heartbeat
+    Ready take();
+    Ready written();  // all that was handed over is durable
+    Ready propose(std::vector<std::string> texts);
     // Makes it the leader of the next term, with the votes of these.
-    Output elect(std::vector<std::uint64_t> voters);
+    Ready elect(std::vector<std::uint64_t> voters);
     void check();
 
     Core& core() { return *core_; }
@@ -45,7 +45,7 @@ private:
 
 // The messages of one kind in an output, in order.
 template <class Kind>
-std::vector<Kind> sent(const Output& output, std::uint64_t to = 0) {
+std::vector<Kind> sent(const Ready& output, std::uint64_t to = 0) {
     std::vector<Kind> found;
     for (const Envelope& envelope : output.messages) {
         if (to != 0 && envelope.to != NodeId(to)) continue;

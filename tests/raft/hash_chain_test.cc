@@ -116,14 +116,14 @@ TEST(Hashes, AreToldOfWhatIsCommitted) {
     lone.step(2, AppendReply{.term = Term(2), .success = true, .match = Index(2), .applied = {}});
     const auto told = sent<AppendRequest>(lone.pass(kHeartbeat), 3);
     ASSERT_FALSE(told.empty());
-    const Entry barrier{Term(2), Index(1), EntryKind::kBarrier, payload("")};
-    EXPECT_EQ(told.back().hash, chain_of({barrier, command(2, 2, "a")}).head());
+    const Entry no_op{Term(2), Index(1), EntryKind::kNoOp, payload("")};
+    EXPECT_EQ(told.back().hash, chain_of({no_op, command(2, 2, "a")}).head());
 }
 
 TEST(Hashes, ALeaderWithTheSameHistoryIsFollowed) {
     Lone lone(restored_of(1, log_of({1, 1, 1})));
     for (std::uint64_t round = 1; round < 4; ++round) {
-        const Output output = lone.step(2, heartbeat(log_of({1, 1, 1}), round));
+        const Ready output = lone.step(2, heartbeat(log_of({1, 1, 1}), round));
         EXPECT_FALSE(output.conflict);
         EXPECT_TRUE(sent<AppendReply>(output).back().success);
     }
@@ -134,7 +134,7 @@ TEST(Hashes, ALeaderWithAnotherHistoryIsNot) {
     lone.step(2, heartbeat(other_log()));  // what it says is committed is delivered, and compared
     AppendRequest next = heartbeat(other_log(), 2);
     next.entries = {command(4, 1)};
-    const Output output = lone.step(2, next);
+    const Ready output = lone.step(2, next);
     ASSERT_TRUE(output.conflict);
     EXPECT_TRUE(output.conflict->by_hash);
     EXPECT_EQ(output.conflict->leader, NodeId(2));
@@ -145,7 +145,7 @@ TEST(Hashes, ALeaderWithAnotherHistoryIsNot) {
 
     const SnapshotRequest snapshot{
         .term = Term(1), .point = {Index(9), Term(1), members("vvv")}, .manifest = payload("")};
-    const Output offered = lone.step(2, snapshot);
+    const Ready offered = lone.step(2, snapshot);
     EXPECT_TRUE(offered.conflict);
     EXPECT_FALSE(offered.install);
 }
@@ -180,7 +180,7 @@ TEST(Hashes, AFollowerIsOutvotedOnceAMajorityAnswersTheLeader) {
     for (std::uint64_t round = 1; round <= 9; ++round) {
         AppendRequest request = heartbeat(other_log(), round);
         request.agreed = round < 6 ? 1 : round - 1;
-        const Output output = lone.step(2, request);
+        const Ready output = lone.step(2, request);
         if (round == 1) continue;
         EXPECT_EQ(output.conflict->outvoted, round >= 6) << round;
     }
@@ -238,7 +238,7 @@ TEST(Hashes, ANewLeaderIsJudgedAnew) {
     ASSERT_TRUE(lone.step(2, heartbeat(other_log(), 2)).conflict);
     AppendRequest request = heartbeat(log_of({1, 1, 1}));
     request.term = Term(2);
-    const Output output = lone.step(3, request);
+    const Ready output = lone.step(3, request);
     EXPECT_FALSE(output.conflict);
     EXPECT_TRUE(sent<AppendReply>(output).back().success);
 }

@@ -20,7 +20,7 @@ AppendReply refusal(std::uint64_t term, std::uint64_t hint, std::uint64_t round)
 TEST(Leader, SendsEntriesWhileItsOwnDiskWritesThem) {
     Lone lone(restored_of(1, {}));
     lone.elect({2});
-    const Output output = lone.propose({"a", "b"});
+    const Ready output = lone.propose({"a", "b"});
     EXPECT_EQ(output.append.size(), 2u);
     for (const std::uint64_t peer : {2u, 3u}) {
         const auto requests = sent<AppendRequest>(output, peer);
@@ -66,7 +66,7 @@ TEST(Leader, OnlyEntriesFromItsCurrentTermAreCommittedByCountingReplicas) {
 
 TEST(Leader, StandbysGetTheLogButDoNotCount) {
     Lone lone(restored_of(1, {}, "vvvs-"));
-    const Output output = lone.elect({2});
+    const Ready output = lone.elect({2});
     EXPECT_FALSE(sent<AppendRequest>(output, 4).empty());
     EXPECT_TRUE(sent<AppendRequest>(output, 5).empty()) << "a spare gets nothing";
     lone.written();
@@ -78,7 +78,7 @@ TEST(Leader, StandbysGetTheLogButDoNotCount) {
 
 TEST(Leader, ProbesBackToWhereTheLogsAgree) {
     Lone lone(restored_of(9, log_of({1, 2, 3, 4, 5, 6, 7, 8, 9, 9})));
-    Output output = lone.elect({2});
+    Ready output = lone.elect({2});
     std::uint64_t round = sent<AppendRequest>(output, 3).back().round;
     std::vector<std::uint64_t> asked;
     for (std::uint64_t hint : {9u, 7u, 6u}) {
@@ -101,7 +101,7 @@ TEST(Leader, ALateRefusalChangesNothing) {
     Lone lone(restored_of(1, {}));
     lone.elect({2});
     lone.propose({"a", "b"});
-    const Output probe = lone.step(3, refusal(2, 0, 1));
+    const Ready probe = lone.step(3, refusal(2, 0, 1));
     const std::uint64_t round = sent<AppendRequest>(probe, 3).back().round;
     lone.step(3, ack(2, 3, round));
     EXPECT_TRUE(lone.step(3, refusal(2, 0, 1)).messages.empty());
@@ -115,7 +115,7 @@ TEST(Leader, AWindowBoundsWhatIsInFlight) {
     Lone lone(restored_of(1, {}), options);
     lone.elect({2});
     std::vector<std::string> texts(100, std::string(36, 'x'));  // 100 bytes with the overhead
-    Output output = lone.propose(texts);
+    Ready output = lone.propose(texts);
     EXPECT_EQ(sent<AppendRequest>(output, 2).size(), 3u);
     EXPECT_EQ(lone.core().progress()[0].in_flight_bytes, 364u);
     output = lone.step(2, ack(2, 2));
@@ -147,7 +147,7 @@ TEST(Leader, ReadsBackFromDiskWhatIsNotInMemory) {
     lone.step(2, ack(2, 3));
     lone.written();
     lone.core().applied(Index(3));
-    Output output = lone.step(3, refusal(2, 0, 1));
+    Ready output = lone.step(3, refusal(2, 0, 1));
     output = lone.step(3, ack(2, 0, sent<AppendRequest>(output, 3).back().round));
     ASSERT_EQ(output.reads.size(), 1u);
     EXPECT_EQ(output.reads[0].peer, NodeId(3));
@@ -189,7 +189,7 @@ TEST(Leader, APeerThatLostAcknowledgedEntriesIsRepaired) {
     lone.propose({"a", "b"});
     lone.step(3, ack(2, 3));
     EXPECT_EQ(lone.core().progress()[1].match, Index(3));
-    Output output = lone.step(3, refusal(2, 1, 1));
+    Ready output = lone.step(3, refusal(2, 1, 1));
     EXPECT_EQ(lone.core().progress()[1].match, Index(1)) << "what it lacks counts for nothing";
     output = lone.step(3, ack(2, 1, sent<AppendRequest>(output, 3).back().round));
     EXPECT_EQ(sent<AppendRequest>(output, 3)[0].entries.size(), 2u);

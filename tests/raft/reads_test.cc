@@ -16,7 +16,7 @@ AppendReply ack(std::uint64_t term, std::uint64_t match, std::uint64_t round) {
             .applied = Index()};
 }
 
-// A leader of term 2 whose barrier, at index 1, is committed; no round is answered yet.
+// A leader of term 2 whose no-op, at index 1, is committed; no round is answered yet.
 void lead(Lone& lone) {
     lone.elect({2});
     lone.written();
@@ -101,7 +101,7 @@ TEST(Round, IsConfirmedWhenAMajorityAnsweredItOrALaterOne) {
     lead(lone);
     const std::uint64_t first = lone.core().start_read_round(lone.now());
     EXPECT_EQ(lone.core().start_read_round(lone.now()), first) << "one message for many reads";
-    const Output output = lone.take();
+    const Ready output = lone.take();
     EXPECT_EQ(sent<AppendRequest>(output, 2).size(), 1u);
     EXPECT_EQ(sent<AppendRequest>(output, 2)[0].round, first);
     const std::uint64_t second = lone.core().start_read_round(lone.now());

@@ -20,7 +20,7 @@ VoteRequest asks(std::uint64_t term, std::uint64_t last_index, std::uint64_t las
     return {Term(term), Index(last_index), Term(last_term), false, false};
 }
 
-bool granted(const Output& output) {
+bool granted(const Ready& output) {
     const auto replies = sent<VoteReply>(output);
     return replies.size() == 1 && replies[0].granted;
 }
@@ -51,7 +51,7 @@ TEST(Receipts, AreToldWithHeartbeats) {
 TEST(Receipts, AVoterThatLacksWhatItAcknowledgedGetsNoVote) {
     Lone lone = informed();
     lone.wait(kElectionTimeout);
-    const Output refused = lone.step(3, asks(2, 3, 1));
+    const Ready refused = lone.step(3, asks(2, 3, 1));
     EXPECT_FALSE(granted(refused));
     ASSERT_TRUE(refused.forgetful);
     EXPECT_EQ(refused.forgetful->voter, NodeId(3));
@@ -100,7 +100,7 @@ TEST(Receipts, AreOfNoLaterTermThanTheirLeader) {
 
 TEST(Receipts, AnOlderCopyOfADiskBarsItsNodeUntilItHasCaughtUp) {
     Lone lone(restored_of(1, log_of({1, 1})));
-    const Output told = lone.step(2, [] {
+    const Ready told = lone.step(2, [] {
         AppendRequest request = append_of(1, 2, 1, {}, 4);
         request.receipts = {{NodeId(1), {Term(1), Index(4)}}};
         return request;
@@ -112,7 +112,7 @@ TEST(Receipts, AnOlderCopyOfADiskBarsItsNodeUntilItHasCaughtUp) {
     rest.trusted = true;
     lone.step(2, rest);
     EXPECT_EQ(lone.core().vote_barrier(), Index(4)) << "not durable yet";
-    const Output lifted = lone.written();
+    const Ready lifted = lone.written();
     EXPECT_EQ(lone.core().vote_barrier(), Index());
 }
 
@@ -221,7 +221,7 @@ TEST(Conflicts, ALogThatContradictsWhatIsCommittedIsNotFollowed) {
     lone.step(2, append_of(1, 3, 1, {}, 3));
     for (const AppendRequest& other :
          {append_of(2, 3, 2, {command(4, 2)}, 4), append_of(2, 1, 1, {command(2, 2)}, 2)}) {
-        const Output output = lone.step(3, other);
+        const Ready output = lone.step(3, other);
         ASSERT_TRUE(output.conflict);
         EXPECT_EQ(output.conflict->leader, NodeId(3));
         EXPECT_FALSE(output.truncate_from);
@@ -230,7 +230,7 @@ TEST(Conflicts, ALogThatContradictsWhatIsCommittedIsNotFollowed) {
     }
     const SnapshotRequest snapshot{
         .term = Term(2), .point = {Index(2), Term(2), members("vvv")}, .manifest = payload("")};
-    const Output output = lone.step(3, snapshot);
+    const Ready output = lone.step(3, snapshot);
     EXPECT_TRUE(output.conflict);
     EXPECT_FALSE(output.install);
 }

@@ -9,7 +9,7 @@ VoteRequest asks(std::uint64_t term) {
     return {.term = Term(term), .last_index = Index(99), .last_term = Term(term - 1)};
 }
 
-bool granted(const Output& output) {
+bool granted(const Ready& output) {
     const auto replies = sent<VoteReply>(output);
     return replies.size() == 1 && replies[0].granted;
 }
@@ -39,11 +39,11 @@ TEST(Restart, ABrandNewClusterNeedsNoSuchWait) {
 
 TEST(Restart, TheOnlyVoterElectsItselfAtOnceWithANewTerm) {
     Lone lone(restored_of(4, log_of({1, 2, 4}), "vs-"));
-    const Output output = lone.take();
+    const Ready output = lone.take();
     EXPECT_EQ(lone.core().role(), RoleName::kLeader);
     EXPECT_EQ(output.hard_state, (HardState{Term(5), NodeId(1)}));
     EXPECT_FALSE(lone.core().serving());
-    EXPECT_EQ(lone.written().committed.size(), 4u) << "the barrier commits what came before";
+    EXPECT_EQ(lone.written().committed.size(), 4u) << "the no-op commits what came before";
     EXPECT_TRUE(lone.core().serving());
     EXPECT_TRUE(lone.core().lease_valid(lone.now()));
 }
@@ -67,7 +67,7 @@ TEST(Restart, DeliversWhatIsCommittedFromTheSnapshotOn) {
     restored.log = {command(11, 3), command(12, 4), command(13, 4)};
     restored.committed = Index(12);
     Lone lone(restored);
-    const Output output = lone.take();
+    const Ready output = lone.take();
     ASSERT_EQ(output.committed.size(), 2u);
     EXPECT_EQ(output.committed[0].index, Index(11));
     EXPECT_TRUE(output.append.empty()) << "what was restored is on the disk";

@@ -15,7 +15,7 @@ AppendReply ack(std::uint64_t match, std::uint64_t round) {
 
 // A leader of term 2 with entries 1 to 5 committed, the first four compacted, and peer 3 at
 // nothing.
-Output lead_compacted(Lone& lone) {
+Ready lead_compacted(Lone& lone) {
     lone.elect({2});
     lone.propose({"a", "b", "c", "d"});
     lone.written();
@@ -44,10 +44,10 @@ TEST(Snapshot, CompactionKeepsThePointAndWhatFollows) {
 
 TEST(Snapshot, IsAskedForOncePerAttempt) {
     Lone lone(restored_of(1, {}));
-    const Output output = lead_compacted(lone);
+    const Ready output = lead_compacted(lone);
     EXPECT_EQ(output.snapshots, std::vector<NodeId>{NodeId(3)});
     EXPECT_TRUE(lone.core().progress()[1].snapshotting);
-    const Output later = lone.pass(kHeartbeat * 3);
+    const Ready later = lone.pass(kHeartbeat * 3);
     EXPECT_TRUE(later.snapshots.empty());
     EXPECT_FALSE(sent<AppendRequest>(later, 3).empty()) << "heartbeats go on";
 }
@@ -61,7 +61,7 @@ TEST(Snapshot, IsOfferedWithEachHeartbeatUntilItIsInstalled) {
     const auto again = sent<SnapshotRequest>(lone.pass(kHeartbeat * 2), 3);
     EXPECT_EQ(again.size(), 2u);
     EXPECT_EQ(*again[0].manifest, *payload("manifest"));
-    const Output output = lone.step(3, SnapshotReply{Term(2), again[1].round, Index(4), true});
+    const Ready output = lone.step(3, SnapshotReply{Term(2), again[1].round, Index(4), true});
     EXPECT_FALSE(lone.core().progress()[1].snapshotting);
     const auto requests = sent<AppendRequest>(output, 3);
     ASSERT_EQ(requests.size(), 1u);
@@ -85,7 +85,7 @@ TEST(Snapshot, IsAskedForAgainIfTheLogWasCompactedMeanwhile) {
     lone.core().offer_snapshot(lone.now(), NodeId(3), point_of(4, 2), payload("manifest"));
     lone.take();
     lone.core().compacted(point_of(5, 2));
-    const Output output = lone.step(3, SnapshotReply{Term(2), 1, Index(4), true});
+    const Ready output = lone.step(3, SnapshotReply{Term(2), 1, Index(4), true});
     EXPECT_EQ(output.snapshots, std::vector<NodeId>{NodeId(3)});
 }
 
@@ -98,7 +98,7 @@ TEST(Snapshot, UnreadableEntriesLeadToASnapshotToo) {
     lone.written();
     lone.step(2, ack(2, 0));
     lone.core().applied(Index(2));
-    Output output =
+    Ready output =
         lone.step(3, AppendReply{.term = Term(2), .round = 1, .match = {}, .applied = {}});
     output = lone.step(3, ack(0, sent<AppendRequest>(output, 3).back().round));
     ASSERT_EQ(output.reads.size(), 1u);
@@ -130,7 +130,7 @@ TEST(Snapshot, APeerThatLagsBehindTheCompactionIsNotForgotten) {
 
 TEST(Snapshot, AnOfferIsTakenUpOnce) {
     Lone lone(restored_of(1, log_of({1})));
-    Output output = lone.step(2, offer_of(2, 10, 2));
+    Ready output = lone.step(2, offer_of(2, 10, 2));
     ASSERT_TRUE(output.install.has_value());
     EXPECT_EQ(output.install->point.index, Index(10));
     ASSERT_EQ(sent<SnapshotReply>(output).size(), 1u);
@@ -157,7 +157,7 @@ TEST(Snapshot, TheReceiverDiscardsItsLogIfItDoesNotContainThePoint) {
     Lone lone(restored_of(1, log_of({1, 1, 1})));
     lone.step(2, offer_of(2, 2, 2));
     lone.core().snapshot_installed(lone.now(), {Index(2), Term(2), members("vvvs")});
-    const Output output = lone.take();
+    const Ready output = lone.take();
     EXPECT_EQ(output.truncate_from, Index(3));
     EXPECT_EQ(lone.core().last_index(), Index(2));
     EXPECT_EQ(lone.core().commit_index(), Index(2));
@@ -174,7 +174,7 @@ TEST(Snapshot, TheReceiverRetainsWhatFollowsIfItsLogContainsThePoint) {
     // Meanwhile the entries come after all.
     lone.step(2, append_of(2, 1, 1, {command(2, 2), command(3, 2), command(4, 2)}));
     lone.core().snapshot_installed(lone.now(), point_of(3, 2));
-    const Output output = lone.take();
+    const Ready output = lone.take();
     EXPECT_FALSE(output.truncate_from);
     EXPECT_EQ(lone.core().last_index(), Index(4));
     EXPECT_EQ(lone.core().commit_index(), Index(3));
@@ -192,14 +192,14 @@ TEST(Snapshot, WhatWasNotHandedOverYetIsHandedOverEvenIfASnapshotOvertookIt) {
                      append_of(2, 1, 1, {command(2, 2), command(3, 2), command(4, 2)}));
     lone.core().snapshot_installed(lone.now(), point_of(3, 2));
     lone.core().compacted(point_of(3, 2));
-    const Output output = lone.take();
+    const Ready output = lone.take();
     ASSERT_EQ(output.append.size(), 3u) << "the log on disk has no gap";
     EXPECT_EQ(output.append[0].index, Index(2));
 }
 
 TEST(Snapshot, AnOfferOfWhatIsThereAlreadyIsAnsweredAtOnce) {
     Lone lone(restored_of(1, log_of({1, 1, 1})));
-    const Output output = lone.step(2, offer_of(2, 2, 1));
+    const Ready output = lone.step(2, offer_of(2, 2, 1));
     EXPECT_FALSE(output.install);
     EXPECT_TRUE(sent<SnapshotReply>(output)[0].installed);
     EXPECT_EQ(lone.core().commit_index(), Index(2)) << "a point is committed";
@@ -221,7 +221,7 @@ TEST(Snapshot, EntriesBeforeThePointAreTakenAsEqual) {
     lone.step(2, offer_of(2, 3, 2));
     lone.core().snapshot_installed(lone.now(), point_of(3, 2));
     lone.take();
-    const Output output =
+    const Ready output =
         lone.step(2, append_of(2, 1, 2, {command(2, 2), command(3, 2), command(4, 2)}, 4));
     ASSERT_EQ(output.append.size(), 1u);
     EXPECT_EQ(output.append[0].index, Index(4));

@@ -134,7 +134,7 @@ std::string describe(const Configuration& configuration) {
 std::string describe(const Entry& entry) {
     const std::string where = at(entry.index, entry.term) + " ";
     switch (entry.kind) {
-        case EntryKind::kBarrier:
+        case EntryKind::kNoOp:
             return where + "no-op";
         case EntryKind::kCommand:
             return where + std::string(entry.payload->begin(), entry.payload->end());
@@ -149,7 +149,7 @@ std::string describe(const Message& message) {
     return std::visit(Words(), message);
 }
 
-std::vector<std::string> describe(NodeId self, const Output& output) {
+std::vector<std::string> describe(NodeId self, const Ready& output) {
     std::vector<std::string> lines;
     const auto add = [&](const std::string& text) { lines.push_back(number(self) + " " + text); };
     if (output.hard_state) add(describe(*output.hard_state));

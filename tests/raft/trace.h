@@ -15,6 +15,6 @@ std::string describe(const Entry& entry);
 std::string describe(const Message& message);
 
 // The lines of an output, in the order in which its owner carries it out.
-std::vector<std::string> describe(NodeId self, const Output& output);
+std::vector<std::string> describe(NodeId self, const Ready& output);
 
 }  // namespace quorlite::raft

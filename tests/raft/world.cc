@@ -95,7 +95,7 @@ void World::carry_out(std::uint64_t id) {
     Node& self = node(id);
     for (int outputs = 0; self.core && outputs < 10; ++outputs) {
         check_node(id);
-        const Output output = self.core->take_output();
+        const Ready output = self.core->take_ready();
         if (output.empty()) break;
         for (std::string& line : describe(NodeId(id), output)) trace_.push_back(std::move(line));
         if (output.hard_state) self.hard = *output.hard_state;
@@ -113,7 +113,7 @@ void World::carry_out(std::uint64_t id) {
     answer_reads(id);
 }
 
-void World::carry_out_log(Node& self, const Output& output) {
+void World::carry_out_log(Node& self, const Ready& output) {
     if (output.truncate_from) {
         const Index from = *output.truncate_from;
         while (!self.log.empty() && self.log.back().index >= from) self.log.pop_back();

@@ -100,7 +100,7 @@ private:
     using Link = std::pair<std::uint64_t, std::uint64_t>;
 
     Node& node(std::uint64_t id);
-    void carry_out_log(Node& node, const Output& output);
+    void carry_out_log(Node& node, const Ready& output);
     void apply(std::uint64_t id, const Entry& entry);
     void send(std::uint64_t id, const Envelope& envelope);
     void arrive(const Envelope& envelope);

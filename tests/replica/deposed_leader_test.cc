@@ -28,13 +28,13 @@ TEST(DeposedLeader, KeepsWhatTheNextOneCommitsWithItsFirstEntry) {
     ASSERT_EQ(checksum(), before);
 
     const Term next(status.term.value() + 1);
-    const Index barrier = status.last.next();
+    const Index no_op = status.last.next();
     const raft::AppendRequest append{
         .term = next,
         .previous_index = status.last,
         .previous_term = status.term,
-        .commit = barrier,
-        .entries = {{next, barrier, raft::EntryKind::kBarrier, std::make_shared<const Bytes>()}}};
+        .commit = no_op,
+        .entries = {{next, no_op, raft::EntryKind::kNoOp, std::make_shared<const Bytes>()}}};
     const Bytes frame = replica::encode({.cluster = leader.cluster_id(),
                                          .from = NodeId(2),
                                          .to = NodeId(1),
@@ -43,7 +43,7 @@ TEST(DeposedLeader, KeepsWhatTheNextOneCommitsWithItsFirstEntry) {
     EXPECT_FALSE(leader.receive(NodeId(3), frame));
     EXPECT_TRUE(leader.receive(NodeId(2), frame));
     cluster.executor.advance(20ms);
-    EXPECT_EQ(leader.status().applied, barrier);
+    EXPECT_EQ(leader.status().applied, no_op);
     EXPECT_NE(checksum(), before);
     EXPECT_NE(client.next_answer(), "");
 }

@@ -55,7 +55,7 @@ protected:
         return cluster.replica(id).store().find("test.db")->checksum();
     }
 
-    // Reading it finds what is damaged; some moments later it is mended.
+    // Reading it finds what is damaged; some moments later it is repaired.
     std::uint64_t mended_checksum(std::size_t id) {
         for (int attempt = 0; attempt < 100 && !checksum(id).ok(); ++attempt) {
             cluster.executor.advance(10ms);
@@ -147,12 +147,12 @@ TEST_F(PageRepair, TakesNothingThatIsNotThePage) {
     EXPECT_FALSE(cluster.replica(1).store().copy_page("test.db", 5).has_value());
     database::PageCopy wrong = *copy;
     wrong.bytes[17] ^= 1;
-    EXPECT_FALSE(store.mend("test.db", 5, wrong, false));
-    EXPECT_FALSE(store.mend("test.db", 5, wrong, true));
-    EXPECT_FALSE(store.mend("test.db", 5, {Bytes(100), copy->as_of}, true));
-    EXPECT_FALSE(store.mend("other.db", 5, *copy, true));
+    EXPECT_FALSE(store.repair("test.db", 5, wrong, false));
+    EXPECT_FALSE(store.repair("test.db", 5, wrong, true));
+    EXPECT_FALSE(store.repair("test.db", 5, {Bytes(100), copy->as_of}, true));
+    EXPECT_FALSE(store.repair("other.db", 5, *copy, true));
     EXPECT_FALSE(store.copy_page("test.db", 0).has_value());
-    EXPECT_TRUE(store.mend("test.db", 5, *copy, false));
+    EXPECT_TRUE(store.repair("test.db", 5, *copy, false));
     EXPECT_EQ(cluster.replica(1).store().copy_page("test.db", 5)->bytes, copy->bytes);
 }
 

@@ -33,7 +33,7 @@ TEST(PeerCodec, EntriesGetTheIndicesAfterThePreviousOne) {
     ASSERT_EQ(request.entries.size(), 2u);
     EXPECT_EQ(request.entries[0].index, Index(10));
     EXPECT_EQ(request.entries[1].index, Index(11));
-    EXPECT_EQ(request.entries[1].kind, raft::EntryKind::kBarrier);
+    EXPECT_EQ(request.entries[1].kind, raft::EntryKind::kNoOp);
     EXPECT_EQ(*request.entries[0].payload, *payload("x"));
 }
 

@@ -31,7 +31,7 @@ std::vector<PeerMessage> samples() {
                             Index(8),
                             3,
                             {{Term(4), Index(10), raft::EntryKind::kCommand, payload("x")},
-                             {Term(5), Index(11), raft::EntryKind::kBarrier, payload("")}}});
+                             {Term(5), Index(11), raft::EntryKind::kNoOp, payload("")}}});
     add(raft::AppendReply{Term(5), 3, true, Index(11), Index(7)});
     add(raft::SnapshotRequest{Term(7), sample_point(), 12, payload("manifest")});
     add(raft::SnapshotReply{Term(7), 12, Index(40), true});

@@ -264,7 +264,7 @@ bool World::crashes_here(Node& on) {
 // In the order that raft.h demands, with a possible crash after each step.
 void World::carry_out(Node& on) {
     if (oracle_.failed()) return;
-    raft::Output output = on.core->take_output();
+    raft::Ready output = on.core->take_ready();
     check(on);
     if (crashes_here(on)) return;
     if (output.hard_state) on.hard = *output.hard_state;

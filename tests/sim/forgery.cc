@@ -104,7 +104,7 @@ raft::Message tempting(const raft::Message& real, Seeded& random) {
         ack->match = ack->match.plus(1 + random.below(kEntriesClaimedMax));
     } else if (auto* append = std::get_if<raft::AppendRequest>(&message)) {
         append->term = append->term.next();
-        append->entries = {{append->term, append->previous_index.next(), raft::EntryKind::kBarrier,
+        append->entries = {{append->term, append->previous_index.next(), raft::EntryKind::kNoOp,
                             std::make_shared<const Bytes>()}};
         append->commit = append->previous_index.next();
     }

@@ -365,7 +365,7 @@ void Nemesis::damage_page(bool or_checksum) {
         page * bytes + world_.random.below(bytes), mask);
 }
 
-// Whoever reads all of them finds what is damaged, so that it is mended soon.
+// Whoever reads all of them finds what is damaged, so that it is repaired soon.
 bool Nemesis::pages_are_whole() {
     bool whole = true;
     cluster_.run_on(rotten_, [&] {

@@ -306,10 +306,10 @@ bool Run::await_write(Duration limit) {
     return true;
 }
 
-// Whoever reads finds damage, and has it mended some moments later.
+// Whoever reads finds damage, and has it repaired some moments later.
 void Run::await_readable() {
     for (const Duration end = world_.now() + kPeaceMax; !cluster_.readable();) {
-        if (world_.now() >= end) return fail("damaged pages are not mended");
+        if (world_.now() >= end) return fail("damaged pages are not repaired");
         run_for(milliseconds(50));
     }
 }
