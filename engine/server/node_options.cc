@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <string>
+#include <type_traits>
 
 #include "engine/base/address.h"
 #include "engine/base/limits.h"
@@ -136,9 +137,14 @@ std::string text_of(const BytesOption&, std::size_t value) {
 }
 template <class Time>
 std::string text_of(const TimeOption<Time>&, Time value) {
-    const std::chrono::microseconds exact = value;
-    if (exact < 0us) return std::to_string(exact.count()) + "us";
-    return in_units(static_cast<std::uint64_t>(exact.count()), kTimes);
+    constexpr bool kMicroseconds = std::is_same_v<Time, std::chrono::microseconds>;
+    constexpr std::uint64_t kTick = kMicroseconds ? 1 : 1'000;
+    const auto count = static_cast<std::uint64_t>(value.count());
+    // What is out of all bounds is shown as it is.
+    if (value < Time::zero() || count > kAnyNumber / kTick) {
+        return std::to_string(value.count()) + (kMicroseconds ? "us" : "ms");
+    }
+    return in_units(count * kTick, kTimes);
 }
 std::string text_of(const TextOption&, const std::string& value) {
     return value;

@@ -93,6 +93,11 @@ TEST(Options, BoundsAreInclusiveAndTheErrorNamesTheOption) {
             option.kind);
     }
     EXPECT_GT(bounded, 15);
+    const auto endless = std::chrono::milliseconds::max();
+    const MillisecondsOption write_timeout{&NodeOptions::write_timeout, endless, endless};
+    for (const auto time : {-endless, endless}) {
+        EXPECT_EQ(refusal(write_timeout, time).find("--write-timeout is "), 0u);
+    }
     EXPECT_EQ(refusal(BytesOption{&NodeOptions::flush_bytes, 0, 0}, std::size_t{3}),
               "--flush-size is 3B: it must be from 64KiB to 1TiB");
 }
