@@ -40,7 +40,7 @@ class NodeHealth:
 class Administration:
     """What can be asked of a cluster without a connection to one of its databases."""
 
-    def __init__(self, core: _core.Cluster, database: str = "") -> None:
+    def __init__(self, core: _core.Cluster, database: Optional[str] = None) -> None:
         self._core = core
         self.database = database
 
