@@ -116,21 +116,23 @@ TEST(Receipts, AnOlderCopyOfADiskBarsItsNodeUntilItHasCaughtUp) {
     EXPECT_EQ(lone.core().vote_barrier(), Index());
 }
 
+// What a voter with an empty disk hears first, from a leader of term 3 whose log ends there.
+AppendRequest first_append(std::uint64_t last_index) {
+    AppendRequest first = append_of(3, 0, 0, {configured(1, 1, members("vvv"))}, 1);
+    first.last_index = Index(last_index);
+    first.to_voter = true;
+    return first;
+}
+
 TEST(EmptyDisk, AVoterWithAnEmptyDiskIsBarredUntilItHasWhatItsLeaderHad) {
     Lone lone(Restored{});
-    AppendRequest first = append_of(3, 0, 0, {configured(1, 1, members("vvv"))}, 1);
-    first.last_index = Index(9);
-    first.to_voter = true;
-    lone.step(2, first);
+    lone.step(2, first_append(9));
     EXPECT_EQ(lone.core().vote_barrier(), Index(9));
 }
 
 TEST(EmptyDisk, ItIsBarredUntilAMajorityWithoutItHasConfirmedItsLeader) {
     Lone lone(Restored{});
-    AppendRequest first = append_of(3, 0, 0, {configured(1, 1, members("vvv"))}, 1);
-    first.last_index = Index(1);
-    first.to_voter = true;
-    lone.step(2, first);
+    lone.step(2, first_append(1));
     EXPECT_TRUE(sent<AppendReply>(lone.written()).back().forgot);
     lone.step(2, append_of(3, 1, 1, {}, 1));
     EXPECT_EQ(lone.core().vote_barrier(), Index(1));
@@ -142,10 +144,7 @@ TEST(EmptyDisk, ItIsBarredUntilAMajorityWithoutItHasConfirmedItsLeader) {
 
 TEST(EmptyDisk, ItSaysSoToLateMessagesToo) {
     Lone lone(Restored{});
-    AppendRequest first = append_of(3, 0, 0, {configured(1, 1, members("vvv"))}, 1);
-    first.last_index = Index(1);
-    first.to_voter = true;
-    lone.step(2, first);
+    lone.step(2, first_append(1));
     const auto replies = sent<AppendReply>(lone.step(2, append_of(2, 0, 0)));
     ASSERT_EQ(replies.size(), 1u);
     EXPECT_EQ(replies[0].term, Term(3));
