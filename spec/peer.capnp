@@ -65,7 +65,7 @@ struct AppendRequest {
   toVoter @8 :Bool;            # the leader counts the receiver among the voters
   trusted @9 :Bool;            # what the receiver forgot can do no harm any more
   hash @10 :LogHash;           # of what is committed here; absent: the leader does not know it
-  agreed @11 :UInt64;          # the latest round that a majority with this hash has answered
+  agreed @11 :UInt64;          # an index at which a majority was found to have the leader's hash
 }
 
 struct LogHash {             # of the entries after `origin` up to `index`; peer-protocol.md, section 4
@@ -89,7 +89,7 @@ struct AppendReply {
   promise @5 :UInt64;        # microseconds for which the sender votes for nobody else; 0: it does not say
   full @6 :Bool;             # its disk takes no more
   forgot @7 :Bool;           # its disk is not the one it had
-  agrees @8 :Bool;           # its hash was found to be the leader's, in this term
+  agrees @8 :UInt64;         # the last index at which its hash was the leader's, in this term; 0: none
 }
 
 struct SnapshotRequest {

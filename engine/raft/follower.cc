@@ -130,12 +130,12 @@ void Core::State::report_conflict(Index index) {
 // Which of the two is the odd one out the others decide: those that have the leader's history say
 // so. Its log may be the longest, of entries that nobody took; it gets no vote for a while, or
 // it would lead again and again.
-void Core::State::report_difference(std::uint64_t agreed) {
+void Core::State::report_difference(Index agreed) {
     const Follower& follower = *as_follower();
     distrusted = {.leader = follower.leader, .until = now + options.election_timeout * kDistrust};
     report_conflict(follower.differs);
     output.conflict->by_hash = true;
-    output.conflict->outvoted = agreed > follower.differs_since;
+    output.conflict->outvoted = agreed >= follower.differs;
 }
 
 // Now, or when this node is as far. A follower that acknowledged a message before it could tell has
@@ -149,10 +149,11 @@ void Core::State::compare(Follower& follower, const LogHash& theirs) {
     }
     const std::optional<LogHash> ours = chain.at(theirs.index);
     if (ours && ours->origin == theirs.origin) {
-        follower.agrees = ours->value == theirs.value || mutant(Mutant::kHashesIgnored);
-        if (follower.agrees) return;
-        follower.differs = theirs.index;
-        follower.differs_since = follower.round;
+        const bool same = ours->value == theirs.value || mutant(Mutant::kHashesIgnored);
+        if (!same)
+            follower.differs = theirs.index;
+        else
+            follower.agrees = std::max(follower.agrees, theirs.index);
     } else if (theirs.index == delivered) {
         chain.begin(theirs);
     }
@@ -256,7 +257,7 @@ void Core::State::on(NodeId from, SnapshotRequest& request) {
     const bool contradicts = point.index <= commit && here && here != point.term &&
                              !mutant(Mutant::kSnapshotConflictIgnored);
     if (contradicts) return report_conflict(point.index);
-    if (follower.differs) return report_difference(0);
+    if (follower.differs) return report_difference({});
     meet_leader(follower, request.last_index, request.to_voter);
     const bool contained = here == point.term;
     if (contained) {

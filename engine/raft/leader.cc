@@ -86,7 +86,7 @@ void Core::State::send_entries(Leader& leader, Peer& peer, std::vector<Entry> en
                                 .trusted = is_trusted(leader, peer),
                                 .to_voter = log.configuration().is_voter(peer.id),
                                 .hash = chain.head(),
-                                .agreed = leader.agreed_round});
+                                .agreed = leader.agreed});
 }
 
 // Empty, so that it is answered at once. It asks about the entry before the next one, so a
@@ -121,7 +121,7 @@ void Core::State::send_heartbeat(Leader& leader, Peer& peer) {
                                 .to_voter = log.configuration().is_voter(peer.id),
                                 .receipts = receipts_of_voters(),
                                 .hash = chain.head(),
-                                .agreed = leader.agreed_round});
+                                .agreed = leader.agreed});
 }
 
 void Core::State::entries_loaded(NodeId id, std::vector<Entry> entries) {
@@ -181,7 +181,7 @@ void Core::State::on(NodeId from, AppendReply& reply) {
     if (reply.round >= peer->acked_round) peer->promise = reply.promise;
     peer->full = reply.full;
     note_memory(*leader, *peer, reply.forgot);
-    if (reply.agrees) peer->agreed_round = std::max(peer->agreed_round, reply.round);
+    peer->agreed = std::max(peer->agreed, reply.agrees);
     heard_peer(*leader, *peer, reply.round);
     peer->applied = std::max(peer->applied, reply.applied);
     if (reply.success) {
@@ -300,10 +300,10 @@ void Core::State::confirm_rounds(Leader& leader) {
         of_voters(log.configuration(), options.self, leader.round, leader.tracker,
                   [](const Peer& peer) { return peer.acked_round; });
     leader.confirmed_round = std::max(leader.confirmed_round, majority_of(answered));
-    std::vector<std::uint64_t> agreed =
-        of_voters(log.configuration(), options.self, leader.round, leader.tracker,
-                  [](const Peer& peer) { return peer.agreed_round; });
-    leader.agreed_round = std::max(leader.agreed_round, majority_of(agreed));
+    std::vector<Index> agreed =
+        of_voters(log.configuration(), options.self, delivered, leader.tracker,
+                  [](const Peer& peer) { return peer.agreed; });
+    leader.agreed = std::max(leader.agreed, majority_of(agreed));
     while (!leader.rounds.empty() && leader.rounds.front().number <= leader.confirmed_round) {
         leader.lease_start = leader.rounds.front().started;
         leader.rounds.pop_front();

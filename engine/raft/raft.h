@@ -69,7 +69,7 @@ struct Conflict {
     Term term;  // of its leadership
     Index index;
     bool by_hash = false;  // the terms agree: the logs differ at the index, or before it
-    // By hash, and a majority that has the leader's has answered it since.
+    // By hash, and a majority was found to have the leader's at this index or behind it.
     bool outvoted = false;
 };
 

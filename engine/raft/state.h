@@ -25,8 +25,7 @@ struct Follower {
     bool trusted = false;                  // see AppendRequest
     std::optional<LogHash> expected = {};  // the leader's, of what is not delivered here yet
     Index differs = {};                    // its hash here was another; none: none was
-    bool agrees = false;                   // its hash was the same
-    std::uint64_t differs_since = 0;       // the round in which that was noticed
+    Index agrees = {};                     // the last index at which it was the same
 };
 
 struct Ballot {
@@ -69,7 +68,7 @@ struct Leader {
     std::uint64_t open_round = 0;       // sent to all, but not left yet: more reads may join it
     std::deque<Round> rounds;           // started, not yet confirmed; bounded by kRoundsMax
     std::uint64_t confirmed_round = 0;  // the latest that a majority answered
-    std::uint64_t agreed_round = 0;     // and that a majority with the same history did
+    Index agreed;  // a majority, this node included, is known to have the same history up to here
     std::optional<TimePoint> lease_start;
     bool lease_forfeited = false;  // an order to take over was sent: see lease_valid()
     std::optional<Transfer> transfer;
@@ -167,7 +166,7 @@ struct Core::State {
     void take_receipts(const AppendRequest& request);
     std::optional<Index> contradiction(const AppendRequest& request) const;
     void report_conflict(Index index);
-    void report_difference(std::uint64_t agreed);
+    void report_difference(Index agreed);
     void compare(Follower& follower, const LogHash& theirs);
 
     // --- leader.cc ---

@@ -50,11 +50,11 @@ struct Peer {
 
     NodeId id;
     PeerState state = PeerState::kReplicate;
-    Index match;                     // known to be durable there and equal to this log
-    Index next;                      // the first entry not yet sent; > match
-    Index applied;                   // as reported
-    std::uint64_t acked_round = 0;   // the latest heartbeat round it answered
-    std::uint64_t agreed_round = 0;  // the latest that it answered with the same history
+    Index match;                    // known to be durable there and equal to this log
+    Index next;                     // the first entry not yet sent; > match
+    Index applied;                  // as reported
+    std::uint64_t acked_round = 0;  // the latest heartbeat round it answered
+    Index agreed;                   // its history was found to be the same up to here
     // Answers to messages of earlier rounds are older than the present state and do not change it,
     // so that late and repeated ones start no resending.
     std::uint64_t since_round = 0;

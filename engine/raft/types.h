@@ -140,7 +140,7 @@ struct AppendRequest {
     bool to_voter = false;               // the leader counts the receiver among the voters
     std::vector<Receipt> receipts = {};  // with heartbeats
     std::optional<LogHash> hash = {};    // of what is committed in the leader's log, if it knows
-    std::uint64_t agreed = 0;  // the latest round that a majority with this hash has answered
+    Index agreed = {};                   // a majority was found to have the leader's hash here
 };
 
 struct AppendReply {
@@ -155,7 +155,7 @@ struct AppendReply {
     Duration promise = {};
     bool full = false;    // its disk takes no more
     bool forgot = false;  // see HardState
-    bool agrees = false;  // its hash was found to be the leader's, in this term
+    Index agrees = {};    // the last index at which its hash was the leader's, in this term
 };
 
 // The leader's log no longer holds what the receiver needs: it fetches the snapshot described by

@@ -70,7 +70,7 @@ void write(schema::AppendRequest::Builder to, const raft::AppendRequest& from) {
     to.setLastIndex(from.last_index.value());
     to.setToVoter(from.to_voter);
     to.setTrusted(from.trusted);
-    to.setAgreed(from.agreed);
+    to.setAgreed(from.agreed.value());
     if (from.hash) write(to.initHash(), *from.hash);
     if (from.receipts.empty()) return;
     auto receipts = to.initReceipts(static_cast<unsigned>(from.receipts.size()));
@@ -121,7 +121,7 @@ void write(schema::Message::Builder to, const raft::Message& message) {
                 out.setPromise(microseconds(from.promise));
                 out.setFull(from.full);
                 out.setForgot(from.forgot);
-                out.setAgrees(from.agrees);
+                out.setAgrees(from.agrees.value());
             },
             [&](const raft::SnapshotRequest& from) {
                 auto out = to.initSnapshotRequest();
@@ -170,8 +170,10 @@ std::optional<raft::AppendRequest> read(schema::AppendRequest::Reader from) {
                            .last_index = Index(from.getLastIndex()),
                            .trusted = from.getTrusted(),
                            .to_voter = from.getToVoter()};
-    if (!in_bounds({from.getPreviousIndex(), from.getCommit(), from.getLastIndex()})) return {};
-    to.agreed = from.getAgreed();
+    if (!in_bounds(
+            {from.getPreviousIndex(), from.getCommit(), from.getLastIndex(), from.getAgreed()}))
+        return {};
+    to.agreed = Index(from.getAgreed());
     if (from.hasHash()) to.hash = read(from.getHash());
     if (to.hash && !is_possible(*to.hash)) return {};
     auto receipts = from.getReceipts();
@@ -253,7 +255,7 @@ raft::Message read(schema::AppendReply::Reader from) {
                              .promise = promise_of(from.getPromise()),
                              .full = from.getFull(),
                              .forgot = from.getForgot(),
-                             .agrees = from.getAgrees()};
+                             .agrees = Index(from.getAgrees())};
 }
 
 using Body = decltype(PeerMessage::body);

@@ -175,46 +175,50 @@ TEST(Hashes, AreComparedWhenTheFollowerIsAsFar) {
     }
 }
 
-TEST(Hashes, AFollowerIsOutvotedOnceAMajorityAnswersTheLeader) {
+// A majority that agrees about what came before may find the same difference a moment later.
+TEST(Hashes, AFollowerIsOutvotedOnceAMajorityAgreesWhereItDiffers) {
     Lone lone(restored_of(1, log_of({1, 1, 1})));
     for (std::uint64_t round = 1; round <= 9; ++round) {
         AppendRequest request = heartbeat(other_log(), round);
-        request.agreed = round < 6 ? 1 : round - 1;
+        request.agreed = Index(round < 6 ? 2 : 3);
         const Ready output = lone.step(2, request);
         if (round == 1) continue;
         EXPECT_EQ(output.conflict->outvoted, round >= 6) << round;
     }
 }
 
-TEST(Hashes, TheLeaderKnowsWhichRoundAMajorityWithItsHistoryAnswered) {
+TEST(Hashes, TheLeaderSaysUpToWhereAMajorityAgrees) {
     Lone lone(restored_of(1, {}));
     lone.elect({2});
     lone.written();
-    const auto answer = [&](bool agrees) {
+    const auto agreed_after = [&](std::uint64_t agrees) {
         const AppendRequest last = sent<AppendRequest>(lone.pass(kHeartbeat), 2).back();
         AppendReply reply{.term = Term(2),
                           .round = last.round,
                           .success = true,
                           .match = Index(1),
                           .applied = {}};
-        reply.agrees = agrees;
+        reply.agrees = Index(agrees);
         lone.step(2, reply);
-        const AppendRequest next = sent<AppendRequest>(lone.pass(kHeartbeat), 3).back();
-        EXPECT_EQ(next.agreed == last.round, agrees);
+        return sent<AppendRequest>(lone.pass(kHeartbeat), 3).back().agreed;
     };
-    answer(false);
-    answer(true);
-    answer(false);
+    EXPECT_EQ(agreed_after(0), Index(0));
+    EXPECT_EQ(agreed_after(1), Index(1));
+    EXPECT_EQ(agreed_after(0), Index(1)) << "an older answer takes nothing back";
+    EXPECT_EQ(agreed_after(9), Index(1)) << "nor does anyone agree to what the leader has not";
 }
 
-TEST(Hashes, AFollowerSaysThatItAgreesOnceItHasCompared) {
+TEST(Hashes, AFollowerSaysUpToWhereItAgrees) {
     Lone lone(restored_of(1, log_of({1, 1, 1})));
     const auto agrees = [&](const AppendRequest& request) {
         return sent<AppendReply>(lone.step(2, request)).back().agrees;
     };
-    EXPECT_FALSE(agrees(heartbeat(log_of({1, 1, 1})))) << "not delivered yet";
-    EXPECT_TRUE(agrees(heartbeat(log_of({1, 1, 1}), 2)));
-    EXPECT_TRUE(agrees(append_of(1, 3, 1, {}, 3))) << "it has, before";
+    EXPECT_EQ(agrees(heartbeat(log_of({1, 1, 1}))), Index(0)) << "not delivered yet";
+    EXPECT_EQ(agrees(heartbeat(log_of({1, 1, 1}), 2)), Index(3));
+    EXPECT_EQ(agrees(append_of(1, 3, 1, {}, 3)), Index(3)) << "it has, before";
+    AppendRequest late = append_of(1, 3, 1, {}, 4);
+    late.hash = chain_of(log_of({1, 1})).head();
+    EXPECT_EQ(agrees(late), Index(3)) << "an older hash takes nothing back";
 }
 
 TEST(Hashes, WhoLedWithAnotherHistoryGetsNoVoteForAWhile) {

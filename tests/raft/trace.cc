@@ -69,7 +69,7 @@ struct Words {
             text += std::exchange(separator, " ") + number(voter) + ":" + at(upto.index, upto.term);
         }
         text += hash_of(request.hash, request.commit);
-        if (request.agreed != 0) text += ", agreed " + std::to_string(request.agreed);
+        if (request.agreed) text += ", agreed to " + number(request.agreed);
         return text + if_so(!request.entries.empty(), ": ") + describe(request.entries);
     }
     std::string operator()(const AppendReply& reply) const {
@@ -77,7 +77,7 @@ struct Words {
                ", term " + number(reply.term) + ", round " + std::to_string(reply.round) +
                ", applied " + number(reply.applied) + promise_of(reply.promise) +
                if_so(reply.full, ", disk full") + if_so(reply.forgot, ", forgot") +
-               if_so(reply.agrees, ", agrees");
+               (reply.agrees ? ", agrees to " + number(reply.agrees) : "");
     }
     std::string operator()(const SnapshotRequest& request) const {
         return "offers snapshot " + describe(request.point) + ", term " + number(request.term) +

@@ -196,7 +196,7 @@ private:
         if (choose(3) == 0) request.previous_index = near(status.committed);
         if (choose(4) == 0) {
             request.hash = {Index(), near(status.committed), choose(100)};
-            request.agreed = choose(100);
+            request.agreed = Index(choose(100));
         }
         for (std::uint64_t count = choose(4); count > 0; --count) {
             const Index index = request.previous_index.plus(request.entries.size() + 1);

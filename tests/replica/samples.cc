@@ -46,7 +46,7 @@ std::vector<PeerMessage> samples() {
     heartbeat.receipts = {{NodeId(1), {Term(4), Index(8)}}, {NodeId(2), {Term(3), Index(6)}}};
     add(heartbeat);
     heartbeat.hash = raft::LogHash{Index(2), Index(8), 0xfedcba9876543210};
-    heartbeat.agreed = 2;
+    heartbeat.agreed = Index(2);
     add(heartbeat);
     raft::AppendReply reply{Term(5), 3, true, Index(11), Index(7)};
     reply.promise = std::chrono::milliseconds(300);
@@ -55,7 +55,7 @@ std::vector<PeerMessage> samples() {
     add(reply);
     reply.forgot = true;
     add(reply);
-    reply.agrees = true;
+    reply.agrees = Index(7);
     add(reply);
     raft::SnapshotRequest offer{Term(7), sample_point(), 12, payload("manifest")};
     offer.last_index = Index(60);

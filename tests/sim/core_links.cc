@@ -73,7 +73,8 @@ void World::half_open(bool all) {
 // A follower's directory is copied, and a second process runs from the copy, at an address to
 // which what is for the first goes from then on. The other follower is cut off meanwhile: so if the
 // leader listens to both, it takes for a majority what is on its own disk and in the copy, which is
-// thrown away in the end. Nothing else goes wrong meanwhile.
+// thrown away in the end. Nothing else goes wrong meanwhile: a node that is not heard for four
+// election timeouts loses its place to its clone (spec/reliability.md, section 5).
 void World::clone_one() {
     if (!faults_ || clone_) return;
     after(options_.election_timeout * 10, [this] { clone_one(); });
@@ -82,7 +83,12 @@ void World::clone_one() {
         nodes_, [this](const auto& each) { return each->up && each->paused_until <= now_; });
     const bool no_cuts = std::ranges::all_of(
         cut_, [](const auto& row) { return std::ranges::none_of(row, std::identity()); });
-    if (found.size() != 1 || !all_well || !no_cuts || now_ < calm_until_) return;
+    const bool none_late = std::ranges::all_of(link_last_, [this](const auto& row) {
+        return std::ranges::all_of(
+            row, [this](TimePoint last) { return last <= now_ + options_.delay_most; });
+    });
+    const bool calm = all_well && no_cuts && none_late && now_ >= calm_until_;
+    if (found.size() != 1 || !calm) return;
     Node& leader = *found.front();
     Node& twice = *nodes_[random_.below(3)];
     Node& other = *nodes_[random_.below(3)];
@@ -102,6 +108,10 @@ void World::clone_one() {
     start(*clone_);
     after(options_.election_timeout * random_.between(4, 8),
           [this, &leader, refused = counts_.refused] { end_clone(leader, refused); });
+}
+
+bool World::runs_twice() const {
+    return clone_ && clone_->up;
 }
 
 void World::end_clone(Node& leader, std::uint64_t refused_before) {

@@ -137,7 +137,7 @@ std::vector<Node*> World::leaders() {
 
 // While a node runs twice, its address leads to its clone.
 Node& World::addressed(NodeId id) {
-    return clone_ && clone_->up && clone_->id == id ? *clone_ : node(id);
+    return runs_twice() && clone_->id == id ? *clone_ : node(id);
 }
 
 void World::send(Node& on, const raft::Envelope& envelope) {
@@ -151,11 +151,12 @@ void World::send(Node& on, const raft::Envelope& envelope) {
     if (faults_ && random_.chance(options_.forged)) forge_one(envelope);
     if (!is_clone(on) && !enters_link(on, envelope.to)) return;
     if (envelope.from == sealed_ || envelope.to == sealed_) return;
-    if (cut_[from][to] || (faults_ && random_.chance(options_.loss))) return;
-    const int copies = faults_ && random_.chance(options_.duplication) ? 2 : 1;
+    const bool rough = faults_ && !runs_twice();
+    if (cut_[from][to] || (rough && random_.chance(options_.loss))) return;
+    const int copies = rough && random_.chance(options_.duplication) ? 2 : 1;
     for (int i = 0; i < copies; ++i) {
         Duration delay = random_.between(options_.delay_least, options_.delay_most);
-        if (faults_ && random_.chance(options_.straggler)) {
+        if (rough && random_.chance(options_.straggler)) {
             delay = random_.between(Duration(0), options_.election_timeout * 4);
         }
         if (options_.in_order) {
@@ -223,7 +224,7 @@ Outcome World::run() {
 void World::heal() {
     note("heal", NodeId());
     faults_ = false;
-    if (clone_ && clone_->up) stop_clone();
+    if (runs_twice()) stop_clone();
     sealed_ = NodeId();
     for (auto& row : cut_) row.assign(row.size(), false);
     for (auto& row : link_last_) row.assign(row.size(), now_);  // nothing waits for a straggler

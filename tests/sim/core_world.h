@@ -74,6 +74,7 @@ private:
     void clone_one();
     void end_clone(Node& leader, std::uint64_t refused_before);
     void stop_clone();
+    bool runs_twice() const;
     bool is_clone(const Node& node) const { return &node == clone_.get(); }
     Node& addressed(NodeId id);
 
