@@ -11,6 +11,9 @@
 
 namespace quorlite::core {
 
+// Numbers the channels of one connection; no number comes twice.
+using ChannelId = std::uint32_t;
+
 class Channel {
 public:
     explicit Channel(std::string address);

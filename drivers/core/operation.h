@@ -111,6 +111,17 @@ struct Operation {
 
     RetryContext context() const { return {standing, in_transaction, idempotent, delivered}; }
     bool barrier() const { return effect >= Effect::kBegin; }
+    bool is_statement() const {
+        return kind == OperationKind::kExecute || kind == OperationKind::kQuery;
+    }
+    // Whether its transaction is over afterwards, whatever becomes of it.
+    bool ends_transaction() const {
+        return standing == Effect::kCommit || standing == Effect::kRollback;
+    }
+    void drop_pieces() {
+        pieces.clear();
+        held_bytes = 0;
+    }
 };
 
 using OperationPtr = std::shared_ptr<Operation>;

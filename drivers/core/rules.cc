@@ -109,6 +109,14 @@ error_info misuse(std::string message) {
     return error;
 }
 
+error_info unavailable(std::string message) {
+    error_info error;
+    error.kind = error_kind::unavailable;
+    error.extended_code = code::kCannotOpen;
+    error.message = std::move(message);
+    return error;
+}
+
 RetryDecision classify_loss(bool sent, std::string reason, error_kind kind,
                             const RetryContext& context) {
     error_info error;

@@ -49,6 +49,9 @@ RetryDecision classify_failure(std::uint64_t failure_code, std::string_view mess
 // A call that makes no sense, so nothing of it was done.
 error_info misuse(std::string message);
 
+// There is no node to talk to.
+error_info unavailable(std::string message);
+
 // The connection broke. `sent`: the request had left entirely.
 RetryDecision classify_loss(bool sent, std::string reason, error_kind kind,
                             const RetryContext& context);

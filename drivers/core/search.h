@@ -24,8 +24,6 @@
 
 namespace quorlite::core {
 
-using ChannelId = std::uint32_t;
-
 class LeaderSearch {
 public:
     struct Owner {
