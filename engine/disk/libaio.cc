@@ -204,37 +204,25 @@ private:
     std::shared_ptr<Ring> ring_;
 };
 
-// The rest of the disk's files, with blocking calls only.
-class PlainFile final : public PosixFile {
-public:
-    using PosixFile::PosixFile;
-
-    void write_durable(std::uint64_t, BlockBuffer, Completion) override {
-        fatal("write_durable() on " + name() + ", which was not opened for direct writes");
-    }
-};
-
 class LibaioDisk final : public PosixDisk {
 public:
-    explicit LibaioDisk(Executor& executor) : ring_(std::make_shared<Ring>(executor)) {}
+    LibaioDisk(std::shared_ptr<const Directory> directory, Executor& executor)
+        : PosixDisk(std::move(directory)), ring_(std::make_shared<Ring>(executor)) {}
 
-    Status start(const std::string& directory, const Reactor& reactor) {
-        Status status = lock(directory);
-        if (status) status = ring_->open();
-        if (!status) return status;
+    Status start(const Reactor& reactor) {
+        if (Status status = ring_->open(); !status) return status;
         direct_flag_ = direct_io_works() ? O_DIRECT : 0;
         reactor.watch(ring_->event(), [ring = std::weak_ptr(ring_)] {
             if (const auto held = ring.lock()) held->reap();
         });
-        return status;
+        return {};
     }
 
     Result<std::unique_ptr<File>> open(const std::string& name, OpenMode mode,
                                        bool direct) override {
+        if (!direct) return PosixDisk::open(name, mode, direct);
         auto plain = open_file(name, mode, 0);
         if (!plain) return std::move(plain).error();
-        if (!direct)
-            return std::unique_ptr<File>(std::make_unique<PlainFile>(name, *std::move(plain)));
         auto second = open_file(name, OpenMode::kExisting, O_DSYNC | direct_flag_);
         if (!second) return std::move(second).error();
         return std::unique_ptr<File>(
@@ -256,10 +244,10 @@ private:
 
 }  // namespace
 
-Result<std::unique_ptr<Disk>> open_libaio_disk(const std::string& directory, Executor& executor,
-                                               Reactor reactor) {
-    auto disk = std::make_unique<LibaioDisk>(executor);
-    Status started = disk->start(directory, reactor);
+Result<std::unique_ptr<Disk>> open_libaio_disk(std::shared_ptr<const Directory> directory,
+                                               Executor& executor, const Reactor& reactor) {
+    auto disk = std::make_unique<LibaioDisk>(std::move(directory), executor);
+    Status started = disk->start(reactor);
     if (!started) return std::move(started).error();
     return std::unique_ptr<Disk>(std::move(disk));
 }

@@ -141,14 +141,20 @@ Result<std::vector<std::string>> load_seeds(Disk& disk);
 // At most limits::kSeedsMax addresses of at most limits::kAddressBytesMax bytes. Durable on return.
 Status save_seeds(Disk& disk, const std::vector<std::string>& addresses);
 
-// The real disks. `libaio` needs a file system with direct I/O; `portable` needs nothing. Both lock
-// the directory ("lock") for the life of the object: an error if another process holds it.
-// `reactor` is told of a file descriptor to watch for reading, with what to run then.
+// A node's directory: made if it is missing, and locked ("lock") until the last who shares it lets
+// go. code::kBusy, with the process that holds it, if there is another.
+class Directory;
+Result<std::shared_ptr<const Directory>> open_directory(const std::string& path);
+
+// The real disks. `libaio` writes past the page cache; `portable` works on every system; `blocking`
+// has no write_durable(), which is enough for the records. `reactor` is told of a file descriptor
+// to watch for reading, with what to run then.
 struct Reactor {
     std::function<void(int descriptor, Task readable)> watch;
 };
-Result<std::unique_ptr<Disk>> open_libaio_disk(const std::string& directory, Executor& executor,
-                                               Reactor reactor);
-Result<std::unique_ptr<Disk>> open_portable_disk(const std::string& directory, Executor& executor);
+Result<std::unique_ptr<Disk>> open_libaio_disk(std::shared_ptr<const Directory> directory,
+                                               Executor& executor, const Reactor& reactor);
+std::unique_ptr<Disk> portable_disk(std::shared_ptr<const Directory> directory, Executor& executor);
+std::unique_ptr<Disk> blocking_disk(std::shared_ptr<const Directory> directory);
 
 }  // namespace quorlite::disk

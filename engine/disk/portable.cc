@@ -30,9 +30,8 @@ private:
 
 class PortableDisk final : public PosixDisk {
 public:
-    explicit PortableDisk(Executor& executor) : executor_(executor) {}
-
-    using PosixDisk::lock;
+    PortableDisk(std::shared_ptr<const Directory> directory, Executor& executor)
+        : PosixDisk(std::move(directory)), executor_(executor) {}
 
     Result<std::unique_ptr<File>> open(const std::string& name, OpenMode mode, bool) override {
         auto descriptor = open_file(name, mode, 0);
@@ -47,11 +46,9 @@ private:
 
 }  // namespace
 
-Result<std::unique_ptr<Disk>> open_portable_disk(const std::string& directory, Executor& executor) {
-    auto disk = std::make_unique<PortableDisk>(executor);
-    Status locked = disk->lock(directory);
-    if (!locked) return std::move(locked).error();
-    return std::unique_ptr<Disk>(std::move(disk));
+std::unique_ptr<Disk> portable_disk(std::shared_ptr<const Directory> directory,
+                                    Executor& executor) {
+    return std::make_unique<PortableDisk>(std::move(directory), executor);
 }
 
 }  // namespace quorlite::disk

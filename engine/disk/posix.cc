@@ -11,6 +11,8 @@
 #include <cstring>
 #include <memory>
 
+#include "engine/base/check.h"
+
 namespace quorlite::disk {
 namespace {
 
@@ -59,6 +61,16 @@ Error unusable(const std::string& directory, int number) {
     return {.code = full ? code::kFull : code::kIo,
             .message = "cannot use the directory " + directory + ": " + remedy};
 }
+
+// Where nothing but blocking calls is needed.
+class BlockingFile final : public PosixFile {
+public:
+    using PosixFile::PosixFile;
+
+    void write_durable(std::uint64_t, BlockBuffer, Completion) override {
+        fatal("write_durable() on " + name() + ", which was not opened for direct writes");
+    }
+};
 
 }  // namespace
 
@@ -115,6 +127,47 @@ Status sync_data(int descriptor, const std::string& name) {
     return system_error("sync " + name, errno);
 }
 
+Status Directory::open(const std::string& path) {
+    if (::mkdir(path.c_str(), kDirectoryMode) != 0 && errno != EEXIST) {
+        return unusable(path, errno);
+    }
+    directory_ = Descriptor(
+        uninterrupted([&] { return ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
+    if (!directory_.open()) return unusable(path, errno);
+    return take_lock(path);
+}
+
+// The lock file holds the process id of its owner, for the message to whoever comes second.
+Status Directory::take_lock(const std::string& path) {
+    lock_ = Descriptor(uninterrupted([&] {
+        return ::openat(directory_.number(), kLockName, O_RDWR | O_CREAT | O_CLOEXEC, kFileMode);
+    }));
+    if (!lock_.open()) return unusable(path, errno);
+    if (uninterrupted([&] { return ::flock(lock_.number(), LOCK_EX | LOCK_NB); }) != 0) {
+        if (errno != EWOULDBLOCK) return unusable(path, errno);
+        char text[32] = {};
+        const ssize_t count = ::pread(lock_.number(), text, sizeof text - 1, 0);
+        std::string owner(text, count > 0 ? static_cast<std::size_t>(count) : 0);
+        owner = owner.substr(0, owner.find('\n'));
+        return Error{.code = code::kBusy,
+                     .message = "the directory " + path + " is in use by another process (PID " +
+                                (owner.empty() ? "unknown" : owner) +
+                                "); stop that one, or give this node a directory of its own"};
+    }
+    // On a full disk the process id may be missing; the lock holds all the same.
+    const std::string text = std::to_string(::getpid()) + "\n";
+    if (uninterrupted([&] { return ::ftruncate(lock_.number(), 0); }) == 0) {
+        (void)write_all(lock_.number(), 0, as_bytes(text), kLockName);
+    }
+    return {};
+}
+
+Result<std::shared_ptr<const Directory>> open_directory(const std::string& path) {
+    auto directory = std::make_shared<Directory>();
+    if (Status opened = directory->open(path); !opened) return std::move(opened).error();
+    return std::shared_ptr<const Directory>(std::move(directory));
+}
+
 Result<std::size_t> PosixFile::read(std::uint64_t offset, std::span<std::uint8_t> into) {
     return read_all(descriptor_->number(), offset, into, name_);
 }
@@ -140,12 +193,18 @@ Result<std::uint64_t> PosixFile::size() {
     return static_cast<std::uint64_t>(status.st_size);
 }
 
+Result<std::unique_ptr<File>> PosixDisk::open(const std::string& name, OpenMode mode, bool) {
+    auto descriptor = open_file(name, mode, 0);
+    if (!descriptor) return std::move(descriptor).error();
+    return std::unique_ptr<File>(std::make_unique<BlockingFile>(name, *std::move(descriptor)));
+}
+
 Status PosixDisk::make_directory(const std::string& name) {
-    if (::mkdirat(directory_.number(), name.c_str(), kDirectoryMode) == 0) return {};
+    if (::mkdirat(directory_->number(), name.c_str(), kDirectoryMode) == 0) return {};
     struct stat status = {};
     const int number = errno;
     const bool there = number == EEXIST &&
-                       ::fstatat(directory_.number(), name.c_str(), &status, 0) == 0 &&
+                       ::fstatat(directory_->number(), name.c_str(), &status, 0) == 0 &&
                        S_ISDIR(status.st_mode);
     return there ? Status() : system_error("create the directory " + name, number);
 }
@@ -153,7 +212,7 @@ Status PosixDisk::make_directory(const std::string& name) {
 Result<std::vector<std::string>> PosixDisk::list(const std::string& directory) {
     const std::string name = directory.empty() ? "." : directory;
     const int descriptor = uninterrupted([&] {
-        return ::openat(directory_.number(), name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        return ::openat(directory_->number(), name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     });
     if (descriptor < 0) return system_error("list " + name, errno);
     const std::unique_ptr<DIR, int (*)(DIR*)> stream(::fdopendir(descriptor), ::closedir);
@@ -173,16 +232,16 @@ Result<std::vector<std::string>> PosixDisk::list(const std::string& directory) {
 }
 
 bool PosixDisk::exists(const std::string& name) {
-    return ::faccessat(directory_.number(), name.c_str(), F_OK, 0) == 0;
+    return ::faccessat(directory_->number(), name.c_str(), F_OK, 0) == 0;
 }
 
 Status PosixDisk::remove(const std::string& name) {
-    if (::unlinkat(directory_.number(), name.c_str(), 0) == 0 || errno == ENOENT) return {};
+    if (::unlinkat(directory_->number(), name.c_str(), 0) == 0 || errno == ENOENT) return {};
     return system_error("remove " + name, errno);
 }
 
 Status PosixDisk::rename(const std::string& from, const std::string& to) {
-    const int directory = directory_.number();
+    const int directory = directory_->number();
     if (::renameat(directory, from.c_str(), directory, to.c_str()) == 0) return {};
     return system_error("rename " + from + " to " + to, errno);
 }
@@ -190,46 +249,10 @@ Status PosixDisk::rename(const std::string& from, const std::string& to) {
 Status PosixDisk::sync_directory(const std::string& directory) {
     const std::string name = directory.empty() ? "." : directory;
     const Descriptor opened(uninterrupted([&] {
-        return ::openat(directory_.number(), name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        return ::openat(directory_->number(), name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     }));
     if (!opened.open()) return system_error("open the directory " + name, errno);
     if (::fsync(opened.number()) != 0) return system_error("sync the directory " + name, errno);
-    return {};
-}
-
-Status PosixDisk::lock(const std::string& directory) {
-    if (::mkdir(directory.c_str(), kDirectoryMode) != 0 && errno != EEXIST) {
-        return unusable(directory, errno);
-    }
-    directory_ = Descriptor(uninterrupted(
-        [&] { return ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
-    if (!directory_.open()) return unusable(directory, errno);
-    return take_lock(directory);
-}
-
-// The lock file holds the process id of its owner, for the message to whoever comes second.
-Status PosixDisk::take_lock(const std::string& directory) {
-    lock_ = Descriptor(uninterrupted([&] {
-        return ::openat(directory_.number(), kLockName, O_RDWR | O_CREAT | O_CLOEXEC, kFileMode);
-    }));
-    if (!lock_.open()) return unusable(directory, errno);
-    if (uninterrupted([&] { return ::flock(lock_.number(), LOCK_EX | LOCK_NB); }) != 0) {
-        if (errno != EWOULDBLOCK) return unusable(directory, errno);
-        char text[32] = {};
-        const ssize_t count = ::pread(lock_.number(), text, sizeof text - 1, 0);
-        std::string owner(text, count > 0 ? static_cast<std::size_t>(count) : 0);
-        owner = owner.substr(0, owner.find('\n'));
-        return Error{.code = code::kBusy,
-                     .message = "the directory " + directory +
-                                " is in use by another process (PID " +
-                                (owner.empty() ? "unknown" : owner) +
-                                "); stop that one, or give this node a directory of its own"};
-    }
-    // On a full disk the process id may be missing; the lock holds all the same.
-    const std::string text = std::to_string(::getpid()) + "\n";
-    if (uninterrupted([&] { return ::ftruncate(lock_.number(), 0); }) == 0) {
-        (void)write_all(lock_.number(), 0, as_bytes(text), kLockName);
-    }
     return {};
 }
 
@@ -238,9 +261,13 @@ Result<Descriptor> PosixDisk::open_file(const std::string& name, OpenMode mode, 
     if (mode != OpenMode::kExisting) flags |= O_CREAT;
     if (mode == OpenMode::kCreateEmpty) flags |= O_TRUNC;
     const int number = uninterrupted(
-        [&] { return ::openat(directory_.number(), name.c_str(), flags, kFileMode); });
+        [&] { return ::openat(directory_->number(), name.c_str(), flags, kFileMode); });
     if (number < 0) return system_error("open " + name, errno);
     return Descriptor(number);
+}
+
+std::unique_ptr<Disk> blocking_disk(std::shared_ptr<const Directory> directory) {
+    return std::make_unique<PosixDisk>(std::move(directory));
 }
 
 }  // namespace quorlite::disk

@@ -1,4 +1,4 @@
-// What the two real disks share: a locked directory, blocking file operations, and the words for
+// What the real disks share: a locked directory, blocking file operations, and the words for
 // errors.
 //
 // Every name is resolved below the directory's descriptor, so the node does not care if the
@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/base/disk.h"
+#include "engine/disk/log.h"
 
 namespace quorlite::disk {
 
@@ -37,6 +38,19 @@ Result<std::size_t> read_all(int descriptor, std::uint64_t offset, std::span<std
                              const std::string& name);
 Status sync_data(int descriptor, const std::string& name);
 
+// A node's directory, locked for the life of this object.
+class Directory {
+public:
+    Status open(const std::string& path);
+    int number() const { return directory_.number(); }
+
+private:
+    Status take_lock(const std::string& path);
+
+    Descriptor directory_;
+    Descriptor lock_;
+};
+
 // Blocking operations on an ordinary descriptor.
 class PosixFile : public File {
 public:
@@ -60,9 +74,14 @@ private:
     std::shared_ptr<const Descriptor> descriptor_;
 };
 
-// A directory of files, without open().
+// The files of a directory, for blocking calls only.
 class PosixDisk : public Disk {
 public:
+    explicit PosixDisk(std::shared_ptr<const Directory> directory)
+        : directory_(std::move(directory)) {}
+
+    Result<std::unique_ptr<File>> open(const std::string& name, OpenMode mode,
+                                       bool direct) override;
     Status make_directory(const std::string& name) override;
     Result<std::vector<std::string>> list(const std::string& directory) override;
     bool exists(const std::string& name) override;
@@ -71,16 +90,11 @@ public:
     Status sync_directory(const std::string& directory) override;
 
 protected:
-    // Makes the directory if it is missing, and locks it for the life of this object.
-    Status lock(const std::string& directory);
     // Opens a file below the directory, with further open(2) `flags`.
     Result<Descriptor> open_file(const std::string& name, OpenMode mode, int flags);
 
 private:
-    Status take_lock(const std::string& directory);
-
-    Descriptor directory_;
-    Descriptor lock_;
+    std::shared_ptr<const Directory> directory_;
 };
 
 }  // namespace quorlite::disk

@@ -87,7 +87,7 @@ void let_second_signal_through() {
 
 // Runs the node until a signal; the last line of its log is written when this returns.
 void run(NodeOptions options, const sigset_t& signals, std::optional<NodeError>& failure) {
-    Node::Started started = Node::start(std::move(options));
+    Node::Expected started = Node::start(std::move(options));
     if (!started) {
         failure = started.error();
         return;

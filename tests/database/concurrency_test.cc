@@ -65,7 +65,7 @@ public:
     explicit RealNode(Options options = {}) : node_(1, options) {
         std::string path = testing::TempDir() + "quorlite-database-XXXXXX";
         directory_ = ::mkdtemp(path.data());
-        node_.real_disk = *disk::open_portable_disk(directory_, node_.executor);
+        node_.real_disk = disk::portable_disk(*disk::open_directory(directory_), node_.executor);
         EXPECT_OK(node_.open());
     }
     ~RealNode() {

@@ -73,11 +73,13 @@ protected:
         return open(directory, executor_);
     }
 
-    Result<std::unique_ptr<Disk>> open(const std::string& directory, Executor& executor) {
+    Result<std::unique_ptr<Disk>> open(const std::string& path, Executor& executor) {
+        auto directory = disk::open_directory(path);
+        if (!directory) return std::move(directory).error();
         if (GetParam() == std::string("portable")) {
-            return disk::open_portable_disk(directory, executor);
+            return disk::portable_disk(*directory, executor);
         }
-        return disk::open_libaio_disk(directory, executor,
+        return disk::open_libaio_disk(*directory, executor,
                                       {.watch = [this](int descriptor, Task readable) {
                                           event_ = descriptor;
                                           readable_ = std::move(readable);

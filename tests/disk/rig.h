@@ -118,7 +118,7 @@ public:
     void restart() override {
         executor.run();
         opened.reset();
-        opened = *disk::open_portable_disk(directory.path(), executor);
+        opened = disk::portable_disk(*disk::open_directory(directory.path()), executor);
     }
 };
 
@@ -131,7 +131,7 @@ public:
     void restart() override {
         executor.run();
         opened.reset();
-        opened = *disk::open_libaio_disk(directory.path(), executor,
+        opened = *disk::open_libaio_disk(*disk::open_directory(directory.path()), executor,
                                          {.watch = [this](int descriptor, Task readable) {
                                              event_ = descriptor;
                                              readable_ = std::move(readable);

@@ -540,5 +540,106 @@ TEST_F(NodeTest, AnErrorSaysWhatToDo) {
     EXPECT_NE(no_address.error().message.find("--address"), std::string::npos);
 }
 
+// --- create, configure, start ---
+
+TEST_F(NodeTest, ACreatedNodeHasItsDirectoryAndNothingElse) {
+    const std::string address = free_address();
+    NodeOptions wanted = options("node");
+    wanted.address = address;
+    {
+        auto created = Node::create(wanted.directory);
+        ASSERT_TRUE(created) << created.error().message;
+        Node& node = created.node();
+        EXPECT_FALSE(node.identity());
+        EXPECT_EQ(node.options().directory, wanted.directory);
+        EXPECT_EQ(node.status().id, 0u);
+        EXPECT_TRUE(node.wait_ready(0s));
+        EXPECT_TRUE(node.handover());
+
+        const auto second = Node::create(wanted.directory);
+        ASSERT_FALSE(second);
+        EXPECT_EQ(second.error().kind, NodeError::Kind::kDirectory);
+        EXPECT_NE(second.error().message.find("in use"), std::string::npos);
+    }
+    ASSERT_NO_FATAL_FAILURE(start_one(wanted));
+    nodes.clear();
+
+    auto again = Node::create(wanted.directory);
+    ASSERT_TRUE(again) << again.error().message;
+    ASSERT_TRUE(again.node().identity());
+    EXPECT_EQ(again.node().identity()->id, 1u);
+    EXPECT_EQ(again.node().identity()->address, address);
+    EXPECT_EQ(again.node().status().address, address);
+}
+
+TEST_F(NodeTest, OptionsAreCheckedWhenTheyAreSet) {
+    auto created = Node::create((root / "node").string());
+    ASSERT_TRUE(created) << created.error().message;
+    Node& node = created.node();
+    NodeOptions wanted = node.options();
+    wanted.listen = "nowhere";
+    const auto refused = node.configure(wanted);
+    ASSERT_TRUE(refused);
+    EXPECT_EQ(refused->kind, NodeError::Kind::kOptions);
+    EXPECT_NE(refused->message.find("nowhere"), std::string::npos);
+    EXPECT_EQ(node.options().listen, "");
+
+    wanted = options("another");
+    const auto moved = node.configure(wanted);
+    ASSERT_TRUE(moved);
+    EXPECT_EQ(moved->kind, NodeError::Kind::kOptions);
+
+    wanted = options("node");
+    wanted.directory.clear();
+    wanted.address = free_address();
+    EXPECT_FALSE(node.configure(wanted));
+    EXPECT_EQ(node.options().directory, (root / "node").string());
+    EXPECT_EQ(node.options().address, wanted.address);
+}
+
+TEST_F(NodeTest, AStartThatFailsMayBeTriedAgain) {
+    const std::string taken = free_address();
+    NodeOptions other = options("other");
+    other.address = taken;
+    ASSERT_NO_FATAL_FAILURE(start_one(other));
+
+    NodeOptions wanted = options("node");
+    wanted.address = free_address();
+    wanted.listen = taken;
+    auto created = Node::create(wanted.directory);
+    ASSERT_TRUE(created) << created.error().message;
+    Node& node = created.node();
+    ASSERT_FALSE(node.configure(wanted));
+    const auto refused = node.start();
+    ASSERT_TRUE(refused);
+    EXPECT_EQ(refused->kind, NodeError::Kind::kListen);
+    EXPECT_FALSE(Node::create(wanted.directory)) << "the directory is not locked any more";
+
+    wanted.listen.clear();
+    ASSERT_FALSE(node.configure(wanted));
+    const auto problem = node.start();
+    ASSERT_FALSE(problem) << problem->message;
+    EXPECT_FALSE(node.wait_ready(10s));
+    SqlClient client(wanted.address);
+    ASSERT_TRUE(client.open("db"));
+    EXPECT_TRUE(client.execute("CREATE TABLE t(x)"));
+}
+
+TEST_F(NodeTest, EachStepIsTakenOnceAndInOrder) {
+    NodeOptions wanted = options("node");
+    wanted.address = free_address();
+    ASSERT_NO_FATAL_FAILURE(start_one(wanted));
+    Node& node = nodes.back();
+    EXPECT_TRUE(node.configure(wanted));
+    EXPECT_TRUE(node.start());
+    EXPECT_EQ(node.status().role, "leader");
+    node.stop();
+    EXPECT_TRUE(node.configure(wanted));
+    const auto stopped = node.start();
+    ASSERT_TRUE(stopped);
+    EXPECT_NE(stopped->message.find("create another"), std::string::npos);
+    EXPECT_TRUE(Node::create(wanted.directory)) << "the directory is still locked";
+}
+
 }  // namespace
 }  // namespace quorlite

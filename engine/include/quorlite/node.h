@@ -11,24 +11,36 @@
 //     ...                                  // clients speak the dqlite protocol to the address
 //     node.stop();                         // hands leadership over first
 //
+// start() does at once what may be done step by step:
+//
+//     auto created = quorlite::Node::create("/var/lib/app");  // opened, locked; who is it?
+//     quorlite::Node& node = created.node();
+//     quorlite::NodeOptions options = node.options();
+//     options.address = "10.0.0.1:9001";
+//     if (auto error = node.configure(options)) ...           // as often as is needed
+//     if (auto error = node.start()) ...                      // the port, threads, clients
+//
 // A node is new when its directory is: then it needs an address, and either the addresses of
 // members to join or `bootstrap`, which makes it the first node of a new cluster. What it is gets
 // recorded in the directory, so a restart needs nothing but the directory. Several nodes may live
 // in one process.
 //
-// Errors: start() never throws but returns a NodeError, whose message is one line that ends with
-// what to do. A failed disk write ends the process (exit status 70), because going on could lose
-// what was acknowledged.
+// Errors: what fails returns a NodeError, whose message is one line that ends with what to do. A
+// node whose configure() or start() has failed is as it was before: both may be tried again. A
+// failed disk write ends the process (exit status 70), because going on could lose what was
+// acknowledged.
 //
-// Exception safety: nothing throws but std::bad_alloc, and Started's accessors when they are asked
-// for what is not there.
+// Exception safety: nothing throws but std::bad_alloc, and Expected's accessors when they are
+// asked for what is not there.
 //
-// Lifetimes: a node owns its threads, files and port until stop() or its destructor returns; what
-// the functions in NodeOptions refer to must live as long.
+// Lifetimes: a node owns its directory from create() on, and threads, files and port from start()
+// on, until stop() or its destructor returns; what the functions in NodeOptions refer to must live
+// as long. A stopped node does not start again: create another.
 //
-// Thread safety: every member function may be called from any thread, except move, destruction and
-// stop(), which need the object for themselves. The functions of NodeOptions are called from the
-// node's threads and must not call back into the node, nor block, except where that is said.
+// Thread safety: every member function may be called from any thread, except move, destruction,
+// configure(), start() and stop(), which need the object for themselves. The functions of
+// NodeOptions are called from the node's threads and must not call back into the node, nor block,
+// except where that is said.
 #pragma once
 
 #include <chrono>
@@ -132,6 +144,12 @@ struct NodeStatus {
     std::uint64_t statements_overstayed = 0;  // went on beside the loop
 };
 
+// Who a directory says that its node is.
+struct NodeIdentity {
+    std::uint64_t id = 0;
+    std::string address;
+};
+
 // Of the SQLite inside: its version, and whose build it is: "built in", or "the system's".
 struct SqliteBuild {
     std::string version;
@@ -141,26 +159,39 @@ struct SqliteBuild {
 // All that the shared library shows.
 class [[gnu::visibility("default")]] Node {
 public:
-    class Started;
+    class Expected;
 
-    // Opens the directory, takes the port and begins to serve. Returns before the node has joined
-    // or found a leader: see wait_ready().
-    static Started start(NodeOptions options);
+    // Opens the directory, making it if it is missing, and locks it. An error if another process
+    // has it, it is damaged, or the cluster has removed its node.
+    static Expected create(std::string directory);
+    // create(), configure() and start() in one. Returns before the node has joined or found a
+    // leader: see wait_ready().
+    static Expected start(NodeOptions options);
     static SqliteBuild sqlite();
 
     Node(Node&&) noexcept;
     Node& operator=(Node&&) noexcept;
     ~Node();  // as stop()
 
+    // Replaces all options, if they make sense and the node has not started; their directory may be
+    // left out.
+    std::optional<NodeError> configure(NodeOptions options);
+    // Takes the port and begins to serve.
+    std::optional<NodeError> start();
+
+    const NodeOptions& options() const;
+    // As the directory had it when the node was created; nothing if it was new.
+    const std::optional<NodeIdentity>& identity() const;
+
     // Waits until the node is a member and knows a leader. An error if it cannot join (kJoin), or
     // not in time (kTimeout; the node goes on).
     std::optional<NodeError> wait_ready(std::chrono::milliseconds timeout);
 
-    // Of a stopped node: as it was at its end.
+    // Of a stopped node: as it was at its end. Of one that has not started: its identity.
     NodeStatus status() const;
 
-    // Makes the best other voter leader, if this node is leader. True once it is not leader (any
-    // more).
+    // Makes the best other voter leader, if this node is leader. True if it is not leader, or is
+    // no longer.
     bool handover();
 
     // Hands leadership over, lets running requests end, and stops. Idempotent.
@@ -172,11 +203,11 @@ private:
     std::unique_ptr<Impl> impl_;
 };
 
-// A running node, or why there is none.
-class Node::Started {
+// A node, or why there is none.
+class Node::Expected {
 public:
-    Started(Node node) : content_(std::move(node)) {}
-    Started(NodeError error) : content_(std::move(error)) {}
+    Expected(Node node) : content_(std::move(node)) {}
+    Expected(NodeError error) : content_(std::move(error)) {}
 
     explicit operator bool() const { return content_.index() == 0; }
     // Both throw if there is none.
