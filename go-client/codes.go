@@ -1,6 +1,6 @@
 package quorlite
 
-// Made by spec/errors.py from spec/errors.json: change it there.
+// Made by spec/generate.py from spec/errors.json: change it there.
 
 // Result codes that programs ask for. Every code that is not listed is one of SQLite's.
 const (

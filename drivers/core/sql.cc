@@ -4,8 +4,10 @@
 #include <array>
 #include <charconv>
 #include <optional>
+#include <span>
 
 #include "drivers/core/limits.h"
+#include "drivers/core/sql_tables.h"
 
 namespace quorlite::core {
 namespace {
@@ -73,23 +75,26 @@ private:
         return {kind, text_.substr(start, at_ - start)};
     }
 
+    // :name, @name, #name, $name: with "::" anywhere, and a parenthesis without blanks at the end,
+    // as in Tcl.
     Token variable() {
-        const std::size_t name = count(at_ + 1, is_word);
-        if (name == 0) return take(Kind::kOther, 1);
-        std::size_t size = 1 + name;
-        if (text_[at_] == '$') size += tcl_suffix(at_ + size);
-        return take(Kind::kParameter, size);
-    }
-
-    // $name may go on with "::" parts and end in a parenthesis, as in Tcl.
-    std::size_t tcl_suffix(std::size_t from) const {
-        std::size_t end = from;
-        while (text_.substr(end, 2) == "::") end += 2 + count(end + 2, is_word);
-        if (end < text_.size() && text_[end] == '(') {
-            const std::size_t close = text_.find(')', end);
-            if (close != std::string_view::npos) end = close + 1;
+        std::size_t end = at_ + 1;
+        std::size_t letters = 0;
+        while (end < text_.size()) {
+            if (is_word(text_[end])) {
+                ++letters, ++end;
+            } else if (text_.substr(end, 2) == "::") {
+                end += 2;
+            } else {
+                break;
+            }
         }
-        return end - from;
+        if (letters == 0) return take(Kind::kOther, 1);
+        if (end < text_.size() && text_[end] == '(') {
+            const std::size_t close = text_.find_first_of(") \t\n\v\f\r", end);
+            if (close != std::string_view::npos && text_[close] == ')') end = close + 1;
+        }
+        return take(Kind::kParameter, end - at_);
     }
 
     Token quoted(char quote) {
@@ -133,23 +138,19 @@ private:
     std::size_t at_ = 0;
 };
 
+bool is_any_of(std::string_view word, std::span<const std::string_view> lower_case) {
+    return std::ranges::any_of(lower_case, [&](auto each) { return is(word, each); });
+}
+
 Effect effect_of(std::string_view word) {
-    if (is(word, "select") || is(word, "values") || is(word, "with")) return Effect::kRead;
-    if (is(word, "explain")) return Effect::kRead;
+    if (is_any_of(word, kReadingVerbs)) return Effect::kRead;
+    if (is(word, "with") || is(word, "explain")) return Effect::kRead;
     if (is(word, "begin")) return Effect::kBegin;
     if (is(word, "commit") || is(word, "end")) return Effect::kCommit;
     if (is(word, "rollback")) return Effect::kRollback;
     if (is(word, "savepoint")) return Effect::kSavepoint;
     if (is(word, "release")) return Effect::kRelease;
-    if (is(word, "pragma")) return Effect::kRead;
     return Effect::kWrite;
-}
-
-// A pragma that does something even without a value.
-bool acts(std::string_view pragma) {
-    static constexpr std::array<std::string_view, 4> kActing = {
-        "wal_checkpoint", "optimize", "incremental_vacuum", "delete_database"};
-    return std::any_of(kActing.begin(), kActing.end(), [&](auto each) { return is(pragma, each); });
 }
 
 // Follows one statement word by word.
@@ -161,7 +162,8 @@ public:
         ++words_;
         if (words_ == 1 && out_.effect == Effect::kNone) first(text);
         if (with_ && depth_ == 0 && closed_ && !is(text, "as")) end_of_with(text);
-        if (pragma_ && acts(text)) out_.effect = Effect::kWrite;
+        if (explain_ && words_ < 5 && is(text, "pragma")) out_.effect = Effect::kWrite;
+        if (pragma_ && !valued_) pragma_name_ = text;
         if (is(text, "returning")) returning_ = true;
         trigger_.word(text);
         follow_savepoint(text);
@@ -169,6 +171,7 @@ public:
     }
     void name(std::string_view text) {
         if (names_savepoint()) out_.savepoint = text;
+        if (pragma_ && !valued_) pragma_name_ = text;
         closed_ = false;
         trigger_.other();
     }
@@ -182,13 +185,18 @@ public:
     }
     void other(std::string_view text) {
         if (out_.effect == Effect::kNone) out_.effect = Effect::kWrite;
-        if (pragma_ && text == "=") out_.effect = Effect::kWrite;
+        valued_ = valued_ || text == "=" || text == "(";
         trigger_.other();
         if (text == "(") ++depth_;
         closed_ = text == ")";
         if (closed_) --depth_;
     }
-    void finish() { out_.yields_rows = out_.effect == Effect::kRead || pragma_ || returning_; }
+    void finish() {
+        const bool reads = valued_ ? is_any_of(pragma_name_, kReadingPragmasOfSomething)
+                                   : is_any_of(pragma_name_, kReadingPragmas);
+        if (pragma_ && reads) out_.effect = Effect::kRead;
+        out_.yields_rows = out_.effect == Effect::kRead || pragma_ || explain_ || returning_;
+    }
     // Whether a semicolon here ends the statement.
     bool semicolon() { return trigger_.semicolon(); }
 
@@ -198,6 +206,7 @@ private:
         out_.verb = text;
         with_ = is(text, "with");
         pragma_ = is(text, "pragma");
+        explain_ = is(text, "explain");
     }
 
     // Behind the parenthesis that ends the last table of WITH: the statement itself.
@@ -238,7 +247,10 @@ private:
     int depth_ = 0;        // of parentheses
     bool closed_ = false;  // the last token was one that closes
     bool with_ = false;
+    bool explain_ = false;
     bool pragma_ = false;
+    std::string_view pragma_name_;
+    bool valued_ = false;  // the pragma has a value; of others it says nothing
     bool returning_ = false;
     TriggerEnd trigger_;
 };

@@ -1,6 +1,6 @@
 // The codes of errors, what they mean for the work, and the texts that go with them.
 //
-// Made by spec/errors.py from spec/errors.json: change it there.
+// Made by spec/generate.py from spec/errors.json: change it there.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 package rules
 
-// Made by spec/errors.py from spec/errors.json: change it there.
+// Made by spec/generate.py from spec/errors.json: change it there.
 
 // meaning is what a failure means for the work.
 type meaning uint8

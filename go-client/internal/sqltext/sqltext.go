@@ -84,6 +84,8 @@ type parser struct {
 	depth     int  // of parentheses
 	closed    bool // the last token was one that closes
 	over      bool // the tables of WITH
+	pragma    string
+	valued    bool // the pragma has a value; of others it says nothing
 	returning bool
 	trigger   triggerEnd
 }
@@ -134,21 +136,26 @@ func (t *triggerEnd) semicolon() bool {
 }
 
 var effects = map[string]Effect{
-	"select": Read, "values": Read, "with": Read, "explain": Read, "pragma": Read,
-	"begin": Begin, "commit": Commit, "end": Commit, "rollback": Rollback,
+	"with": Read, "explain": Read, "begin": Begin, "commit": Commit, "end": Commit, "rollback": Rollback,
 	"savepoint": Savepoint, "release": Release,
 }
 
-// Pragmas that do something even without a value.
-var actingPragmas = map[string]bool{"wal_checkpoint": true, "optimize": true,
-	"incremental_vacuum": true, "delete_database": true}
+func set(words ...string) map[string]bool {
+	set := make(map[string]bool, len(words))
+	for _, word := range words {
+		set[word] = true
+	}
+	return set
+}
 
 func (p *parser) word(w string) {
-	if p.words++; p.words == 1 {
+	if p.words++; p.words == 1 && p.out.Effect == None {
 		p.first = w
 		p.out.Effect = Write
 		if effect, known := effects[w]; known {
 			p.out.Effect = effect
+		} else if readingVerbs[w] {
+			p.out.Effect = Read
 		}
 	}
 	// Behind the parenthesis that ends the last table of WITH comes the statement itself.
@@ -160,11 +167,19 @@ func (p *parser) word(w string) {
 	}
 	p.closed = false
 	p.returning = p.returning || w == "returning"
-	if p.first == "pragma" && actingPragmas[w] {
+	if p.first == "explain" && p.words < 5 && w == "pragma" {
 		p.out.Effect = Write
 	}
+	p.namePragma(w)
 	p.trigger.word(w)
 	p.followSavepoint(w)
+}
+
+// namePragma: what stands before the value is the pragma's name, or its schema's.
+func (p *parser) namePragma(name string) {
+	if p.first == "pragma" && !p.valued {
+		p.pragma = name
+	}
 }
 
 // followSavepoint reads SAVEPOINT name, RELEASE [SAVEPOINT] name and
@@ -187,6 +202,7 @@ func (p *parser) quoted(token string) {
 	if p.out.Effect == None {
 		p.out.Effect = Write
 	}
+	p.namePragma(token)
 	if p.namesSavepoint() && len(token) > 1 {
 		p.out.Savepoint = strings.ToLower(token[1 : len(token)-1])
 	}
@@ -232,13 +248,21 @@ func (p *parser) other(token string) {
 	case ")":
 		p.depth--
 	}
-	if p.first == "pragma" && token == "=" {
-		p.out.Effect, p.out.Sets = Write, true
-	}
+	p.valued = p.valued || token == "=" || token == "("
 }
 
 func (p *parser) finish() Statement {
-	p.out.YieldsRows = p.out.Effect == Read || p.first == "pragma" || p.returning
+	if p.first == "pragma" {
+		reads := readingPragmas
+		if p.valued {
+			reads = readingPragmasOfSomething
+		}
+		if reads[p.pragma] {
+			p.out.Effect = Read
+		}
+		p.out.Sets = p.valued && p.out.Effect == Write
+	}
+	p.out.YieldsRows = p.out.Effect == Read || p.first == "pragma" || p.first == "explain" || p.returning
 	return p.out
 }
 
@@ -297,8 +321,8 @@ func (t *tokens) next() (tokenKind, string) {
 	case c == '?':
 		return t.take(parameter, 1+t.run(t.at+1, isDigit))
 	case c == ':' || c == '@' || c == '#' || c == '$':
-		if size := t.run(t.at+1, isWord); size > 0 {
-			return t.take(parameter, 1+size+t.tclSuffix(t.at+1+size))
+		if size := t.variableSize(); size > 0 {
+			return t.take(parameter, size)
 		}
 		return t.take(other, 1)
 	case isWord(c):
@@ -307,21 +331,29 @@ func (t *tokens) next() (tokenKind, string) {
 	return t.take(other, 1)
 }
 
-// tclSuffix is the size of what may follow $name, as in Tcl: "::" parts and a parenthesis.
-func (t *tokens) tclSuffix(from int) int {
-	if t.text[t.at] != '$' {
+// variableSize is the size of :name, @name, #name or $name, with "::" anywhere, and a parenthesis
+// without blanks at the end, as in Tcl; 0 if there is no name.
+func (t *tokens) variableSize() int {
+	to, letters := t.at+1, 0
+	for to < len(t.text) {
+		if isWord(t.text[to]) {
+			to, letters = to+1, letters+1
+		} else if strings.HasPrefix(t.text[to:], "::") {
+			to += 2
+		} else {
+			break
+		}
+	}
+	if letters == 0 {
 		return 0
 	}
-	to := from
-	for strings.HasPrefix(t.text[to:], "::") {
-		to += 2 + t.run(to+2, isWord)
-	}
 	if strings.HasPrefix(t.text[to:], "(") {
-		if closing := strings.IndexByte(t.text[to:], ')'); closing >= 0 {
+		closing := strings.IndexAny(t.text[to:], ") \t\n\v\f\r")
+		if closing >= 0 && t.text[to+closing] == ')' {
 			to += closing + 1
 		}
 	}
-	return to - from
+	return to - t.at
 }
 
 // quotedSize: a quote that is doubled stands for itself.

@@ -1,96 +1,114 @@
 package sqltext
 
 import (
+	"encoding/json"
+	"os"
 	"reflect"
 	"testing"
 )
 
-func effectsOf(text string) []Effect {
-	var effects []Effect
-	for _, statement := range Parse(text) {
-		effects = append(effects, statement.Effect)
+// vectors is spec/vectors/sql.json, which C++ reads, too.
+type vectors struct {
+	Cases []struct {
+		SQL     string
+		Effects []string
+		Rows    []bool
 	}
-	return effects
+	Parameters []struct {
+		SQL        string
+		Parameters int
+		Names      []string
+	}
 }
 
+func load(t *testing.T) (v vectors) {
+	t.Helper()
+	text, err := os.ReadFile("../../../spec/vectors/sql.json")
+	if err == nil {
+		err = json.Unmarshal(text, &v)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+var names = [...]string{Read: "read", Write: "write", Begin: "begin", Commit: "commit", Rollback: "rollback",
+	Savepoint: "savepoint", Release: "release", RollbackTo: "rollback_to"}
+
 func TestEffects(t *testing.T) {
-	for text, want := range map[string][]Effect{
-		"":                                     {},
-		" -- nothing\n/* at ; all */ ;; ":      {},
-		"SELECT 1":                             {Read},
-		"select ';' ; values (1);":             {Read, Read},
-		"INSERT INTO t VALUES (?)":             {Write},
-		"WITH a AS (SELECT 1) SELECT * FROM a": {Read},
-		"WITH a AS (SELECT 1) DELETE FROM t":   {Write},
-		"WITH a(v) AS (SELECT 'x') SELECT replace(v, 'x', 'y') FROM a":     {Read},
-		"WITH x AS (SELECT 1) -- INSERT comes later\nSELECT * FROM x":      {Read},
-		"WITH replace(a) AS NOT MATERIALIZED (SELECT (1)) SELECT a":        {Read},
-		"WITH a(x) AS (SELECT 1), b AS (SELECT 2) REPLACE INTO t SELECT 1": {Write},
-		"WITH a AS (SELECT 1) /* SELECT */ UPDATE t SET n = 1":             {Write},
-		"WITH a AS (SELECT 1) anything else":                               {Write},
-		"EXPLAIN QUERY PLAN DELETE FROM t":                                 {Read},
-		"PRAGMA foreign_keys":                                              {Read},
-		"PRAGMA foreign_keys = 1":                                          {Write},
-		"PRAGMA optimize":                                                  {Write},
-		"BEGIN IMMEDIATE":                                                  {Begin},
-		"COMMIT; END TRANSACTION":                                          {Commit, Commit},
-		"ROLLBACK; ROLLBACK TRANSACTION TO x":                              {Rollback, RollbackTo},
-		"SAVEPOINT a; RELEASE a":                                           {Savepoint, Release},
-		"\ufeffBEGIN; \ufeff\ufeffROLLBACK":                                {Begin, Rollback},
-		"BEGIN\ufeff":                                                      {Write},
-		"\ufeff":                                                           {},
-		"'x'":                                                              {Write},
-		"(":                                                                {Write},
-		"/* open":                                                          {},
-		"SELECT 'it''s; one'; SELECT [a;b], `c;`, \"":                      {Read, Read},
-		"CREATE TRIGGER a AFTER INSERT ON t BEGIN UPDATE t SET a = CASE a WHEN 1 THEN 2 END; " +
-			"SELECT 1; END; SELECT 1": {Write, Read},
-		"CREATE TEMP TRIGGER a AFTER INSERT ON t BEGIN SELECT 1; END": {Write},
-		"CREATE TRIGGER a AFTER INSERT ON t BEGIN UPDATE t SET a = end; DELETE FROM u; END; SELECT 1": {
-			Write, Read},
-		"CREATE TRIGGER a AFTER INSERT ON t BEGIN SELECT \"end\"; SELECT 1; /* END; */ END ; SELECT 1": {
-			Write, Read},
-		"EXPLAIN CREATE TRIGGER a AFTER INSERT ON t BEGIN SELECT 1;; END; SELECT 1": {Read, Read},
-		"CREATE TABLE trigger(a); SELECT 1":                                         {Write, Read},
-		"CREATE TABLE trigger_x (a)":                                                {Write},
-	} {
-		if got := effectsOf(text); len(got)+len(want) > 0 && !reflect.DeepEqual(got, want) {
-			t.Errorf("%q: %v, want %v", text, got, want)
+	for _, c := range load(t).Cases {
+		var effects []string
+		var rows []bool
+		for _, statement := range Parse(c.SQL) {
+			effects = append(effects, names[statement.Effect])
+			rows = append(rows, statement.YieldsRows)
+		}
+		if len(effects)+len(c.Effects) > 0 && !reflect.DeepEqual(effects, c.Effects) {
+			t.Errorf("%q: %v, want %v", c.SQL, effects, c.Effects)
+		}
+		if c.Rows != nil && !reflect.DeepEqual(rows, c.Rows) {
+			t.Errorf("%q yields rows: %v, want %v", c.SQL, rows, c.Rows)
 		}
 	}
 }
 
 func TestParameters(t *testing.T) {
-	for text, want := range map[string]Statement{
-		"SELECT ?, ?":                          {Parameters: 2},
-		"SELECT ?5, ?":                         {Parameters: 6},
-		"SELECT ?2, ?1":                        {Parameters: 2},
-		"SELECT :a, :b, :a":                    {Parameters: 2, Names: []string{":a", ":b"}},
-		"SELECT ?, @a, $b":                     {Parameters: 3, Names: []string{"", "@a", "$b"}},
-		"SELECT :a, @a, ?99999999999999999999": {Parameters: 250001, Names: []string{":a", "@a"}},
-		"SELECT ?32768":                        {Parameters: 32768},
-		"SELECT ?250000":                       {Parameters: 250000},
-		"SELECT ':a', \"?\", [?]":              {},
-		"SELECT a$b -- ?":                      {},
-		"SELECT $a::b(c), :":                   {Parameters: 1, Names: []string{"$a::b(c)"}},
-	} {
-		got := Parse(text)[0]
-		if got.Parameters != want.Parameters || !reflect.DeepEqual(got.Names, want.Names) {
-			t.Errorf("%q: %d %v, want %d %v", text, got.Parameters, got.Names, want.Parameters,
-				want.Names)
+	for _, c := range load(t).Parameters {
+		got := Parse(c.SQL)[0]
+		if got.Parameters != c.Parameters || len(got.Names)+len(c.Names) > 0 && !reflect.DeepEqual(got.Names, c.Names) {
+			t.Errorf("%q: %d %q, want %d %q", c.SQL, got.Parameters, got.Names, c.Parameters, c.Names)
 		}
 	}
 }
 
-func TestRowsAndSavepoints(t *testing.T) {
-	for text, want := range map[string]bool{
-		"SELECT 1": true, "PRAGMA a = 1": true, "INSERT INTO t VALUES (1) RETURNING a": true,
-		"INSERT INTO t VALUES ('returning')": false, "BEGIN": false,
-	} {
-		if got := Parse(text)[0].YieldsRows; got != want {
-			t.Errorf("%q yields rows: %v", text, got)
-		}
+// A statement of the corpus, and what SQLite says of it: see tests/corpus.
+type statement struct {
+	SQL   string
+	Used  int // bytes of it are the first statement
+	Reads bool
+	Count int // of parameters
+}
+
+func TestCorpus(t *testing.T) {
+	path := os.Getenv("QUORLITE_CORPUS")
+	if path == "" {
+		t.Skip("QUORLITE_CORPUS is not set: tests/run corpus makes one")
 	}
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	said, cautious := 0, 0
+	lines := json.NewDecoder(file)
+	for lines.More() {
+		var c statement
+		if err := lines.Decode(&c); err != nil {
+			t.Fatal(err)
+		}
+		all := Parse(c.SQL)
+		if len(all) == 0 || all[0].Parameters != c.Count {
+			t.Errorf("%q: %+v, SQLite says %d parameters", c.SQL, all, c.Count)
+			continue
+		}
+		if alone := Parse(c.SQL[:c.Used]); len(alone) != 1 {
+			t.Errorf("%q: %d statements, SQLite says one", c.SQL[:c.Used], len(alone))
+		}
+		if reads := all[0].Effect == Read; reads && !c.Reads {
+			t.Errorf("%q is taken for a read, SQLite says that it writes", c.SQL)
+		} else if !reads && c.Reads {
+			cautious++
+		}
+		said++
+	}
+	if said < 10_000 {
+		t.Errorf("only %d statements", said)
+	}
+	t.Logf("%d statements, %d of them taken for more than reads", said, cautious)
+}
+
+func TestSavepoints(t *testing.T) {
 	for text, want := range map[string]string{
 		"SAVEPOINT Abc": "abc", "RELEASE SAVEPOINT \"A b\"": "a b", "ROLLBACK TO SAVEPOINT x": "x",
 		"ROLLBACK TRANSACTION TO x": "x", "ROLLBACK": "",

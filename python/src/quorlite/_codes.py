@@ -1,4 +1,4 @@
-"""The names of the codes. Made by spec/errors.py from spec/errors.json: change it there."""
+"""The names of the codes. Made by spec/generate.py from spec/errors.json: change it there."""
 
 NAMES = {
     0: "SQLITE_OK",

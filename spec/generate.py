@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Writes what is made of errors.json, the one table of errors, for each language.
+"""Writes what is made of errors.json and sql.json, each the one home of a table, for each language.
 
-Usage: errors.py [--check]   with --check nothing is written: exits with 1 if a file is not current.
+Usage: generate.py [--check]   with --check nothing is written: exits with 1 if a file is not current.
 """
 
 import json
@@ -13,9 +13,11 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 TABLE = json.loads((ROOT / "spec/errors.json").read_text(encoding="utf-8"))
 MEANINGS = TABLE["meanings"]
 ERRORS = TABLE["errors"]
+SQL = json.loads((ROOT / "spec/sql.json").read_text(encoding="utf-8"))
 BY_CODE = {error["code"]: error for error in ERRORS if "if_text" not in error}
 
-MADE_BY = "Made by spec/errors.py from spec/errors.json: change it there."
+MADE_BY = "Made by spec/generate.py from spec/errors.json: change it there."
+SQL_MADE_BY = "Made by spec/generate.py from spec/sql.json: change it there."
 
 
 def lower_camel(name):
@@ -143,6 +145,44 @@ def python():
     yield "}"
 
 
+SQL_LISTS = [
+    ("reading_verbs", "Statements that begin with one of these only read."),
+    ("reading_pragmas", "Pragmas that only read, if they are given no value."),
+    ("reading_pragmas_of_something", "Pragmas whose value is only what they tell about."),
+]
+
+
+def sql_cpp():
+    yield "// Which statements surely only read. All words in lower case."
+    yield "//"
+    yield f"// {SQL_MADE_BY}"
+    yield "#pragma once"
+    yield ""
+    yield "#include <string_view>"
+    yield ""
+    yield "namespace quorlite::core {"
+    for name, says in SQL_LISTS:
+        yield ""
+        yield f"// {says}"
+        yield f"inline constexpr std::string_view k{camel(name)}[] = {{"
+        yield from (f'    "{word}",' for word in SQL[name])
+        yield "};"
+    yield ""
+    yield "}  // namespace quorlite::core"
+
+
+def sql_go():
+    yield "package sqltext"
+    yield ""
+    yield f"// {SQL_MADE_BY}"
+    for name, says in SQL_LISTS:
+        yield ""
+        yield f"// {says}"
+        yield f"var {lower_camel(name)} = set("
+        yield from (f'\t"{word}",' for word in SQL[name])
+        yield ")"
+
+
 def tables():
     yield "| meaning | kind | verdict | again | |"
     yield "| --- | --- | --- | --- | --- |"
@@ -159,7 +199,7 @@ def tables():
                f"| {error.get('remedy', '')} |")
 
 
-BEGIN, END = "<!-- errors.py begins -->", "<!-- errors.py ends -->"
+BEGIN, END = "<!-- generate.py begins -->", "<!-- generate.py ends -->"
 
 
 def documented():
@@ -174,6 +214,8 @@ def files():
         ("go-client/codes.go", go_codes()),
         ("go-client/internal/rules/codes.go", go_rules()),
         ("python/src/quorlite/_codes.py", python()),
+        ("drivers/core/sql_tables.h", sql_cpp()),
+        ("go-client/internal/sqltext/tables.go", sql_go()),
     ]:
         yield ROOT / path, "\n".join(lines) + "\n"
     yield ROOT / "spec/errors.md", documented()
@@ -184,7 +226,7 @@ def main():
              if not path.exists() or path.read_text(encoding="utf-8") != text]
     check = "--check" in sys.argv[1:]
     for path, text in stale:
-        print(f"{path.relative_to(ROOT)} is not what spec/errors.json says: run spec/errors.py" if check
+        print(f"{path.relative_to(ROOT)} is not what spec/*.json say: run spec/generate.py" if check
               else f"wrote {path.relative_to(ROOT)}")
         if not check:
             path.write_text(text, encoding="utf-8")
