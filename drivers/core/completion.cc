@@ -291,11 +291,14 @@ void Completion::lose(const OperationPtr& operation, RetryDecision decision) {
     note_doubt(*operation, decision);
     if (decision.action == RetryAction::kElsewhere) return state_.queue.repeat(operation);
     if (!operation->in_transaction) return finish(operation, std::move(decision.error));
-    // A transaction that nobody can commit any more is rolled back: that is what was wanted. A
-    // COMMIT ends the transaction for its owner, whatever became of it.
-    if (operation->ends_transaction()) state_.transaction.end();
+    // A COMMIT ends the transaction for its owner, whatever became of it. And a transaction that
+    // nobody can commit any more is rolled back: a ROLLBACK has done what was wanted.
+    if (operation->ends_transaction()) {
+        state_.transaction.end();
+    } else {
+        state_.transaction.lose(decision.error);
+    }
     if (operation->standing == Effect::kRollback) return finish(operation);
-    state_.transaction.lose(decision.error);
     finish(operation, std::move(decision.error));
 }
 

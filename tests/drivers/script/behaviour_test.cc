@@ -615,6 +615,40 @@ TEST_F(Behaviour, SavepointsCountAsTransactions) {
     EXPECT_FALSE(db.in_transaction());
 }
 
+TEST_F(Behaviour, TheSavepointsOfATransactionEndWithIt) {
+    connection db = make().connect("db");
+    db.execute("SAVEPOINT a");
+    world_.silent_about = "EXEC_SQL";
+    EXPECT_FALSE(db.with({.timeout = 300ms}).try_execute("COMMIT"));
+    world_.silent_about.clear();
+    EXPECT_FALSE(db.in_transaction());
+    db.execute("SAVEPOINT b");
+    db.execute("RELEASE b");
+    EXPECT_FALSE(db.in_transaction()) << "the RELEASE of the outermost savepoint commits";
+}
+
+TEST_F(Behaviour, ACommitThatGetsNoAnswerEndsTheTransaction) {
+    connection db = make().connect("db");
+    db.execute("BEGIN");
+    db.execute("INSERT INTO t VALUES(?)", 1);
+    world_.breaks_at = "EXEC_SQL";
+    const auto unknown = db.try_execute("COMMIT");
+    ASSERT_FALSE(unknown);
+    EXPECT_EQ(unknown.error().verdict, verdict::in_doubt);
+    world_.breaks_at.clear();
+    EXPECT_FALSE(db.in_transaction());
+    db.execute("INSERT INTO t VALUES(?)", 2);
+    EXPECT_EQ(world_.database.back(), 2);
+}
+
+TEST_F(Behaviour, AStatementThatIsPreparedWrongIsReported) {
+    connection db = make().connect("db");
+    world_.misanswers = "PREPARE";
+    const auto wrong = db.try_prepare("SELECT n FROM t");
+    ASSERT_FALSE(wrong);
+    EXPECT_EQ(wrong.error().kind, error_kind::protocol);
+}
+
 TEST_F(Behaviour, ASilentNodeIsLeftAtTheDeadline) {
     connection db = make().connect("db");
     world_.silent = true;

@@ -69,6 +69,10 @@ void Conversation::receive(ByteView bytes) {
         if (known == nullptr || world_.silent) continue;
         if (world_.silent_about == wire::name_of(*known)) continue;
         if (slow_ && !std::holds_alternative<wire::InterruptRequest>(*known)) continue;
+        if (world_.misanswers == wire::name_of(*known)) {
+            wire::encode(wire::EmptyResponse{}, out_);
+            continue;
+        }
         const std::string& breaks = world_.breaks_at;
         if (!breaks.empty() && wire::name_of(*known).starts_with(breaks)) broken_ = true;
         answer(*known);

@@ -96,6 +96,7 @@ public:
     bool silent = false;            // nothing is answered
     std::string silent_about = {};  // nor is the request of this name
     std::string breaks_at = {};     // a request whose name begins so ends the stream
+    std::string misanswers = {};    // the request of this name is answered with EMPTY
     int fail_step = -1;
     Fault fault = Fault::kBefore;
 
