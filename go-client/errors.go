@@ -76,8 +76,9 @@ type Error struct {
 	Node         string // HOST:PORT of the node concerned; empty if there is none
 	// Outcome holds the verdict. Read it by Verdict(), which is its name in every client.
 	Outcome Verdict
-	// MayRetry: the same operation, or in a transaction the whole transaction, may succeed if it is
-	// tried again. Whether that is safe the verdict says: what is InDoubt might be done twice.
+	// MayRetry: it is safe to try the same operation again, or in a transaction the whole
+	// transaction, and that may help. Never true of what is InDoubt, which might be done twice,
+	// unless it was declared idempotent.
 	MayRetry bool
 	Cause    error
 }

@@ -21,6 +21,12 @@ bool may_be_sent_again(const RetryContext& context) {
     return !context.in_transaction && !context.delivered;
 }
 
+// Nobody knows what became of it: to do it again is safe only if doing it twice does no harm.
+void leave_in_doubt(error_info& error, const RetryContext& context) {
+    error.verdict = verdict::in_doubt;
+    error.may_retry = error.may_retry && context.idempotent;
+}
+
 // Nothing was done: outside of a transaction it is tried again.
 RetryDecision not_done(error_info error, const RetryContext& context) {
     RetryDecision decision;
@@ -37,7 +43,7 @@ RetryDecision not_done(error_info error, const RetryContext& context) {
 RetryDecision outcome_unknown(error_info error, const RetryContext& context) {
     RetryDecision decision = not_done(std::move(error), context);
     if (context.in_transaction ? !commits(context) : reads(context)) return decision;
-    decision.error.verdict = verdict::in_doubt;
+    leave_in_doubt(decision.error, context);
     if (!context.idempotent) decision.action = RetryAction::kReport;
     return decision;
 }
@@ -140,17 +146,15 @@ RetryDecision classify_abandoned(Progress progress, error_kind kind, std::string
     decision.leave = unanswered;
     decision.transaction_gone = context.in_transaction && (unanswered || !read);
     if (unanswered && (context.in_transaction ? commits(context) : !reads(context))) {
-        decision.error.verdict = verdict::in_doubt;
-        decision.error.may_retry = false;
+        leave_in_doubt(decision.error, context);
     }
     return decision;
 }
 
 bool may_rerun(const error_info& error, bool idempotent) {
     if (error.kind == error_kind::deadline || error.kind == error_kind::cancelled) return false;
-    const bool harmless = error.verdict == verdict::not_committed ||
-                          (error.verdict == verdict::in_doubt && idempotent);
-    return harmless && error.may_retry;
+    if (error.verdict == verdict::in_doubt) return idempotent;
+    return error.verdict == verdict::not_committed && error.may_retry;
 }
 
 Duration Backoff::next(std::uint64_t random) {

@@ -55,8 +55,9 @@ struct error_info {
     std::string message;    // one line
     std::string node;       // HOST:PORT of the node concerned; empty if there is none
     quorlite::verdict verdict = quorlite::verdict::not_committed;
-    // The same call, or in a transaction the whole transaction, may succeed if it is tried again.
-    // Whether that is safe the verdict says: what is in_doubt might be done twice.
+    // It is safe to try the same call again, or in a transaction the whole transaction, and that
+    // may help. Never true of what is in_doubt, which might be done twice, unless it was declared
+    // idempotent.
     bool may_retry = false;
 
     // SQLite's primary code: 19 is any broken constraint. dqlite's own codes are as they are.

@@ -59,6 +59,13 @@ func (c RetryContext) partly() bool {
 	return c.Several && (c.commits() || !c.InTransaction && !c.reads())
 }
 
+// leaveInDoubt: nobody knows what became of it, and to do it again is safe only if doing it twice does
+// no harm.
+func leaveInDoubt(err *quorlite.Error, c RetryContext) {
+	err.Outcome = quorlite.InDoubt
+	err.MayRetry = err.MayRetry && c.Idempotent
+}
+
 // notDone: outside of a transaction it is tried again.
 func notDone(err *quorlite.Error, c RetryContext) RetryDecision {
 	err.MayRetry = true
@@ -76,10 +83,9 @@ func outcomeUnknown(err *quorlite.Error, c RetryContext) RetryDecision {
 	if c.InTransaction && !c.commits() || !c.InTransaction && c.reads() {
 		return decision
 	}
-	err.Outcome = quorlite.InDoubt
+	leaveInDoubt(err, c)
 	if !c.Idempotent {
 		decision.Action = Report
-		err.MayRetry = !c.partly()
 	}
 	return decision
 }
@@ -96,8 +102,7 @@ func inParts(decision RetryDecision, c RetryContext) RetryDecision {
 		decision.Action = Report
 	}
 	if c.partly() {
-		decision.Error.Outcome = quorlite.InDoubt
-		decision.Error.MayRetry = decision.Error.MayRetry && c.Idempotent
+		leaveInDoubt(decision.Error, c)
 		if !c.Idempotent {
 			decision.Action = Report
 		}
@@ -212,7 +217,7 @@ func ClassifyAbandoned(progress Progress, kind quorlite.Kind, cause error,
 	decision.TransactionGone = c.InTransaction && (progress == Unanswered || !read)
 	lasts := c.commits() || !c.InTransaction && !c.reads()
 	if lasts && progress == Unanswered || c.partly() {
-		err.Outcome, err.MayRetry = quorlite.InDoubt, false
+		leaveInDoubt(err, c)
 	}
 	return decision
 }
@@ -222,9 +227,10 @@ func MayRerun(err *quorlite.Error, idempotent bool) bool {
 	if err.Kind == quorlite.Deadline || err.Kind == quorlite.Cancelled {
 		return false
 	}
-	verdict := err.Outcome
-	harmless := verdict == quorlite.NotCommitted || verdict == quorlite.InDoubt && idempotent
-	return harmless && err.MayRetry
+	if err.Outcome == quorlite.InDoubt {
+		return idempotent
+	}
+	return err.Outcome == quorlite.NotCommitted && err.MayRetry
 }
 
 // Backoff gives pauses that double from Min to Max, each drawn from the upper half of its range.

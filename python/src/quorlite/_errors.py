@@ -1,6 +1,6 @@
 """The exceptions: PEP 249's tree, and what is special about a replicated database.
 
-Each error says what became of the work (`verdict`) and whether trying the same again may help
+Each error says what became of the work (`verdict`) and whether the same may be tried again
 (`may_retry`). What nobody can know is an `InDoubtError`.
 """
 
@@ -27,8 +27,8 @@ class Error(Exception):
     sqlite_errorname: str = ""
     #: What became of the work. Inside a transaction the work is the whole transaction.
     verdict: Verdict = "not_committed"
-    #: The same call, or the whole transaction, may succeed if it is tried again. Whether that is
-    #: safe the verdict says: what is in doubt might be done twice.
+    #: It is safe to try the same call again, or in a transaction the whole transaction, and that
+    #: may help. Never true of what is in doubt unless that was declared idempotent.
     may_retry: bool = False
     #: What kind of failure it is: ``"sql"``, ``"busy"``, ``"unavailable"``, ``"connection"``,
     #: ``"deadline"``, ``"cancelled"``, ``"protocol"``, ``"usage"``, ``"conversion"``, ``"store"``.
