@@ -161,6 +161,7 @@ def sql_cpp():
     yield "#include <string_view>"
     yield ""
     yield "namespace quorlite::core {"
+    yield "// clang-format off"
     for name, says in SQL_LISTS:
         yield ""
         yield f"// {says}"
@@ -168,6 +169,7 @@ def sql_cpp():
         yield from (f'    "{word}",' for word in SQL[name])
         yield "};"
     yield ""
+    yield "// clang-format on"
     yield "}  // namespace quorlite::core"
 
 

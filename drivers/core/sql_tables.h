@@ -6,6 +6,7 @@
 #include <string_view>
 
 namespace quorlite::core {
+// clang-format off
 
 // Statements that begin with one of these only read.
 inline constexpr std::string_view kReadingVerbs[] = {
@@ -81,4 +82,5 @@ inline constexpr std::string_view kReadingPragmasOfSomething[] = {
     "table_xinfo",
 };
 
+// clang-format on
 }  // namespace quorlite::core
