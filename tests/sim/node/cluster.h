@@ -80,6 +80,7 @@ public:
     std::optional<std::string> compare_databases(bool damaged = false);
     // All pages of all running nodes can be read.
     bool readable();
+    bool is_member(NodeId id);  // as the leader has it; true if there is no leader
 
     const std::string& complaint() const { return complaint_; }
 
