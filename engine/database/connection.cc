@@ -282,7 +282,7 @@ SqliteConnection::~SqliteConnection() {
 }
 
 Status SqliteConnection::open() {
-    generation().hide_committed();
+    generation().index().hide_committed();
     const int flags =
         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
     const int opened =
@@ -316,7 +316,7 @@ Result<Connection::Prepared> SqliteConnection::prepare(std::string_view sql) {
     compiled_ = {};
     ended_ = false;
     client_->read_committed = false;  // the schema is read as it is now
-    generation().hide_committed();
+    generation().index().hide_committed();
     if (sql.empty()) return Prepared{};
     sqlite3_stmt* statement = nullptr;
     const char* tail = nullptr;
@@ -357,7 +357,7 @@ Result<bool> SqliteConnection::step(sqlite3_stmt* statement, const Effect& effec
     if (!in_transaction() && sqlite3_stmt_busy(statement) == 0) client_->read_committed = shown;
     Result<bool> row = run(statement);
     if (shown) {
-        generation().hide_committed();
+        generation().index().hide_committed();
         if (!row.ok() && row.error().code != code::kInterrupted) {
             sqlite3_reset(statement);
             client_->read_committed = false;
@@ -376,12 +376,12 @@ void SqliteConnection::prefer_committed() {
 void SqliteConnection::begin_work() {
     if (at_work_.load(std::memory_order_relaxed)) return;
     at_work_.store(true, std::memory_order_relaxed);
-    generation().hide_committed();
+    generation().index().hide_committed();
     generation().count_at_work(1);
 }
 
 void SqliteConnection::end_work() {
-    if (std::exchange(shows_committed_, false)) generation().hide_committed();
+    if (std::exchange(shows_committed_, false)) generation().index().hide_committed();
     if (at_work_.exchange(false, std::memory_order_relaxed)) generation().count_at_work(-1);
     if (page_cache_bytes_ != context_.page_cache_bytes && db_ != nullptr) set_page_cache();
 }
@@ -522,7 +522,7 @@ Result<bool> SqliteConnection::run(sqlite3_stmt* statement) {
 // SQLite would commit an unfinished INSERT ... RETURNING when it is reset. A transaction counts
 // only once step() said that it is done, so here it is undone.
 void SqliteConnection::reset(sqlite3_stmt* statement) {
-    generation().hide_committed();
+    generation().index().hide_committed();
     const bool unfinished = sqlite3_stmt_busy(statement) != 0 && !sqlite3_stmt_readonly(statement);
     if (unfinished && !in_transaction()) {
         sqlite3_interrupt(db_);
@@ -562,7 +562,7 @@ Error SqliteConnection::error(int result) {
 }
 
 void SqliteConnection::roll_back() {
-    generation().hide_committed();
+    generation().index().hide_committed();
     for (sqlite3_stmt* statement = sqlite3_next_stmt(db_, nullptr); statement != nullptr;
          statement = sqlite3_next_stmt(db_, statement)) {
         if (sqlite3_stmt_busy(statement) != 0) reset(statement);

@@ -91,7 +91,7 @@ void ReplicatedDatabase::renew(Index applied) {
     held_now_.reset();
     const std::shared_ptr<Generation> old = std::exchange(generation_, nullptr);
     old->committed(applied);
-    Generation::Part part = old->partly_committed(applied);
+    CaptureQueue::Part part = old->partly_committed(applied);
     const Index first = old->first_unmoved();
     old->retire();
     if (first && first <= applied && first != part.first) {

@@ -71,7 +71,7 @@ std::span<std::uint8_t> as_span(void* bytes, int size) {
 
 int close_file(sqlite3_file* file) {
     VfsFile& ours = as_file(file);
-    ours.client->generation->unlock(*ours.client, 0, kWalLocks);
+    ours.client->generation->index().unlock(*ours.client, 0, kWalLocks);
     ours.client.~shared_ptr();
     file->pMethods = nullptr;
     return SQLITE_OK;
@@ -132,28 +132,30 @@ int main_size(sqlite3_file* file, sqlite3_int64* size) {
 
 int map_region(sqlite3_file* file, int region, int size, int extend, void volatile** address) {
     if (static_cast<std::size_t>(size) != kWalIndexRegionBytes) return SQLITE_IOERR_SHMMAP;
-    return generation_of(file).map_region(static_cast<std::size_t>(region), extend != 0, address);
+    *address =
+        generation_of(file).index().map_region(static_cast<std::size_t>(region), extend != 0);
+    return SQLITE_OK;
 }
 
 int lock_region(sqlite3_file* file, int first, int count, int flags) {
     const VfsFile& ours = as_file(file);
     Generation& generation = *ours.client->generation;
     if ((flags & SQLITE_SHM_UNLOCK) != 0) {
-        generation.unlock(*ours.client, first, count);
+        generation.index().unlock(*ours.client, first, count);
         return SQLITE_OK;
     }
     if (generation.retired()) return SQLITE_IOERR_SHMLOCK;
     const bool exclusive = (flags & SQLITE_SHM_EXCLUSIVE) != 0;
-    return generation.lock(*ours.client, first, count, exclusive) ? SQLITE_OK : SQLITE_BUSY;
+    return generation.index().lock(*ours.client, first, count, exclusive) ? SQLITE_OK : SQLITE_BUSY;
 }
 
 void barrier(sqlite3_file* file) {
-    generation_of(file).barrier();
+    generation_of(file).index().barrier();
 }
 
 int unmap(sqlite3_file* file, int) {
     const VfsFile& ours = as_file(file);
-    ours.client->generation->unlock(*ours.client, 0, kWalLocks);
+    ours.client->generation->index().unlock(*ours.client, 0, kWalLocks);
     return SQLITE_OK;
 }
 
@@ -357,7 +359,7 @@ std::shared_ptr<Client> Vfs::make_client(std::shared_ptr<Generation> generation)
         }
         state_->clients.emplace(client->number, client);
     }
-    client->generation->add_client(client);
+    client->generation->index().add_client(client);
     return client;
 }
 

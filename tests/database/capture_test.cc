@@ -16,10 +16,8 @@ class WalWriter {
 public:
     explicit WalWriter(Generation& generation)
         : generation_(generation), client_(std::make_shared<Client>()) {
-        generation_.add_client(client_);
-        void volatile* region = nullptr;
-        EXPECT_EQ(generation_.map_region(0, true, &region), 0);
-        index_ = static_cast<std::uint8_t volatile*>(region);
+        generation_.index().add_client(client_);
+        index_ = static_cast<std::uint8_t volatile*>(generation_.index().map_region(0, true));
         begin();
     }
 

@@ -15,7 +15,7 @@ constexpr std::size_t kNewestFrameOffset = 16;  // mxFrame, sqlite.org/walformat
 class PublishedHeader : public testing::Test {
 protected:
     PublishedHeader() {
-        EXPECT_EQ(generation_.map_region(0, true, &region_), 0);
+        region_ = generation_.index().map_region(0, true);
         const std::array<std::uint8_t, 32> wal_header{};
         EXPECT_EQ(generation_.write_wal(*writer_, 0, wal_header), 0);
     }
@@ -64,7 +64,7 @@ TEST_F(PublishedHeader, IsShownOnceItIsWhole) {
     commit();
     publish(1);
     EXPECT_TRUE(can_show_committed());
-    generation_.hide_committed();
+    generation_.index().hide_committed();
 }
 
 TEST_F(PublishedHeader, IsNotTakenBeforeItIsThere) {
