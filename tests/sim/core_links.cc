@@ -93,6 +93,9 @@ void World::clone_one() {
     Node& twice = *nodes_[random_.below(3)];
     Node& other = *nodes_[random_.below(3)];
     if (&twice == &leader || &other == &leader || &twice == &other) return;
+    // Whoever is heard first has the place, if its connections had just been closed.
+    const Heard& heard = heard_[leader.id.value() - 1][twice.id.value() - 1];
+    if (heard.process != &twice) return;
     note("clone", twice.id, twice.disk.last().value());
     calm_until_ = now_ + options_.election_timeout * 12;
     clone_ = std::make_unique<Node>(twice.id, random_.next());
