@@ -1,6 +1,7 @@
 #include "drivers/core/sql.h"
 
 #include <gtest/gtest.h>
+#include <sqlite3.h>
 
 #include <array>
 #include <cstdlib>
@@ -62,6 +63,19 @@ TEST(Sql, NumbersParametersAsSqliteDoes) {
     }
 }
 
+// Whether StatementEnd, which reads lines as they come, says what sqlite3_complete() says of all.
+bool ends_as_sqlite_says(const std::string& lines) {
+    StatementEnd end;
+    std::size_t at = 0;
+    bool ended = false;
+    for (std::size_t size = 0; size < lines.size();) {
+        size = lines.find('\n', size) + 1;
+        while (end.scan(std::string_view(lines).substr(0, size), at)) ended = true;
+    }
+    const bool complete = ended && end.blank() && end.at_rest();
+    return complete == (sqlite3_complete(lines.c_str()) != 0);
+}
+
 // Statements that SQLite has judged: see tests/corpus.
 TEST(Sql, AgreesWithSqliteAboutTheCorpus) {
     const char* const path = std::getenv("QUORLITE_CORPUS");
@@ -71,6 +85,10 @@ TEST(Sql, AgreesWithSqliteAboutTheCorpus) {
     for (std::string line; std::getline(lines, line); ++count) {
         const json said = json::parse(line);
         const std::string sql = said["sql"];
+        const std::size_t step = std::max<std::size_t>(1, sql.size() / 7);
+        for (std::size_t size = step; size <= sql.size(); size += step) {
+            EXPECT_TRUE(ends_as_sqlite_says(sql.substr(0, size) + "\n")) << sql.substr(0, size);
+        }
         const SqlText text = analyse(sql);
         EXPECT_EQ(text.end, said["used"].get<std::size_t>()) << sql;
         EXPECT_EQ(text.parameters, said["count"].get<std::uint32_t>()) << sql;
