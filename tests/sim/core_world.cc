@@ -261,9 +261,9 @@ void World::check_liveness() {
     counts_.recovery = in_timeouts(last_election_ - healed_at_);
     const double timeouts = options_.half_open ? 9 : 5;  // connections are replaced before
     const double bound = timeouts / (1 - options_.drift_max);
-    // A leader whose own removal is under way may lead for long, and then there is one more
-    // election.
-    const bool quick = !options_.memberships && !options_.mixed_timeouts;
+    // A leader whose own removal is under way, or whose history is not the others', may lead for
+    // long, and then there is one more election.
+    const bool quick = !options_.memberships && !options_.mixed_timeouts && !altered_;
     if (counts_.recovery > bound && quick) oracle_.fail("I11: elections went on after healing");
 }
 
@@ -272,7 +272,7 @@ bool World::converged() {
     if (found.size() != 1) return false;
     const Node& leader = *found.front();
     const raft::Configuration& configuration = leader.core->configuration();
-    if (leader.machine.applied != leader.core->last_index()) return false;
+    if (leader.machine.applied != leader.core->last_index() || leader.altered) return false;
     for (const raft::Server& server : configuration.servers) {
         if (server.role == raft::Role::kSpare) continue;
         const Node& member = node(server.id);
