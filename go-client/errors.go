@@ -27,16 +27,13 @@ const (
 	Committed
 )
 
+var verdictNames = [...]string{"not committed", "in doubt", "committed"}
+
 func (v Verdict) String() string {
-	switch v {
-	case NotCommitted:
-		return "not committed"
-	case InDoubt:
-		return "in doubt"
-	case Committed:
-		return "committed"
+	if v < 0 || int(v) >= len(verdictNames) {
+		return fmt.Sprintf("verdict %d", int(v))
 	}
-	return fmt.Sprintf("verdict %d", int(v))
+	return verdictNames[v]
 }
 
 // Kind is what went wrong.

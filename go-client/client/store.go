@@ -26,16 +26,13 @@ const (
 	Spare   Role = 2 // has nothing
 )
 
+var roleNames = [...]string{Voter: "voter", StandBy: "stand-by", Spare: "spare"}
+
 func (r Role) String() string {
-	switch r {
-	case Voter:
-		return "voter"
-	case StandBy:
-		return "stand-by"
-	case Spare:
-		return "spare"
+	if r >= Role(len(roleNames)) {
+		return fmt.Sprintf("role %d", uint64(r))
 	}
-	return fmt.Sprintf("role %d", uint64(r))
+	return roleNames[r]
 }
 
 // NodeInfo is a node as its cluster knows it.

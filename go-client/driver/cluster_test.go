@@ -454,18 +454,25 @@ func testColumnTypes(t *testing.T, db *sql.DB) {
 	}
 }
 
-// SQLite rolls back a transaction whose statement is interrupted: what follows must not be executed
-// outside of it.
-func testLostTransaction(t *testing.T, db *sql.DB) {
+// insertedOne is a transaction in which a row was inserted, and a context that is over soon.
+func insertedOne(t *testing.T, db *sql.DB) (*sql.Tx, context.Context) {
+	t.Helper()
 	tx, err := db.Begin()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer tx.Rollback()
+	t.Cleanup(func() { tx.Rollback() })
 	mustExec(t, tx, "INSERT INTO t(v) VALUES (1)")
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
-	defer cancel()
-	_, err = tx.ExecContext(ctx, "INSERT INTO t(v) WITH RECURSIVE g(n) AS "+
+	t.Cleanup(cancel)
+	return tx, ctx
+}
+
+// SQLite rolls back a transaction whose statement is interrupted: what follows must not be executed
+// outside of it.
+func testLostTransaction(t *testing.T, db *sql.DB) {
+	tx, ctx := insertedOne(t, db)
+	_, err := tx.ExecContext(ctx, "INSERT INTO t(v) WITH RECURSIVE g(n) AS "+
 		"(SELECT 1 UNION ALL SELECT n + 1 FROM g) SELECT count(*) FROM g")
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("an endless insert: %v", err)
@@ -483,16 +490,9 @@ func testLostTransaction(t *testing.T, db *sql.DB) {
 
 // A read that is interrupted leaves its transaction as it was.
 func testStoppedRead(t *testing.T, db *sql.DB) {
-	tx, err := db.Begin()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer tx.Rollback()
-	mustExec(t, tx, "INSERT INTO t(v) VALUES (1)")
-	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
-	defer cancel()
+	tx, ctx := insertedOne(t, db)
 	var count int
-	err = tx.QueryRowContext(ctx, "WITH RECURSIVE g(n) AS "+
+	err := tx.QueryRowContext(ctx, "WITH RECURSIVE g(n) AS "+
 		"(SELECT 1 UNION ALL SELECT n + 1 FROM g) SELECT count(*) FROM g").Scan(&count)
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("an endless query: %v", err)

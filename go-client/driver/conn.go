@@ -424,15 +424,8 @@ func (c *conn) execOnce(ctx context.Context, deadline time.Time, t *text, values
 	if err := c.prepare(ctx, deadline, t, false); err != nil {
 		return result{}, err
 	}
-	var request wire.Request
-	schema := wire.ParameterSchema(len(values))
-	if t.prepared {
-		request = wire.Exec{Schema: schema, Stmt: t.id, Parameters: values}
-	} else {
-		request = wire.ExecSQL{Schema: schema, SQL: t.sql, Parameters: values}
-	}
 	defer c.endExchange()
-	if err := c.send(ctx, deadline, request); err != nil {
+	if err := c.send(ctx, deadline, t.request(values, false)); err != nil {
 		return result{}, err
 	}
 	_, body, err := c.receive(wire.TypeResult)

@@ -80,18 +80,8 @@ func tlsServer(t *testing.T) (*fake.Server, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { listener.Close() })
 	server := fake.New(0, 0)
-	server.Name = listener.Addr().String()
-	go func() {
-		for {
-			client, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go server.Serve(client)
-		}
-	}()
+	server.Listen(t, listener)
 	return server, trusted
 }
 

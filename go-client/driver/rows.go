@@ -107,15 +107,8 @@ func (c *conn) queryOnce(ctx context.Context, deadline time.Time, t *text, value
 	if err := c.prepare(ctx, deadline, t, false); err != nil {
 		return err
 	}
-	var request wire.Request
-	schema := wire.ParameterSchema(len(values))
-	if t.prepared {
-		request = wire.Query{Schema: schema, Stmt: t.id, Parameters: values}
-	} else {
-		request = wire.QuerySQL{Schema: schema, SQL: t.sql, Parameters: values}
-	}
 	defer c.endExchange()
-	if err := c.send(ctx, deadline, request); err != nil {
+	if err := c.send(ctx, deadline, t.request(values, true)); err != nil {
 		return err
 	}
 	return all.receive()

@@ -25,22 +25,10 @@ func openTCP(t *testing.T, server *fake.Server, config driver.Config) *sql.DB {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server.Name = listener.Addr().String()
-	go func() {
-		for {
-			connection, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go server.Serve(connection)
-		}
-	}()
+	server.Listen(t, listener)
 	db := sql.OpenDB(driver.NewConnector(client.NewListStore(server.Name), "db", config))
 	db.SetMaxOpenConns(1)
-	t.Cleanup(func() {
-		db.Close()
-		listener.Close()
-	})
+	t.Cleanup(func() { db.Close() })
 	return db
 }
 

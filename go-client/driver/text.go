@@ -4,6 +4,7 @@ import (
 	"container/list"
 
 	"github.com/quorlite/quorlite/go-client/internal/sqltext"
+	"github.com/quorlite/quorlite/go-client/wire"
 )
 
 const (
@@ -71,6 +72,20 @@ func (t *text) controls() bool {
 // mayPrepare: control statements are short, and one text has one handle only.
 func (t *text) mayPrepare() bool {
 	return len(t.statements) == 1 && !t.effect.Controls() && len(t.sql) <= textBytesMax
+}
+
+// request executes the text, by its handle if the node has prepared it.
+func (t *text) request(values []wire.Value, rows bool) wire.Request {
+	schema := wire.ParameterSchema(len(values))
+	switch {
+	case t.prepared && rows:
+		return wire.Query{Schema: schema, Stmt: t.id, Parameters: values}
+	case t.prepared:
+		return wire.Exec{Schema: schema, Stmt: t.id, Parameters: values}
+	case rows:
+		return wire.QuerySQL{Schema: schema, SQL: t.sql, Parameters: values}
+	}
+	return wire.ExecSQL{Schema: schema, SQL: t.sql, Parameters: values}
 }
 
 // texts is what a connection remembers of the texts that it was given, the last used in front.

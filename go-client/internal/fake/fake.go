@@ -14,6 +14,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"testing"
 
 	"github.com/quorlite/quorlite/go-client/wire"
 )
@@ -168,6 +169,21 @@ func (s *Server) note(request wire.Request) bool {
 		s.reached()
 	}
 	return silent
+}
+
+// Listen serves whoever connects, until the test is over.
+func (s *Server) Listen(t testing.TB, listener net.Listener) {
+	s.Name = listener.Addr().String()
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go s.Serve(client)
+		}
+	}()
 }
 
 // Serve serves one client, of whom no step fails if the connection is not of Dial, until either hangs

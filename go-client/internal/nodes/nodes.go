@@ -4,6 +4,7 @@ package nodes
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -53,19 +54,24 @@ func freeAddress(t testing.TB) string {
 	return listener.Addr().String()
 }
 
+// newCluster is three nodes of the program that a variable of the environment names, not started.
+func newCluster(t testing.TB, variable string) *Cluster {
+	t.Helper()
+	program := Program(t, variable)
+	cluster := &Cluster{}
+	for id := uint64(1); id <= 3; id++ {
+		cluster.Nodes = append(cluster.Nodes, New(t, program, id))
+	}
+	return cluster
+}
+
 // Start runs three nodes of quorlited, which end with the test.
 func Start(t testing.TB) *Cluster {
 	t.Helper()
-	program := Program(t, "QUORLITED")
-	cluster := &Cluster{}
-	for id := uint64(1); id <= 3; id++ {
-		node := New(t, program, id)
-		cluster.Nodes = append(cluster.Nodes, node)
-		if id == 1 {
-			node.Start(t, "--bootstrap")
-		} else {
-			node.Start(t, "--join", cluster.Nodes[0].Address)
-		}
+	cluster := newCluster(t, "QUORLITED")
+	cluster.Nodes[0].Start(t, "--bootstrap")
+	for _, node := range cluster.Nodes[1:] {
+		node.Start(t, "--join", cluster.Nodes[0].Address)
 	}
 	Eventually(t, "three voters", func() error { return cluster.expectVoters(3) })
 	return cluster
@@ -74,11 +80,8 @@ func Start(t testing.TB) *Cluster {
 // StartDqlite runs three nodes of Debian's dqlite, through the program that $DQLITE_NODE names.
 func StartDqlite(t testing.TB) *Cluster {
 	t.Helper()
-	program := Program(t, "DQLITE_NODE")
-	cluster := &Cluster{}
-	for id := uint64(1); id <= 3; id++ {
-		node := New(t, program, id)
-		cluster.Nodes = append(cluster.Nodes, node)
+	cluster := newCluster(t, "DQLITE_NODE")
+	for _, node := range cluster.Nodes {
 		node.Start(t)
 	}
 	known := client.NewCluster(client.NewListStore(cluster.Nodes[0].Address), client.Config{})
@@ -213,16 +216,21 @@ func (c *Cluster) DSN(name string) string {
 	return "quorlite://" + strings.Join(addresses, ",") + "/" + name
 }
 
-// Expect compares what an example says with what the examples of this name say in every language.
-func Expect(t *testing.T, name, said string) {
+// ExpectExample compares what an example says to a cluster with what the examples of this name say in
+// every language.
+func ExpectExample(t *testing.T, name string, run func(out io.Writer, dsn string) error) {
 	t.Helper()
+	var said strings.Builder
+	if err := run(&said, Start(t).DSN("example")); err != nil {
+		t.Fatal(err)
+	}
 	_, here, _, _ := runtime.Caller(0)
 	file := filepath.Join(filepath.Dir(here), "../../../tests/examples", name+".txt")
 	want, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if said != string(want) {
-		t.Errorf("it says %q instead of %q", said, want)
+	if said.String() != string(want) {
+		t.Errorf("it says %q instead of %q", said.String(), want)
 	}
 }
