@@ -72,14 +72,14 @@ CompletionQueue::~CompletionQueue() {
 }
 
 void CompletionQueue::put(Completion completion) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     completions_.push_back(std::move(completion));
     // One wake for all that come until the loop looks. It fails only if it is awake already.
     if (completions_.size() == 1) static_cast<void>(::eventfd_write(descriptor_, 1));
 }
 
 std::vector<Completion> CompletionQueue::take() {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     eventfd_t count = 0;
     static_cast<void>(::eventfd_read(descriptor_, &count));
     return std::exchange(completions_, {});

@@ -11,7 +11,6 @@
 
 #include <asio/cancellation_signal.hpp>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -20,6 +19,7 @@
 #include "core/session.h"
 #include "core/values.h"
 #include "quorlite/asio.h"
+#include "wire/base/mutex.h"
 
 namespace quorlite::python {
 
@@ -46,8 +46,8 @@ public:
 
 private:
     const int descriptor_;
-    std::mutex mutex_;
-    std::vector<Completion> completions_;
+    Mutex mutex_;
+    std::vector<Completion> completions_ QUORLITE_GUARDED_BY(mutex_);
 };
 
 // One event loop's.

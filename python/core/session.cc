@@ -113,11 +113,11 @@ auto Session::call(Function function) {
     check_process(made_at_);
     check_thread();
     const py::gil_scoped_release released;
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     const Ownership ownership(owner_);
     std::vector<rows> dropped;
     {
-        const std::lock_guard list(dropped_mutex_);
+        const MutexLock list(dropped_mutex_);
         dropped.swap(dropped_);
     }
     dropped.clear();
@@ -129,13 +129,13 @@ void Session::drop(rows unread) {
     if (made_at_ != forks()) return leak(unread);
     const py::gil_scoped_release released;
     if (owner_.load() != std::this_thread::get_id()) {
-        const std::unique_lock lock(mutex_, std::try_to_lock);
-        if (lock.owns_lock()) {
+        if (mutex_.try_lock()) {
+            const MutexLock lock(mutex_, std::adopt_lock);
             const rows gone = std::move(unread);
             return;
         }
     }
-    const std::lock_guard list(dropped_mutex_);
+    const MutexLock list(dropped_mutex_);
     dropped_.push_back(std::move(unread));
 }
 
@@ -143,7 +143,7 @@ void Session::discard(std::optional<rows>& unread) {
     if (made_at_ != forks()) return leak(unread);
     const py::gil_scoped_release released;
     if (owner_.load() == std::this_thread::get_id()) return;  // in a signal handler
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     unread.reset();
 }
 
@@ -190,7 +190,7 @@ void Session::execute_script(std::string_view sql, const call_options& options) 
 
 void Session::interrupt() noexcept {
     if (made_at_ != forks()) return;
-    const std::lock_guard lock(interruption_);
+    const MutexLock lock(interruption_);
     if (closed_) return;
     if (auto* const own = std::get_if<connection>(&own_)) own->interrupt();
     if (auto* const borrowed = std::get_if<pool::lease>(&own_)) (*borrowed)->interrupt();
@@ -216,13 +216,13 @@ void Session::close() {
     check_process(made_at_);
     check_thread();
     const py::gil_scoped_release released;
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     {
-        const std::lock_guard interruption(interruption_);
+        const MutexLock interruption(interruption_);
         closed_ = true;
     }
     {
-        const std::lock_guard list(dropped_mutex_);
+        const MutexLock list(dropped_mutex_);
         dropped_.clear();
     }
     own_ = std::monostate();

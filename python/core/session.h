@@ -16,7 +16,6 @@
 #include <chrono>
 #include <deque>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
@@ -26,6 +25,7 @@
 #include "core/values.h"
 #include "quorlite/pool.h"
 #include "quorlite/quorlite.h"
+#include "wire/base/mutex.h"
 
 namespace quorlite::python {
 
@@ -63,7 +63,8 @@ public:
     // at the first that fails. Returns how many rows were changed, and the last id.
     py::tuple execute_many(std::string_view sql, py::handle sets, const call_options& chosen);
     void execute_script(std::string_view sql, const call_options& chosen);
-    void interrupt() noexcept;
+    // Does not wait for a call that is under way: own_ stays as it is until closed_ is set.
+    void interrupt() noexcept QUORLITE_UNCHECKED;
     void ping();
     bool in_transaction();
     std::string node();
@@ -74,7 +75,7 @@ public:
 private:
     friend class Result;
 
-    connection& used();
+    connection& used() QUORLITE_REQUIRES(mutex_);
     // Fails if the lock is this thread's already: in a signal handler.
     void check_thread() const;
     // Calls function(connection&) under the lock, without the GIL.
@@ -86,13 +87,13 @@ private:
     void discard(std::optional<rows>& unread);
 
     const unsigned made_at_ = forks();
-    std::mutex mutex_;
-    std::atomic<std::thread::id> owner_ = {};                    // of mutex_
-    std::variant<std::monostate, connection, pool::lease> own_;  // under mutex_
-    std::mutex interruption_;  // of own_ being closed and interrupted at the same time
+    Mutex mutex_;
+    std::atomic<std::thread::id> owner_ = {};  // of mutex_
+    std::variant<std::monostate, connection, pool::lease> own_ QUORLITE_GUARDED_BY(mutex_);
+    Mutex interruption_;  // held by who interrupts, and by who says that own_ is to be closed
     std::atomic<bool> closed_ = false;
-    std::mutex dropped_mutex_;
-    std::vector<rows> dropped_;
+    Mutex dropped_mutex_;
+    std::vector<rows> dropped_ QUORLITE_GUARDED_BY(dropped_mutex_);
 };
 
 // Threads may share a result as well: each row goes to one of them.
