@@ -623,10 +623,8 @@ TEST_F(ConnectionTest, AnUnfinishedInsertReturningIsUndoneByReset) {
 TEST_F(ConnectionTest, ATransactionGoesOnAfterARollbackToBeforeItsFirstFrame) {
     Options options;
     options.page_cache_bytes = 40u << 10;
-    Node node(2, options);
-    ASSERT_OK(node.open());
-    Log log;
-    Writer writer(node, log);
+    Leading leading(2, options);
+    auto& [node, log, writer] = leading;
     const std::string spill =
         "CREATE TABLE t(a INTEGER PRIMARY KEY, x);"
         "INSERT INTO t WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 90)"
@@ -689,10 +687,8 @@ TEST_F(ConnectionTest, ATransactionThatIsTooLargeFailsWhole) {
     Options options;
     options.transaction_bytes_max = 200 * kPageSize;
     options.page_cache_bytes = 40u << 10;
-    Node node(2, options);
-    ASSERT_OK(node.open());
-    Log log;
-    Writer writer(node, log);
+    Leading leading(2, options);
+    auto& [node, log, writer] = leading;
     ASSERT_OK(writer.run("CREATE TABLE t(x)"));
     const Status status = writer.run("INSERT INTO t VALUES(zeroblob(2000000))");
     ASSERT_FALSE(status.ok());
@@ -709,10 +705,8 @@ TEST_F(ConnectionTest, ATransactionThatIsTooLargeFailsWhole) {
 TEST(Transactions, WhatIsDroppedMayBeLargerThanATransaction) {
     Options options;
     options.transaction_bytes_max = 1u << 20;
-    Node node(1, options);
-    ASSERT_OK(node.open());
-    Log log;
-    Writer writer(node, log);
+    Leading leading(1, options);
+    auto& [node, log, writer] = leading;
     ASSERT_OK(writer.run("CREATE TABLE t(id INTEGER PRIMARY KEY, x)"));
     for (int i = 0; i < 10; ++i) {
         ASSERT_OK(

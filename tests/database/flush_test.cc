@@ -149,10 +149,8 @@ TEST(Flush, CrashAfterCrashAfterCrash) {
 
 // What the flush did not touch is checked as soon as it is known what it did touch.
 TEST(Flush, DamageBesideAnInterruptedFlushIsNoticed) {
-    Node leader;
-    ASSERT_OK(leader.open());
-    Log log;
-    Writer writer(leader, log);
+    Leading leading;
+    auto& [leader, log, writer] = leading;
     ASSERT_OK(writer.run("CREATE TABLE t(a INTEGER PRIMARY KEY, b)"));
     for (int i = 0; i < 30; ++i) {
         ASSERT_OK(writer.run("INSERT INTO t(b) VALUES(randomblob(3000))"));
@@ -326,10 +324,8 @@ TEST_F(FlushOfParts, ATransactionThatNeverEndsDoesNotHoldTheMarkBack) {
 TEST(Flush, MemoryStaysBounded) {
     Options options;
     options.flush_bytes = 2u << 20;
-    Node leader(1, options);
-    ASSERT_OK(leader.open());
-    Log log;
-    Writer writer(leader, log);
+    Leading leading(1, options);
+    auto& [leader, log, writer] = leading;
     ASSERT_OK(writer.run("CREATE TABLE t(id INTEGER PRIMARY KEY, x)"));
     std::size_t peak = 0;
     for (int i = 0; i < 2500; ++i) {

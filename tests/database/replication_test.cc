@@ -23,10 +23,8 @@ TEST(Replication, OneInsertReachesAFollower) {
 }
 
 TEST(Replication, ASingleRowCostsLittleMoreThanItself) {
-    Node leader(1);
-    ASSERT_OK(leader.open());
-    Log log;
-    Writer writer(leader, log);
+    Leading leading(1);
+    auto& [leader, log, writer] = leading;
     ASSERT_OK(writer.run("CREATE TABLE t(id INTEGER PRIMARY KEY, x)"));
     for (int i = 0; i < 20; ++i)
         ASSERT_OK(writer.run("INSERT INTO t(x) VALUES('twenty characters xx')"));

@@ -104,18 +104,22 @@ bool transfer(SnapshotSource& source, SnapshotInstaller& installer, int pieces,
     return true;
 }
 
+// A table of so many rows with a blob each, flushed.
+void fill(Leading& leading, int rows, int blob_bytes) {
+    EXPECT_OK(leading.writer.run("CREATE TABLE t(id INTEGER PRIMARY KEY, x)"));
+    EXPECT_OK(
+        leading.writer.run("WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c LIMIT " +
+                           std::to_string(rows) + ") INSERT INTO t SELECT n, zeroblob(" +
+                           std::to_string(blob_bytes) + ") FROM c"));
+    leading.writer.commit();
+    leading.node.flush();
+}
+
 // A client that reads its image slowly, or never, holds neither flushes nor memory.
 TEST(Image, DoesNotStopFlushes) {
-    Node node(1, flushing_options());
-    ASSERT_OK(node.open());
-    Log log;
-    Writer writer(node, log);
-    ASSERT_OK(writer.run("CREATE TABLE t(id INTEGER PRIMARY KEY, x)"));
-    ASSERT_OK(
-        writer.run("WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c LIMIT 300)"
-                   "INSERT INTO t SELECT n, zeroblob(2000) FROM c"));
-    writer.commit();
-    node.flush();
+    Leading leading(1, flushing_options());
+    auto& [node, log, writer] = leading;
+    fill(leading, 300, 2000);
     const auto image = *node.store->image("test");
     const std::string expected = image_bytes(*node.store);
     for (int round = 0; round < 5; ++round) {
@@ -166,16 +170,9 @@ TEST(Image, GivesUpWhenItWouldHoldTooMuch) {
 TEST(Image, ManyHoldTheirPagesTogether) {
     Options options = flushing_options();
     options.memory_bytes_max = 64u << 20;
-    Node node(1, options);
-    ASSERT_OK(node.open());
-    Log log;
-    Writer writer(node, log);
-    ASSERT_OK(writer.run("CREATE TABLE t(id INTEGER PRIMARY KEY, x)"));
-    ASSERT_OK(
-        writer.run("WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c LIMIT 5000)"
-                   "INSERT INTO t SELECT n, zeroblob(3000) FROM c"));
-    writer.commit();
-    node.flush();
+    Leading leading(1, options);
+    auto& [node, log, writer] = leading;
+    fill(leading, 5000, 3000);
     // Twelve with pages of their own would hold 240 MB, and give up.
     std::vector<std::unique_ptr<Image>> images;
     for (int i = 0; i < 12; ++i) images.push_back(*node.store->image("test"));
@@ -191,10 +188,8 @@ TEST(Image, ManyHoldTheirPagesTogether) {
 }
 
 TEST(Image, OfEachMomentIsItsOwn) {
-    Node node(1, flushing_options());
-    ASSERT_OK(node.open());
-    Log log;
-    Writer writer(node, log);
+    Leading leading(1, flushing_options());
+    auto& [node, log, writer] = leading;
     ASSERT_OK(writer.run("CREATE TABLE t(x)"));
     writer.commit();
     std::vector<std::unique_ptr<Image>> images;
@@ -216,10 +211,8 @@ TEST(Image, OfEachMomentIsItsOwn) {
 
 // Databases that were only opened, and those that rest.
 TEST(StoreMemory, NamesThatWereOnlyOpenedAreForgotten) {
-    Node node(1);
-    ASSERT_OK(node.open());
-    Log log;
-    Writer writer(node, log);
+    Leading leading(1);
+    auto& [node, log, writer] = leading;
     ASSERT_OK(writer.run("CREATE TABLE t(x)"));
     writer.commit();
     for (int i = 0; i < 100; ++i) {
@@ -354,10 +347,8 @@ INSTANTIATE_TEST_SUITE_P(Seeds, Snapshot, testing::Range(1, 25));
 
 // A crash at any operation of a transfer leaves the old state or the new one, and no litter.
 TEST(Install, CrashAtEveryOperation) {
-    Node leader(1, flushing_options());
-    ASSERT_OK(leader.open());
-    Log log;
-    Writer writer(leader, log);
+    Leading leading(1, flushing_options());
+    auto& [leader, log, writer] = leading;
     ASSERT_OK(writer.run("CREATE TABLE t(x); INSERT INTO t VALUES('old')"));
     const std::uint64_t old_end = log.size();
     ASSERT_OK(writer.run("UPDATE t SET x = 'new'; INSERT INTO t VALUES(zeroblob(50000))"));

@@ -229,6 +229,18 @@ Writer::Writer(Node& node, Log& log, std::string name)
     reconnect();
 }
 
+namespace {
+
+Node& opened(Node& node) {
+    EXPECT_OK(node.open());
+    return node;
+}
+
+}  // namespace
+
+Leading::Leading(std::uint64_t seed, Options options)
+    : node(seed, std::move(options)), writer(opened(node), log) {}
+
 void Writer::reconnect() {
     connection_.reset();
     ticket_ = WriterQueue::Ticket::kNone;

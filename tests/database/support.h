@@ -101,6 +101,15 @@ private:
     std::uint64_t committed_ = 0;
 };
 
+// A node that leads, and is open: what its writer captures goes to the log.
+struct Leading {
+    explicit Leading(std::uint64_t seed = 1, Options options = {});
+
+    Node node;
+    Log log;
+    Writer writer;
+};
+
 // Statements of all kinds, the same for the same seed. Each text is complete: no transaction stays
 // open.
 class SqlWorkload {

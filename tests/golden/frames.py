@@ -14,7 +14,8 @@ import threading
 import time
 
 import golden
-from cluster import Connection, Failure, InDoubt, Node, Unreachable, find_leader, founding
+from client import accept_all, until
+from cluster import Connection, Node, find_leader, founding
 
 SCHEMA = golden.HERE.parents[1] / "spec/peer.capnp"
 MAGIC = b"quorlite"
@@ -31,23 +32,18 @@ class Recorder:
         self.to = to
         self.kept = kept
         self.listener = socket.create_server(at)
-        threading.Thread(target=self.serve, daemon=True).start()
+        accept_all(self.listener, self.record)
 
-    def serve(self):
-        while True:
-            try:
-                near, _ = self.listener.accept()
-            except OSError:
-                return
-            try:
-                far = socket.create_connection(self.to)
-            except OSError:
-                near.close()
-                continue
-            told = bytearray()
-            self.kept.append(told)
-            threading.Thread(target=self.forward, args=(near, far, told), daemon=True).start()
-            threading.Thread(target=self.forward, args=(far, near, bytearray()), daemon=True).start()
+    def record(self, near):
+        try:
+            far = socket.create_connection(self.to)
+        except OSError:
+            near.close()
+            return
+        told = bytearray()
+        self.kept.append(told)
+        threading.Thread(target=self.forward, args=(near, far, told), daemon=True).start()
+        threading.Thread(target=self.forward, args=(far, near, bytearray()), daemon=True).start()
 
     @staticmethod
     def forward(source, sink, told):
@@ -156,7 +152,7 @@ class Cluster:
         self.leader().close()
         for number in (2, 3):
             self.nodes[number].start("--id", str(number), "--join", golden.address(1))
-        self.until(lambda: [role for _, _, role in self.leader().members()] == [0, 0, 0])
+        until(lambda: [role for _, _, role in self.leader().members()] == [0, 0, 0], 30, "three voters")
 
     def leader(self, database=None):
         up = [node.address for node in self.nodes.values() if node.running()]
@@ -165,17 +161,6 @@ class Cluster:
 
     def number(self):
         return self.leader().leader()[0]
-
-    def until(self, condition, timeout=30):
-        deadline = time.monotonic() + timeout
-        while True:
-            try:
-                if condition():
-                    return
-            except (Failure, InDoubt, Unreachable):
-                pass
-            assert time.monotonic() < deadline, "what was waited for did not come"
-            time.sleep(0.02)
 
     def close(self):
         for node in self.nodes.values():
@@ -189,7 +174,7 @@ def lead(cluster, number):
         if cluster.number() != number:
             cluster.leader().transfer(number)
         return cluster.number() == number
-    cluster.until(leads)
+    until(leads, 30, "it leads")
 
 
 def converse(cluster):
@@ -211,23 +196,23 @@ def converse(cluster):
     connection.execute("CREATE TABLE u(a)")
     connection.execute("INSERT INTO u VALUES (zeroblob(200000))")
     base = cluster.nodes[1].directory / "databases" / "000001.db"
-    cluster.until(lambda: base.exists() and base.stat().st_size > 200000)
+    until(lambda: base.exists() and base.stat().st_size > 200000, 30, "a flush")
     time.sleep(1)
     connection.execute("INSERT INTO t SELECT a FROM t")
     cluster.nodes[3].start()
-    cluster.until(lambda: Connection(golden.address(3)).leader()[1])
+    until(lambda: Connection(golden.address(3)).leader()[1], 30, "the third node is back")
     time.sleep(1)
     cluster.nodes[1].kill()
-    cluster.until(lambda: cluster.number() != 1)
+    until(lambda: cluster.number() != 1, 30, "another leader")
     cluster.leader("app").execute("INSERT INTO t VALUES (9)")
     cluster.nodes[1].start()
-    cluster.until(lambda: Connection(golden.address(1)).leader()[1])
+    until(lambda: Connection(golden.address(1)).leader()[1], 30, "the first node is back")
     assert cluster.nodes[2].stop() == 0
     damage(cluster.nodes[2].directory / "databases" / "000001.db")
     cluster.nodes[2].start()
-    cluster.until(lambda: Connection(golden.address(2)).leader()[1])
+    until(lambda: Connection(golden.address(2)).leader()[1], 30, "the second node is back")
     lead(cluster, 2)
-    cluster.until(lambda: cluster.leader("app").query("SELECT count(*) FROM t")[0][0] > 20)
+    until(lambda: cluster.leader("app").query("SELECT count(*) FROM t")[0][0] > 20, 30, "20 rows")
     time.sleep(1)
 
 

@@ -11,6 +11,7 @@ What a request may end in, besides its answer:
 
 import socket
 import struct
+import threading
 import time
 
 VERSION = 1
@@ -43,6 +44,34 @@ class InDoubt(Exception):
 
 class Unreachable(Exception):
     """Nothing was sent."""
+
+
+def until(condition, timeout, what):
+    """Waits for a condition, which may fail for want of a leader meanwhile."""
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            if condition():
+                return
+        except (Failure, InDoubt, Unreachable):
+            pass
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {timeout} s: {what}")
+        time.sleep(0.02)
+
+
+def accept_all(listener, take):
+    """Calls take(socket) for whoever connects, until the listener is closed."""
+
+    def accept():
+        while True:
+            try:
+                near, _ = listener.accept()
+            except OSError:
+                return
+            take(near)
+
+    threading.Thread(target=accept, daemon=True).start()
 
 
 def parse_address(text):

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import time
 
-from client import SPARE, VOTER, Client, Connection, Failure, InDoubt, Unreachable, find_leader
+from client import SPARE, VOTER, Client, Connection, Failure, InDoubt, Unreachable, find_leader, until
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -146,16 +146,10 @@ class Cluster:
         return len(members) == count and voters >= min(count, 3) and all(role != SPARE for _, _, role in members)
 
     def until(self, condition, timeout, what):
-        deadline = time.monotonic() + timeout
-        while True:
-            try:
-                if condition():
-                    return
-            except (Failure, InDoubt, Unreachable):
-                pass
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"not within {timeout} s: {what}\n{self.logs()}")
-            time.sleep(0.02)
+        try:
+            until(condition, timeout, what)
+        except TimeoutError as late:
+            raise TimeoutError(f"{late}\n{self.logs()}") from None
 
     def leader(self, timeout=15):
         """The node that leads."""

@@ -132,6 +132,13 @@ protected:
         }
     }
 
+    // Expects that the options are refused beside others that make sense.
+    void expect_refused(const std::vector<std::string>& texts, const Arguments& options) {
+        Arguments arguments = {"--dir", path("node"), "--address", "h:1"};
+        arguments.insert(arguments.end(), options.begin(), options.end());
+        expect(64, texts, arguments);
+    }
+
     // Expects that a node started so becomes ready.
     void expect_ready(const Arguments& arguments) {
         Process process(arguments);
@@ -159,28 +166,22 @@ TEST_F(ErrorsTest, OptionsThatMakeNoSense) {
     expect(64, {"--nonsense"}, {"--dir", dir, "--nonsense"});
     expect(64, {"'here' is not of the form HOST:PORT"}, {"--dir", dir, "--address", "here"});
     expect(64, {"'h:99999' is not of the form"}, {"--dir", dir, "--address", "h:99999"});
-    expect(64, {"'x' is not of the form"}, {"--dir", dir, "--address", "h:1", "--join", "a:1,x"});
-    expect(64, {"--heartbeat"},
-           {"--dir", dir, "--address", "h:1", "--heartbeat", "1s", "--election-timeout", "2s"});
-    expect(64, {"--disk"}, {"--dir", dir, "--address", "h:1", "--disk", "floppy"});
-    expect(64, {"--id", "'-3' is not a whole number"},
-           {"--dir", dir, "--address", "h:1", "--id", "-3"});
-    expect(64, {"--id", "is not a whole number"},
-           {"--dir", dir, "--address", "h:1", "--id", "99999999999999999999"});
-    expect(64, {"--connections-max", "'many' is not a whole number"},
-           {"--dir", dir, "--address", "h:1", "--connections-max", "many"});
-    expect(64, {"--connections-max", "99999999999"},
-           {"--dir", dir, "--address", "h:1", "--connections-max", "99999999999"});
-    expect(64, {"--failure-domain", "'-1' is not a whole number"},
-           {"--dir", dir, "--address", "h:1", "--failure-domain", "-1"});
+    expect_refused({"'x' is not of the form"}, {"--join", "a:1,x"});
+    expect_refused({"--heartbeat"}, {"--heartbeat", "1s", "--election-timeout", "2s"});
+    expect_refused({"--disk"}, {"--disk", "floppy"});
+    expect_refused({"--id", "'-3' is not a whole number"}, {"--id", "-3"});
+    expect_refused({"--id", "is not a whole number"}, {"--id", "99999999999999999999"});
+    expect_refused({"--connections-max", "'many' is not a whole number"},
+                   {"--connections-max", "many"});
+    expect_refused({"--connections-max", "99999999999"}, {"--connections-max", "99999999999"});
+    expect_refused({"--failure-domain", "'-1' is not a whole number"}, {"--failure-domain", "-1"});
     expect(64, {"--log-level", "loud not in {debug,info,warning,error,off}"},
            {"--dir", dir, "--address", "h:1", "--log-level", "loud"});
     for (const char* const time : {"0", "-1s", "soon", "1 parsec", "100000000000000000000ms"}) {
-        expect(64, {"--write-timeout"},
-               {"--dir", dir, "--address", "h:1", "--write-timeout", time});
+        expect_refused({"--write-timeout"}, {"--write-timeout", time});
     }
     for (const char* const time : {"-1us", "1s", "11ms"}) {
-        expect(64, {"--busy-poll"}, {"--dir", dir, "--address", "h:1", "--busy-poll", time});
+        expect_refused({"--busy-poll"}, {"--busy-poll", time});
     }
 }
 
@@ -191,8 +192,7 @@ TEST_F(ErrorsTest, AddressesThatNobodyCanReach) {
     for (const char* const address : {"0.0.0.0:9001", "[::]:9001"}) {
         expect(64, {"nobody can reach", address, "--listen"}, {"--dir", dir, "--address", address});
     }
-    expect(64, {"--join names only the node itself"},
-           {"--dir", dir, "--address", "h:1", "--join", "h:1"});
+    expect_refused({"--join names only the node itself"}, {"--join", "h:1"});
 }
 
 TEST_F(ErrorsTest, SizesThatMakeNoSense) {
@@ -200,27 +200,25 @@ TEST_F(ErrorsTest, SizesThatMakeNoSense) {
          {"--cache-per-connection", "--cache-total", "--memory-max", "--buffers-max",
           "--temporary-max", "--transaction-max", "--flush-size", "--log-tail"}) {
         for (const char* const size : {"0", "10EB"}) {
-            expect(64, {option, "it must be from"},
-                   {"--dir", path("node"), "--address", "h:1", option, size});
+            expect_refused({option, "it must be from"}, {option, size});
         }
         for (const char* const size : {"-1", "99999999999999999999", "much"}) {
-            expect(64, {option, size, "is not a whole number"},
-                   {"--dir", path("node"), "--address", "h:1", option, size});
+            expect_refused({option, size, "is not a whole number"}, {option, size});
         }
     }
 }
 
 TEST_F(ErrorsTest, ConfigurationFilesThatMakeNoSense) {
     const std::string file = path("node.conf");
-    const auto expect_refused = [&](const char* line, const char* text) {
+    const auto expect_line_refused = [&](const char* line, const char* text) {
         std::ofstream(file) << "dir = \"" << path("node") << "\"\n" << line << "\n";
         expect(64, {text}, {"--config", file});
     };
-    expect_refused("adress = \"h:1\"", "no option is called 'adress'");
-    expect_refused("address = \"here\"", "'here' is not of the form");
-    expect_refused("connections-max = many", "--connections-max");
-    expect_refused("connections = 5 6", "'5 6' is not a whole number");
-    expect_refused("busy-timeout = 5parsecs", "--busy-timeout");
+    expect_line_refused("adress = \"h:1\"", "no option is called 'adress'");
+    expect_line_refused("address = \"here\"", "'here' is not of the form");
+    expect_line_refused("connections-max = many", "--connections-max");
+    expect_line_refused("connections = 5 6", "'5 6' is not a whole number");
+    expect_line_refused("busy-timeout = 5parsecs", "--busy-timeout");
     expect(64, {path("missing.conf")}, {"--config", path("missing.conf")});
     expect(64, {root.string()}, {"--config", root.string()});
 }

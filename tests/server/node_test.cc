@@ -35,15 +35,10 @@ using namespace std::chrono_literals;
 class SqlClient {
 public:
     explicit SqlClient(const std::string& address) {
-        const std::size_t colon = address.rfind(':');
-        sockaddr_in name{};
-        name.sin_family = AF_INET;
-        name.sin_port = htons(static_cast<std::uint16_t>(std::stoul(address.substr(colon + 1))));
-        ::inet_pton(AF_INET, address.substr(0, colon).c_str(), &name.sin_addr);
-        socket_ = ::socket(AF_INET, SOCK_STREAM, 0);
+        socket_ = test::connect_to(address);
+        connected_ = socket_ >= 0;
         const int yes = 1;
         ::setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
-        connected_ = ::connect(socket_, reinterpret_cast<sockaddr*>(&name), sizeof name) == 0;
         ByteWriter(output_).u64(wire::kProtocolVersion);
     }
     ~SqlClient() { ::close(socket_); }
@@ -166,6 +161,13 @@ protected:
         return wanted;
     }
 
+    // The same at an address of its own.
+    NodeOptions addressed(const std::string& name) const {
+        NodeOptions wanted = options(name);
+        wanted.address = free_address();
+        return wanted;
+    }
+
     // One node by itself. To be called in ASSERT_NO_FATAL_FAILURE.
     void start_one(NodeOptions wanted) {
         auto started = Node::start(std::move(wanted));
@@ -177,8 +179,7 @@ protected:
 
     void start_three(std::chrono::milliseconds election_timeout = NodeOptions().election_timeout) {
         for (int i = 1; i <= 3; ++i) {
-            NodeOptions wanted = options("node" + std::to_string(i));
-            wanted.address = free_address();
+            NodeOptions wanted = addressed("node" + std::to_string(i));
             wanted.election_timeout = election_timeout;
             wanted.bootstrap = i == 1;
             if (i > 1) wanted.join = {addresses.front()};
@@ -223,16 +224,7 @@ TEST_F(NodeTest, NodesReachEachOtherByAFunctionOfTheProgram) {
     std::atomic<int> dialled = 0;
     const auto connect = [&](const std::string& address) {
         ++dialled;
-        const std::string& way = ways.at(address);
-        sockaddr_in name{};
-        name.sin_family = AF_INET;
-        name.sin_port =
-            htons(static_cast<std::uint16_t>(std::stoul(way.substr(way.find(':') + 1))));
-        name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
-        if (::connect(socket, reinterpret_cast<sockaddr*>(&name), sizeof name) == 0) return socket;
-        ::close(socket);
-        return -1;
+        return test::connect_to(ways.at(address));
     };
     for (const auto& [label, way] : ways) {
         NodeOptions wanted = options(label);
@@ -257,8 +249,7 @@ TEST_F(NodeTest, NodesReachEachOtherByAFunctionOfTheProgram) {
 }
 
 TEST_F(NodeTest, OneNodeServesAndKeepsItsDataOverARestart) {
-    NodeOptions wanted = options("node");
-    wanted.address = free_address();
+    NodeOptions wanted = addressed("node");
     {
         ASSERT_NO_FATAL_FAILURE(start_one(wanted));
         Node& node = nodes.back();
@@ -334,8 +325,7 @@ TEST_F(NodeTest, AStoppedLeaderLetsAStatementEnd) {
 
 // However its bytes come in: the server reads in steps of several sizes.
 TEST_F(NodeTest, RequestsOfEverySizeAreReadWhole) {
-    NodeOptions wanted = options("node");
-    wanted.address = free_address();
+    NodeOptions wanted = addressed("node");
     ASSERT_NO_FATAL_FAILURE(start_one(wanted));
     SqlClient client(wanted.address);
     ASSERT_TRUE(client.open("db"));
@@ -357,8 +347,7 @@ TEST_F(NodeTest, RequestsOfEverySizeAreReadWhole) {
 // What comes behind a request that waits: its session reads ahead up to 64 KiB, the connection
 // holds some more, and the rest waits in the socket. Each piece goes a little beyond one of these.
 TEST_F(NodeTest, BytesBehindARequestThatWaitsAreReadAsThereIsRoom) {
-    NodeOptions wanted = options("node");
-    wanted.address = free_address();
+    NodeOptions wanted = addressed("node");
     wanted.busy_timeout = 1h;
     ASSERT_NO_FATAL_FAILURE(start_one(wanted));
     SqlClient holder(wanted.address);
@@ -386,8 +375,7 @@ TEST_F(NodeTest, BytesBehindARequestThatWaitsAreReadAsThereIsRoom) {
 }
 
 TEST_F(NodeTest, AClientThatLeavesBehindBytesNobodyReadsStopsItsStatement) {
-    NodeOptions wanted = options("node");
-    wanted.address = free_address();
+    NodeOptions wanted = addressed("node");
     ASSERT_NO_FATAL_FAILURE(start_one(wanted));
     SqlClient client(wanted.address);
     ASSERT_TRUE(client.open("db"));
@@ -404,8 +392,7 @@ TEST_F(NodeTest, AClientThatLeavesBehindBytesNobodyReadsStopsItsStatement) {
 }
 
 TEST_F(NodeTest, ALongStatementDelaysNobodyElse) {
-    NodeOptions wanted = options("node");
-    wanted.address = free_address();
+    NodeOptions wanted = addressed("node");
     ASSERT_NO_FATAL_FAILURE(start_one(wanted));
     SqlClient client(wanted.address);
     ASSERT_TRUE(client.open("db"));
@@ -433,8 +420,7 @@ TEST_F(NodeTest, ALongStatementDelaysNobodyElse) {
 }
 
 TEST_F(NodeTest, ClientsThatHoldMuchAndDoNothingGiveWay) {
-    NodeOptions wanted = options("node");
-    wanted.address = free_address();
+    NodeOptions wanted = addressed("node");
     wanted.buffers_bytes_max = 4u << 20;
     wanted.log_level = NodeLogLevel::kOff;
     ASSERT_NO_FATAL_FAILURE(start_one(wanted));
@@ -471,8 +457,7 @@ private:
 // Their own ends are descriptors of this process, too: about half of what there is.
 TEST_F(NodeTest, ClientsLeaveDescriptorsToTheNode) {
     const DescriptorLimit limit(400);
-    NodeOptions wanted = options("node");
-    wanted.address = free_address();
+    NodeOptions wanted = addressed("node");
     wanted.flush_bytes = 64u << 10;
     wanted.log_level = NodeLogLevel::kOff;
     ASSERT_NO_FATAL_FAILURE(start_one(wanted));
@@ -503,8 +488,7 @@ TEST_F(NodeTest, ClientsLeaveDescriptorsToTheNode) {
 
 TEST_F(NodeTest, ManyDatabasesNeedFewDescriptors) {
     const DescriptorLimit limit(200);
-    NodeOptions wanted = options("node");
-    wanted.address = free_address();
+    NodeOptions wanted = addressed("node");
     wanted.flush_bytes = 64u << 10;
     for (int life = 0; life < 2; ++life) {
         ASSERT_NO_FATAL_FAILURE(start_one(wanted));
@@ -523,8 +507,7 @@ TEST_F(NodeTest, ManyDatabasesNeedFewDescriptors) {
 
 TEST_F(NodeTest, TooFewDescriptorsAreAnErrorWithARemedy) {
     const DescriptorLimit limit(50);
-    NodeOptions wanted = options("node");
-    wanted.address = free_address();
+    NodeOptions wanted = addressed("node");
     const auto started = Node::start(wanted);
     ASSERT_FALSE(started);
     EXPECT_NE(started.error().message.find("open files is 50: raise it"), std::string::npos);
@@ -603,8 +586,7 @@ TEST_F(NodeTest, AStartThatFailsMayBeTriedAgain) {
     other.address = taken;
     ASSERT_NO_FATAL_FAILURE(start_one(other));
 
-    NodeOptions wanted = options("node");
-    wanted.address = free_address();
+    NodeOptions wanted = addressed("node");
     wanted.listen = taken;
     auto created = Node::create(wanted.directory);
     ASSERT_TRUE(created) << created.error().message;
@@ -626,8 +608,7 @@ TEST_F(NodeTest, AStartThatFailsMayBeTriedAgain) {
 }
 
 TEST_F(NodeTest, EachStepIsTakenOnceAndInOrder) {
-    NodeOptions wanted = options("node");
-    wanted.address = free_address();
+    NodeOptions wanted = addressed("node");
     ASSERT_NO_FATAL_FAILURE(start_one(wanted));
     Node& node = nodes.back();
     EXPECT_TRUE(node.configure(wanted));

@@ -538,63 +538,64 @@ TEST(PeersTest, AReplacedConnectionLosesNothing) {
     EXPECT_GT(one.replaced(), 0u);
 }
 
+// Frames reach the other side through a relay that takes only so much, on a clock that stands.
+struct SlowRelay {
+    static constexpr Duration kPatience = 500ms;
+
+    explicit SlowRelay(std::size_t taken) {
+        one.clock().stand();
+        relay.take(taken);
+    }
+    void send(std::string frame) {
+        one.send(2, relay.address(), Channel::kConsensus, std::move(frame));
+    }
+    // Its connection is replaced, sooner or later, by one that takes as much.
+    bool replaced_after(const std::string& frame) {
+        return eventually([&] {
+            one.clock().leap(kPatience);
+            send(frame);
+            return one.replaced() > 0;
+        });
+    }
+    std::vector<std::string> received() { return two.received(Channel::kConsensus); }
+
+    Side one{1, 0, 2 * kPatience};
+    Side two{2};
+    Relay relay{two.port()};
+};
+
 // Its end takes longer than patience lasts; to begin it anew each time would be no help.
 TEST(PeersTest, ALargeFrameThatIsTakenSlowlyIsNotSilence) {
-    constexpr Duration kPatience = 500ms;
     constexpr std::size_t kPiece = 1u << 20;
-    Side one(1, 0, 2 * kPatience);
-    Side two(2);
-    one.clock().stand();
-    Relay relay(two.port());
-    relay.take(0);
-    one.send(2, relay.address(), Channel::kConsensus, std::string(24 * kPiece, 'b'));
+    SlowRelay slow(0);
+    slow.send(std::string(24 * kPiece, 'b'));
     for (std::size_t piece = 1; piece <= 16; ++piece) {
-        relay.take(piece * kPiece);
-        ASSERT_TRUE(eventually([&] { return relay.taken() >= piece * kPiece; }));
-        one.clock().leap(kPatience / 4);
-        one.send(2, relay.address(), Channel::kConsensus, "small");
+        slow.relay.take(piece * kPiece);
+        ASSERT_TRUE(eventually([&] { return slow.relay.taken() >= piece * kPiece; }));
+        slow.one.clock().leap(SlowRelay::kPatience / 4);
+        slow.send("small");
     }
-    relay.take(64 * kPiece);
-    EXPECT_TRUE(eventually([&] { return two.received(Channel::kConsensus).size() == 17; }));
-    EXPECT_EQ(one.replaced(), 0u);
+    slow.relay.take(64 * kPiece);
+    EXPECT_TRUE(eventually([&] { return slow.received().size() == 17; }));
+    EXPECT_EQ(slow.one.replaced(), 0u);
 }
 
 TEST(PeersTest, AFrameThatWasHalfSentIsSentWholeOnTheNewConnection) {
-    constexpr Duration kPatience = 500ms;
-    Side one(1, 0, 2 * kPatience);
-    Side two(2);
-    one.clock().stand();
-    Relay relay(two.port());
-    relay.take(1u << 20);
+    SlowRelay slow(1u << 20);
     const std::string large(24u << 20, 'b');
-    one.send(2, relay.address(), Channel::kConsensus, large);
-    ASSERT_TRUE(eventually([&] { return relay.taken() >= 1u << 20; }));
-    ASSERT_TRUE(eventually([&] {
-        one.clock().leap(kPatience);
-        one.send(2, relay.address(), Channel::kConsensus, "small");
-        return one.replaced() > 0;
-    }));
-    ASSERT_TRUE(eventually([&] { return !two.received(Channel::kConsensus).empty(); }));
-    EXPECT_EQ(two.received(Channel::kConsensus).front(), large);
-    EXPECT_EQ(two.refused(), 0u);
+    slow.send(large);
+    ASSERT_TRUE(eventually([&] { return slow.relay.taken() >= 1u << 20; }));
+    ASSERT_TRUE(slow.replaced_after("small"));
+    ASSERT_TRUE(eventually([&] { return !slow.received().empty(); }));
+    EXPECT_EQ(slow.received().front(), large);
+    EXPECT_EQ(slow.two.refused(), 0u);
 }
 
 TEST(PeersTest, AFullQueueIsSilenceToo) {
-    constexpr Duration kPatience = 500ms;
-    Side one(1, 0, 2 * kPatience);
-    Side two(2);
-    one.clock().stand();
-    Relay relay(two.port());
-    relay.take(1u << 20);
-    while (one.dropped() == 0) {
-        one.send(2, relay.address(), Channel::kConsensus, std::string(4u << 20, 'x'));
-    }
-    ASSERT_TRUE(eventually([&] {
-        one.clock().leap(kPatience);
-        one.send(2, relay.address(), Channel::kConsensus, std::string(32u << 20, 'x'));
-        return one.replaced() > 0;
-    }));
-    EXPECT_TRUE(eventually([&] { return !two.received(Channel::kConsensus).empty(); }));
+    SlowRelay slow(1u << 20);
+    while (slow.one.dropped() == 0) slow.send(std::string(4u << 20, 'x'));
+    ASSERT_TRUE(slow.replaced_after(std::string(32u << 20, 'x')));
+    EXPECT_TRUE(eventually([&] { return !slow.received().empty(); }));
 }
 
 TEST(PeersTest, ASecondProcessOfANodeIsRefusedWhileTheFirstIsHeard) {

@@ -4,9 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <array>
-#include <fstream>
-#include <nlohmann/json.hpp>
 #include <set>
+
+#include "tests/drivers/core/vectors.h"
 
 namespace quorlite::core {
 namespace {
@@ -14,8 +14,7 @@ namespace {
 using nlohmann::json;
 
 const json& vectors() {
-    static const json loaded =
-        json::parse(std::ifstream(QUORLITE_SOURCE_DIR "/spec/vectors/rules.json"));
+    static const json loaded = read_vectors("rules");
     return loaded;
 }
 

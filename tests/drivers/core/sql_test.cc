@@ -5,8 +5,8 @@
 
 #include <array>
 #include <cstdlib>
-#include <fstream>
-#include <nlohmann/json.hpp>
+
+#include "tests/drivers/core/vectors.h"
 
 namespace quorlite::core {
 namespace {
@@ -14,8 +14,7 @@ namespace {
 using nlohmann::json;
 
 const json& vectors() {
-    static const json loaded =
-        json::parse(std::ifstream(QUORLITE_SOURCE_DIR "/spec/vectors/sql.json"));
+    static const json loaded = read_vectors("sql");
     return loaded;
 }
 

@@ -54,28 +54,37 @@ void step(connection& db, int client, std::int64_t id, Ledger& ledger) {
     }
 }
 
-TEST(Failover, Threads) {
-    Nodes nodes("failover");
-    cluster cluster(nodes.addresses());
+// Clients that work while leaders are killed, and what they were told.
+struct Load {
+    explicit Load(const std::string& name) : nodes(name) { testing::create_tables(db); }
+    void kill_leaders() {
+        testing::kill_leaders(nodes);
+        over = true;
+    }
+
+    Nodes nodes;
+    quorlite::cluster cluster{nodes.addresses()};
     connection db = cluster.connect("failover");
-    testing::create_tables(db);
     Ledger ledger;
     std::atomic<bool> over = false;
+};
+
+TEST(Failover, Threads) {
+    Load load("failover");
     std::vector<std::thread> threads;
     for (int client = 0; client < testing::clients(); ++client) {
         threads.emplace_back([&, client] {
-            connection own = cluster.connect("failover");
+            connection own = load.cluster.connect("failover");
             own.with({.idempotent = true}).execute(kRegister, client);
-            for (std::int64_t id = client * 1'000'000; !over; ++id) {
-                step(own, client, id, ledger);
+            for (std::int64_t id = client * 1'000'000; !load.over; ++id) {
+                step(own, client, id, load.ledger);
                 std::this_thread::sleep_for(kPause);
             }
         });
     }
-    testing::kill_leaders(nodes);
-    over = true;
+    load.kill_leaders();
     for (std::thread& each : threads) each.join();
-    ledger.check(db);
+    load.ledger.check(load.db);
 }
 
 // ---- Coroutines ----
@@ -111,25 +120,19 @@ asio::awaitable<void> work(async::connection db, int client, const std::atomic<b
 }
 
 TEST(Failover, Coroutines) {
-    Nodes nodes("coroutines");
-    cluster cluster(nodes.addresses());
-    connection db = cluster.connect("failover");
-    testing::create_tables(db);
-    Ledger ledger;
-    std::atomic<bool> over = false;
+    Load load("coroutines");
     asio::io_context context;
     for (int client = 0; client < testing::clients(); ++client) {
-        async::connection own(context.get_executor(), cluster, "failover");
-        asio::co_spawn(context, work(own, client, over, ledger),
+        async::connection own(context.get_executor(), load.cluster, "failover");
+        asio::co_spawn(context, work(own, client, load.over, load.ledger),
                        [&](const std::exception_ptr& failed) {
-                           if (failed) ledger.forbid("a coroutine ended by an exception");
+                           if (failed) load.ledger.forbid("a coroutine ended by an exception");
                        });
     }
     std::thread runner([&] { context.run(); });
-    testing::kill_leaders(nodes);
-    over = true;
+    load.kill_leaders();
     runner.join();
-    ledger.check(db);
+    load.ledger.check(load.db);
 }
 
 }  // namespace

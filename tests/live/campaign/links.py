@@ -4,7 +4,7 @@ import random
 import socket
 import threading
 
-from client import parse_address
+from client import accept_all, parse_address
 
 MAGIC = b"quorlite"
 
@@ -68,15 +68,10 @@ class Link:
         self.healed = threading.Event()
         self.flipped = 0
         self.listener = socket.create_server(parse_address(at))
-        threading.Thread(target=self.serve, daemon=True).start()
+        accept_all(self.listener, self.take)
 
-    def serve(self):
-        while True:
-            try:
-                near, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=lambda end=near: self.pipes.add(Pipe(self, end)), daemon=True).start()
+    def take(self, near):
+        threading.Thread(target=lambda: self.pipes.add(Pipe(self, near)), daemon=True).start()
 
     def passed(self, data):
         if self.random.random() >= self.flips:
