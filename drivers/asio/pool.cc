@@ -12,11 +12,7 @@ using core::PoolQueue;
 namespace {
 
 op_result cancelled(const char* why) {
-    error_info error;
-    error.kind = error_kind::cancelled;
-    error.extended_code = code::kInterrupted;
-    error.message = why;
-    return {.error = std::move(error)};
+    return {.error = core::make_error(error_kind::cancelled, code::kInterrupted, why)};
 }
 
 // What the user of a pool holds: when the last copy goes, the pool is closed.

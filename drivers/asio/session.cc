@@ -14,11 +14,7 @@ namespace {
 constexpr std::size_t kReadBytes = 64u << 10;
 
 error_info cancelled(const char* why) {
-    error_info error;
-    error.kind = error_kind::cancelled;
-    error.extended_code = code::kInterrupted;
-    error.message = why;
-    return error;
+    return core::make_error(error_kind::cancelled, code::kInterrupted, why);
 }
 
 error_info no_transaction_open() {

@@ -1,6 +1,6 @@
 #include "drivers/core/cluster_state.h"
 
-#include "wire/base/error_codes.h"
+#include "drivers/core/rules.h"
 
 namespace quorlite::detail {
 
@@ -10,11 +10,7 @@ result<std::shared_ptr<core::Directory>> cluster_state::directory() {
     result<std::vector<node_info>> nodes = store->load();
     if (!nodes) return std::move(nodes).error();
     if (nodes->empty()) {
-        error_info error;
-        error.kind = error_kind::store;
-        error.extended_code = code::kCannotOpen;
-        error.message = "the list of nodes is empty";
-        return error;
+        return core::make_error(error_kind::store, code::kCannotOpen, "the list of nodes is empty");
     }
     directory_ = std::make_shared<core::Directory>(*std::move(nodes));
     return directory_;

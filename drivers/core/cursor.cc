@@ -28,11 +28,8 @@ struct ToView {
 }  // namespace
 
 error_info Cursor::garbage(const std::string& what) const {
-    error_info error;
-    error.kind = error_kind::protocol;
-    error.extended_code = code::kProtocol;
-    error.message = "the server's rows cannot be read: " + what;
-    return error;
+    return make_error(error_kind::protocol, code::kProtocol,
+                      "the server's rows cannot be read: " + what);
 }
 
 result<void> Cursor::feed(Piece batch) {

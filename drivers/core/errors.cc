@@ -1,44 +1,31 @@
 // The compiled parts of quorlite/error.h.
 #include "quorlite/error.h"
 
+#include <array>
+
 namespace quorlite {
 
+namespace {
+
+constexpr std::array kVerdicts = {"committed", "not committed", "in doubt"};
+constexpr std::array kKinds = {"sql",       "busy",     "unavailable", "connection", "deadline",
+                               "cancelled", "protocol", "usage",       "conversion", "store"};
+static_assert(kKinds.size() == static_cast<std::size_t>(error_kind::store) + 1);
+
+template <class Value, std::size_t size>
+const char* name_in(const std::array<const char*, size>& names, Value value) {
+    const auto index = static_cast<std::size_t>(value);
+    return index < size ? names[index] : "?";
+}
+
+}  // namespace
+
 const char* to_string(verdict value) noexcept {
-    switch (value) {
-        case verdict::committed:
-            return "committed";
-        case verdict::not_committed:
-            return "not committed";
-        case verdict::in_doubt:
-            return "in doubt";
-    }
-    return "?";
+    return name_in(kVerdicts, value);
 }
 
 const char* to_string(error_kind value) noexcept {
-    switch (value) {
-        case error_kind::sql:
-            return "sql";
-        case error_kind::busy:
-            return "busy";
-        case error_kind::unavailable:
-            return "unavailable";
-        case error_kind::connection:
-            return "connection";
-        case error_kind::deadline:
-            return "deadline";
-        case error_kind::cancelled:
-            return "cancelled";
-        case error_kind::protocol:
-            return "protocol";
-        case error_kind::usage:
-            return "usage";
-        case error_kind::conversion:
-            return "conversion";
-        case error_kind::store:
-            return "store";
-    }
-    return "?";
+    return name_in(kKinds, value);
 }
 
 namespace {

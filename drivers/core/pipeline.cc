@@ -19,10 +19,7 @@ void Pipeline::set_ready() {
 }
 
 void Pipeline::lose(std::string reason, error_kind kind) {
-    if (failure_) return;
-    failure_.emplace();
-    failure_->error.kind = kind;
-    failure_->error.message = std::move(reason);
+    if (!failure_) failure_ = ChannelFailure{make_error(kind, code::kIo, std::move(reason)), false};
 }
 
 void Pipeline::refuse(error_info error) {

@@ -55,10 +55,8 @@ std::vector<PoolQueue::Slot> PoolQueue::expire(Time now) {
 }
 
 error_info all_in_use() {
-    error_info error;
-    error.kind = error_kind::busy;
-    error.extended_code = code::kBusy;
-    error.message = "all connections of the pool are in use";
+    error_info error =
+        make_error(error_kind::busy, code::kBusy, "all connections of the pool are in use");
     error.may_retry = true;
     return error;
 }

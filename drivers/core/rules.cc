@@ -107,37 +107,33 @@ RetryDecision classify_failure(std::uint64_t failure_code, std::string_view mess
     return refused(std::move(error), context, meaning);
 }
 
-error_info misuse(std::string message) {
+error_info make_error(error_kind kind, int code, std::string message) {
     error_info error;
-    error.kind = error_kind::usage;
-    error.extended_code = code::kMisuse;
+    error.kind = kind;
+    error.extended_code = code;
     error.message = std::move(message);
     return error;
 }
 
+error_info misuse(std::string message) {
+    return make_error(error_kind::usage, code::kMisuse, std::move(message));
+}
+
 error_info unavailable(std::string message) {
-    error_info error;
-    error.kind = error_kind::unavailable;
-    error.extended_code = code::kCannotOpen;
-    error.message = std::move(message);
-    return error;
+    return make_error(error_kind::unavailable, code::kCannotOpen, std::move(message));
 }
 
 RetryDecision classify_loss(bool sent, std::string reason, error_kind kind,
                             const RetryContext& context) {
-    error_info error;
-    error.kind = kind;
-    error.extended_code = kind == error_kind::protocol ? code::kProtocol : code::kIo;
-    error.message = std::move(reason);
+    const int code = kind == error_kind::protocol ? code::kProtocol : code::kIo;
+    error_info error = make_error(kind, code, std::move(reason));
     return sent ? outcome_unknown(std::move(error), context) : not_done(std::move(error), context);
 }
 
 RetryDecision classify_abandoned(Progress progress, error_kind kind, std::string message,
                                  const RetryContext& context) {
     RetryDecision decision;
-    decision.error.kind = kind;
-    decision.error.extended_code = code::kInterrupted;
-    decision.error.message = std::move(message);
+    decision.error = make_error(kind, code::kInterrupted, std::move(message));
     decision.error.may_retry = kind == error_kind::deadline;
     if (progress == Progress::kNotSent) return decision;
     const bool unanswered = progress == Progress::kUnanswered;

@@ -46,7 +46,10 @@ struct RetryDecision {
 RetryDecision classify_failure(std::uint64_t failure_code, std::string_view message,
                                const RetryContext& context);
 
-// A call that makes no sense, so nothing of it was done.
+// An error of the client's own: nothing was done.
+error_info make_error(error_kind kind, int code, std::string message);
+
+// A call that makes no sense.
 error_info misuse(std::string message);
 
 // There is no node to talk to.

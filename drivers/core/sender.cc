@@ -157,11 +157,8 @@ void Sender::send_statement(const OperationPtr& operation) {
 void Sender::ask(const wire::Request& request, const OperationPtr& operation, std::string sql) {
     const auto asked = state_.pipeline.ask(request, operation, std::move(sql));
     if (asked || !operation) return;
-    error_info error;
-    error.kind = error_kind::usage;
-    error.extended_code = code::kTooBig;
-    error.message = asked.error().message;
-    completion_.finish(operation, std::move(error));
+    completion_.finish(operation,
+                       make_error(error_kind::usage, code::kTooBig, asked.error().message));
 }
 
 }  // namespace quorlite::core

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "drivers/core/rules.h"
 #include "quorlite/node_store.h"
 #include "wire/base/mutex.h"
 
@@ -18,11 +19,7 @@ node_store::~node_store() = default;
 namespace {
 
 error_info trouble(std::string message) {
-    error_info error;
-    error.kind = error_kind::store;
-    error.extended_code = 14;  // SQLITE_CANTOPEN
-    error.message = std::move(message);
-    return error;
+    return core::make_error(error_kind::store, code::kCannotOpen, std::move(message));
 }
 
 class ListStore : public node_store {

@@ -197,10 +197,8 @@ private:
     };
 
     error_info trouble(const std::string& why) const {
-        error_info error;
-        error.kind = error_kind::store;
-        error.extended_code = code::kCannotOpen;
-        error.message = "looking up " + name_ + ": " + why;
+        error_info error = core::make_error(error_kind::store, code::kCannotOpen,
+                                            "looking up " + name_ + ": " + why);
         error.may_retry = true;
         return error;
     }

@@ -73,28 +73,12 @@ Exported<Structure> make(std::unique_ptr<Owned<Structure>> owned) {
     return made;
 }
 
-const char* format_of(ColumnKind kind) {
-    switch (kind) {
-        case ColumnKind::undecided:
-            return "n";
-        case ColumnKind::int64:
-            return "l";
-        case ColumnKind::float64:
-            return "g";
-        case ColumnKind::string:
-            return "U";
-        case ColumnKind::binary:
-            break;
-    }
-    return "Z";
-}
-
 Exported<ArrowSchema> schema_of(const Column& column) {
     auto owned = std::make_unique<Owned<ArrowSchema>>();
     owned->name = column.name;
     const char* const name = owned->name.c_str();
     auto schema = make(std::move(owned));
-    schema->format = format_of(column.kind);
+    schema->format = names_of(column.kind).arrow;
     schema->name = name;
     schema->flags = kNullable;
     return schema;

@@ -15,26 +15,10 @@ namespace {
 constexpr std::int64_t kExactMax = std::int64_t{1} << 53;
 constexpr auto kNan = std::bit_cast<std::int64_t>(std::numeric_limits<double>::quiet_NaN());
 
-const char* name_of(ColumnKind kind) {
-    switch (kind) {
-        case ColumnKind::undecided:
-            return "null";
-        case ColumnKind::int64:
-            return "int64";
-        case ColumnKind::float64:
-            return "float64";
-        case ColumnKind::string:
-            return "string";
-        case ColumnKind::binary:
-            break;
-    }
-    return "binary";
-}
-
 ColumnKind kind_named(const std::string& name) {
     for (const ColumnKind each :
          {ColumnKind::int64, ColumnKind::float64, ColumnKind::string, ColumnKind::binary}) {
-        if (name == name_of(each)) return each;
+        if (name == names_of(each).python) return each;
     }
     throw_misuse("a column's type is int64, float64, string or binary, not " + name);
 }
@@ -110,8 +94,9 @@ void admit(Column& column, ColumnKind kind, std::size_t rows_before) {
         return make_reals(column, rows_before);
     }
     refuse(column, rows_before + column.size,
-           std::string("a value of type ") + name_of(kind) + " in a column of type " +
-               name_of(column.kind) + ": CAST the column in the SELECT, or give its type in types");
+           std::string("a value of type ") + names_of(kind).python + " in a column of type " +
+               names_of(column.kind).python +
+               ": CAST the column in the SELECT, or give its type in types");
 }
 
 // What the column's array gets for a value of a kind that was admitted.

@@ -12,6 +12,7 @@
 
 #include <pybind11/pybind11.h>
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -26,6 +27,18 @@ namespace quorlite::python {
 namespace py = pybind11;
 
 enum class ColumnKind { undecided, int64, float64, string, binary };
+
+// What a kind is called in Python, and its format in Arrow.
+struct ColumnKindNames {
+    const char* python;
+    const char* arrow;
+};
+
+inline const ColumnKindNames& names_of(ColumnKind kind) {
+    static constexpr std::array<ColumnKindNames, 5> kNames = {
+        {{"null", "n"}, {"int64", "l"}, {"float64", "g"}, {"string", "U"}, {"binary", "Z"}}};
+    return kNames.at(static_cast<std::size_t>(kind));
+}
 
 struct Column {
     std::string name;

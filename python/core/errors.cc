@@ -1,5 +1,7 @@
 #include "core/errors.h"
 
+#include <array>
+
 #include "wire/base/error_codes.h"
 
 namespace py = pybind11;
@@ -24,23 +26,9 @@ py::object make(const char* function, const py::tuple& described) {
 }
 
 const char* to_string(NodeError::Kind kind) {
-    switch (kind) {
-        case NodeError::Kind::kOptions:
-            return "options";
-        case NodeError::Kind::kDirectory:
-            return "directory";
-        case NodeError::Kind::kListen:
-            return "listen";
-        case NodeError::Kind::kJoin:
-            return "join";
-        case NodeError::Kind::kRemoved:
-            return "removed";
-        case NodeError::Kind::kTimeout:
-            return "timeout";
-        case NodeError::Kind::kOther:
-            break;
-    }
-    return "other";
+    static constexpr std::array kNames = {"options", "directory", "listen", "join",
+                                          "removed", "timeout",   "other"};
+    return kNames.at(static_cast<std::size_t>(kind));
 }
 
 void translate(std::exception_ptr thrown) {

@@ -157,20 +157,13 @@ public:
 
     py::dict status() {
         const NodeStatus now = running().status();
-        py::dict described;
-        described["id"] = now.id;
-        described["address"] = now.address;
-        described["role"] = now.role;
-        described["leader_id"] = now.leader_id;
-        described["leader_address"] = now.leader_address;
-        described["term"] = now.term;
-        described["last_index"] = now.last_index;
-        described["committed_index"] = now.committed_index;
-        described["applied_index"] = now.applied_index;
-        described["clients"] = now.clients;
-        described["memory_bytes"] = now.memory_bytes;
-        described["log_bytes"] = now.log_bytes;
-        return described;
+        using namespace py::literals;
+        return py::dict("id"_a = now.id, "address"_a = now.address, "role"_a = now.role,
+                        "leader_id"_a = now.leader_id, "leader_address"_a = now.leader_address,
+                        "term"_a = now.term, "last_index"_a = now.last_index,
+                        "committed_index"_a = now.committed_index,
+                        "applied_index"_a = now.applied_index, "clients"_a = now.clients,
+                        "memory_bytes"_a = now.memory_bytes, "log_bytes"_a = now.log_bytes);
     }
 
     void stop() {
