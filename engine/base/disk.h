@@ -22,8 +22,8 @@
 
 namespace quorlite {
 
-// Offsets, lengths and addresses of write_durable() are multiples of this many bytes; it is also
-// the largest unit that a disk may tear a write into that we rely on nothing about.
+// Offsets, lengths and addresses of write_durable() are multiples of this many bytes. A torn write
+// may leave any mixture of old and new blocks of this size.
 inline constexpr std::size_t kDiskBlock = 512;
 
 // A buffer aligned for direct I/O. Its size is a multiple of kDiskBlock; new memory is zeroed.

@@ -3,6 +3,9 @@
 // An owner keeps a Lifetime. What it gives away by guard() does nothing once that has ended, which
 // is at the latest with the owner. Guarded functions run where the owner ends, on the loop: a
 // lifetime is no lock.
+//
+// What must live on until its callback has run (a connection, a transfer) is held by the callback
+// instead, by a shared_ptr to itself.
 #pragma once
 
 #include <memory>

@@ -8,8 +8,6 @@
 namespace quorlite::cluster {
 namespace {
 
-constexpr std::uint64_t kAnswerBytesMax = 1u << 20;
-constexpr std::size_t kRedirectsMax = 4;
 constexpr Duration kPauseMin = std::chrono::milliseconds(50);
 constexpr Duration kPauseMax = std::chrono::seconds(1);
 constexpr std::size_t kPauseDoublings = 5;
@@ -34,7 +32,7 @@ Joiner::Joiner(JoinerOptions options, TimePoint now)
       seeds_(options_.seeds),
       added_(options_.doubt.has_value()),
       cluster_(options_.cluster),
-      reader_(kAnswerBytesMax) {}
+      reader_(limits::kJoinAnswerBytesMax) {}
 
 Joiner::Action Joiner::start() {
     redirects_ = 0;
@@ -43,7 +41,7 @@ Joiner::Action Joiner::start() {
 }
 
 Joiner::Action Joiner::connected() {
-    reader_ = wire::MessageReader(kAnswerBytesMax);
+    reader_ = wire::MessageReader(limits::kJoinAnswerBytesMax);
     question_ = Question::kLeader;
     Bytes bytes;
     ByteWriter(bytes).u64(wire::kProtocolVersion);
@@ -114,7 +112,8 @@ Joiner::Action Joiner::leader_is(TimePoint now, const wire::ServerResponse& serv
     if (theirs && !same_cluster(theirs, cluster_)) return Refused{another_cluster(theirs)};
     if (server.address.empty()) return try_again(now, target_ + " knows no leader");
     if (server.address == target_) return ask(Question::kMembers);
-    if (++redirects_ > kRedirectsMax) return try_again(now, "the leader changes all the time");
+    if (++redirects_ > limits::kJoinRedirectsMax)
+        return try_again(now, "the leader changes all the time");
     target_ = server.address;
     return Connect{target_};
 }

@@ -14,13 +14,13 @@
 #include <unordered_map>
 
 #include "engine/base/check.h"
+#include "engine/base/limits.h"
 #include "engine/disk/log.h"
 #include "engine/disk/posix.h"
 
 namespace quorlite::disk {
 namespace {
 
-constexpr int kWritesInFlightMax = 128;  // more are done on helper threads
 constexpr int kEventsAtOnce = 32;
 constexpr std::size_t kMemoryAlignment = 4096;
 
@@ -69,7 +69,7 @@ Ring::~Ring() {
 Status Ring::open() {
     event_ = Descriptor(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (!event_.open()) return system_error("create an eventfd", errno);
-    const int result = ::io_setup(kWritesInFlightMax, &context_);
+    const int result = ::io_setup(limits::kDiskWritesInFlightMax, &context_);
     if (result == 0) return {};
     Error error = system_error("set up asynchronous I/O", -result);
     if (result == -EAGAIN) error.message += "; raise the system's limit fs.aio-max-nr";
@@ -118,7 +118,7 @@ void Ring::reap() {
     if (::read(event_.number(), &count, sizeof count) < 0 && errno != EAGAIN && errno != EINTR) {
         fatal("reading the disk's eventfd failed");
     }
-    // Until there are no more: the eventfd will not tell again of what is finished by now.
+    // Until there are no more: the eventfd does not report again what has finished by now.
     io_event events[kEventsAtOnce];
     int got = kEventsAtOnce;
     while (got == kEventsAtOnce) {
@@ -146,8 +146,7 @@ void Ring::finish(std::unique_ptr<Write> write, const io_event& event) {
     } else if (result == 0 || write->done_bytes % kDiskBlock != 0) {
         write->done(system_error("write " + write->name, EIO));
     } else {
-        submit(
-            std::move(write));  // a short write: the rest tells what is wrong, such as a full disk
+        submit(std::move(write));  // a short write: the attempt at the rest says why
     }
 }
 

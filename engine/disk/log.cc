@@ -94,6 +94,7 @@ struct Write {
     bool voided = false;   // a reset came meanwhile: none of it counts
 };
 
+// Large by its flags: each is a way in which a write, a reset or a full disk can cross another.
 class SegmentedLog final : public Log {
 public:
     SegmentedLog(Disk& disk, Executor& executor, LogOptions options, Index snapshot,
@@ -149,7 +150,7 @@ private:
     Index durable_;
     Index trimmed_;
     SegmentPool pool_;
-    std::shared_ptr<SegmentedLog*> self_;  // what completions hold weakly: they may outlive the log
+    Lifetime lifetime_;
 };
 
 SegmentedLog::SegmentedLog(Disk& disk, Executor& executor, LogOptions options, Index snapshot,
@@ -164,8 +165,7 @@ SegmentedLog::SegmentedLog(Disk& disk, Executor& executor, LogOptions options, I
       last_(std::max(snapshot, recovered.last_index)),
       durable_(last_),
       trimmed_(snapshot),
-      pool_(disk, executor, options, std::move(recovered.ready), recovered.next_number),
-      self_(std::make_shared<SegmentedLog*>(this)) {
+      pool_(disk, executor, options, std::move(recovered.ready), recovered.next_number) {
     for (const UsedSegment& used : segments_) table_.add_segment(used.segment);
     for (const BatchPlace& place : recovered.places) table_.add(place);
     table_.trim(snapshot);
@@ -296,9 +296,7 @@ void SegmentedLog::submit(std::size_t count) {
     reset_owed_ = false;
     segments_.back().segment->file->write_durable(
         end_, encode_batch(write.header, write.entries),
-        [self = std::weak_ptr(self_)](const Status& status) {
-            if (const auto log = self.lock()) (*log)->completed(status);
-        });
+        lifetime_.guard([this](const Status& status) { completed(status); }));
 }
 
 void SegmentedLog::completed(const Status& status) {

@@ -49,8 +49,8 @@ public:
     // Opens, or creates, the log in the directory "log". `snapshot` is where the log starts:
     // entries up to its index are dropped, and an empty log continues after it. `acknowledged` is
     // the least index known to have been acknowledged (from the records), for telling damage from a
-    // torn tail. Errors name the file and the remedy.
-    // The log may go at any time; the disk only when the executor's background work has ended.
+    // torn tail. Errors name the file and the remedy. The log may be destroyed at any time, the
+    // disk only when the executor's background work has ended.
     static Result<std::unique_ptr<Log>> open(Disk& disk, Executor& executor, LogOptions options,
                                              Index snapshot, Index acknowledged,
                                              RecoveredLog& recovered);

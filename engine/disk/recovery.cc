@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/base/check.h"
+#include "engine/base/limits.h"
 #include "engine/disk/slots.h"
 
 namespace quorlite::disk {
@@ -10,7 +11,6 @@ namespace {
 
 constexpr const char* kBarrierName = "log/barrier";
 constexpr std::size_t kBarrierSlotBytes = 4096;
-constexpr int kAsideMax = 9;  // files kept for one segment; the last is replaced
 constexpr const char* kUnfinishedName = "log/unfinished";
 constexpr std::size_t kReadAgainBytes = 4096;  // pieces of a segment that cannot be read as a whole
 
@@ -32,7 +32,8 @@ struct Found {
 std::string aside_name(Disk& disk, std::uint64_t number) {
     const std::string base = "log/damaged-" + std::to_string(number);
     std::string name = base;
-    for (int i = 2; i <= kAsideMax && disk.exists(name); ++i) name = base + "-" + std::to_string(i);
+    for (int i = 2; i <= limits::kDamagedSegmentsKeptMax && disk.exists(name); ++i)
+        name = base + "-" + std::to_string(i);
     return name;
 }
 
@@ -376,7 +377,7 @@ Status Recovery::settle_barrier(Index acknowledged) {
         if (!log_.empty()) log_.back()->aside = true;
     }
     if (lost_ || missing) describe(needed, last);
-    // Kept only as long as it is not reached: a log may be shorter again later, rightly.
+    // Kept only until it is reached: later the log may rightly be shorter again.
     barrier_.vote = missing ? needed : Index();
     const auto& saved = barrier_file_->content();
     if (barrier_ == (saved ? decode_barrier(*saved) : Barrier())) return {};
@@ -419,7 +420,7 @@ Status Recovery::tidy_files() {
         if (status) status = tidy_one(found, expected);
     }
     if (expected != 0) result_.next_number = expected;
-    // In any case: a name that an earlier life gave may be in the cache only.
+    // In any case: a name given before a restart may be in the cache only.
     return status ? disk_.sync_directory(kLogDirectory) : status;
 }
 

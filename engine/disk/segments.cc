@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "engine/base/check.h"
+#include "engine/base/limits.h"
 
 namespace quorlite::disk {
 namespace {
@@ -24,13 +25,14 @@ Status fill_with_zeros(File& file, std::uint64_t from, std::uint64_t to) {
     return file.sync();
 }
 
-// May be repeated after it failed halfway. Opened anew, so that its errors tell its new name.
+// May be repeated after it failed halfway. Opened anew, so that errors name it by its new name.
 Result<std::shared_ptr<File>> rename_segment(Disk& disk, const std::string& from,
                                              const std::string& to) {
     Status status = disk.exists(from) ? disk.rename(from, to) : Status();
     if (!status) return std::move(status).error();
     const Status synced = disk.sync_directory(kLogDirectory);
-    // Whatever the reason, a sync that failed is not tried again: so it is not told as a full disk.
+    // Whatever the reason, a sync that failed is not tried again: so it is not reported as a full
+    // disk.
     if (!synced) return Error{.code = code::kIo, .message = synced.error().message};
     auto file = disk.open(to, OpenMode::kExisting, true);
     if (!file) return std::move(file).error();
@@ -114,8 +116,7 @@ SegmentPool::SegmentPool(Disk& disk, Executor& executor, const LogOptions& optio
       executor_(executor),
       options_(options),
       ready_(std::move(ready)),
-      next_number_(next_number),
-      self_(std::make_shared<SegmentPool*>(this)) {
+      next_number_(next_number) {
     work();
 }
 
@@ -157,7 +158,8 @@ void SegmentPool::work() {
     if (working_ || retry_ != TimerId::kNone) return;
     if (!unneeded_.empty()) {
         const Segment& old = *unneeded_.front();
-        const bool keep = old.bytes == options_.segment_bytes && ready_.size() < kReadySegmentsMax;
+        const bool keep =
+            old.bytes == options_.segment_bytes && ready_.size() < limits::kReadySegmentsMax;
         start({.kind = keep ? Job::Kind::kRecycle : Job::Kind::kRemove,
                .name = segment_name(old.number),
                .new_name = segment_name(next_number_),
@@ -185,9 +187,7 @@ void SegmentPool::start(Job work) {
     growing_ = work.kind == Job::Kind::kGrow;
     const auto job = std::make_shared<Job>(std::move(work));
     executor_.background([job, &disk = disk_] { job->perform(disk); },
-                         [job, self = std::weak_ptr(self_)] {
-                             if (const auto pool = self.lock()) (*pool)->finished(*job);
-                         });
+                         lifetime_.guard([this, job] { finished(*job); }));
 }
 
 void SegmentPool::finished(Job& job) {

@@ -5,8 +5,8 @@
 // stale batches carry another segment's number. All of that runs on helper threads, one job at a
 // time, so an append never waits for anything but its own write, unless the pool has run dry.
 //
-// A full disk while a segment is waited for is told through on_space and retried; any other error
-// is fatal().
+// A full disk while a segment is waited for is reported through on_space and retried; any other
+// error is fatal().
 #pragma once
 
 #include <deque>
@@ -17,13 +17,13 @@
 
 #include "engine/base/disk.h"
 #include "engine/base/executor.h"
+#include "engine/base/lifetime.h"
+#include "engine/base/limits.h"
 #include "engine/disk/log.h"
 
 namespace quorlite::disk {
 
 inline constexpr const char* kLogDirectory = "log";
-// Recycled segments wait for their turn up to this many; more are removed.
-inline constexpr std::size_t kReadySegmentsMax = 8;
 inline constexpr Duration kFullRetry = std::chrono::milliseconds(100);
 
 struct Segment {
@@ -79,7 +79,7 @@ private:
     bool growing_ = false;  // the front of ready_ is not to be taken
     bool full_ = false;
     TimerId retry_ = TimerId::kNone;
-    std::shared_ptr<SegmentPool*> self_;  // what callbacks hold weakly: they may outlive the pool
+    Lifetime lifetime_;
 };
 
 }  // namespace quorlite::disk

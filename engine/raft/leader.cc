@@ -1,16 +1,13 @@
 // Leading: replication and commit (thesis sections 3.5, 3.6, 10.2.1), reads (6.4), transfer (3.10).
 
 #include "engine/base/check.h"
+#include "engine/base/limits.h"
 #include "engine/base/mutants.h"
 #include "engine/raft/state.h"
 #include "wire/base/errors.h"
 
 namespace quorlite::raft {
 namespace {
-
-// Heartbeat rounds whose start is remembered while no majority answers. Beyond it the oldest are
-// forgotten, which can only make the lease start later.
-constexpr std::size_t kRoundsMax = 1024;
 
 // One value per voter: `own` for this node, what `of` finds in the peer for the others, nothing for
 // those that have lost their memory.
@@ -283,7 +280,7 @@ bool Core::State::serving() const {
 void Core::State::next_round(Leader& leader) {
     ++leader.round;
     leader.rounds.push_back({leader.round, now});
-    if (leader.rounds.size() > kRoundsMax) leader.rounds.pop_front();
+    if (leader.rounds.size() > limits::kReadRoundsMax) leader.rounds.pop_front();
 }
 
 void Core::State::start_round(Leader& leader) {

@@ -3,6 +3,9 @@
 // Functions live by subject: election.cc (who leads), leader.cc (replication, commit, reads,
 // transfer), follower.cc (the log and snapshots as a leader sends them), membership.cc, and
 // state.cc (time, durability, what is ready). What exists only in a role is a field of that role.
+//
+// One large struct, for all of these read and change the same term, log and membership, and their
+// order matters. What can be said without them is apart: Tracker, Log, HashChain.
 #pragma once
 
 #include <deque>
@@ -66,7 +69,7 @@ struct Leader {
     TimePoint heartbeat_at;
     std::uint64_t round = 0;            // the latest started
     std::uint64_t open_round = 0;       // sent to all, but not left yet: more reads may join it
-    std::deque<Round> rounds;           // started, not yet confirmed; bounded by kRoundsMax
+    std::deque<Round> rounds;           // started, not yet confirmed; see kReadRoundsMax
     std::uint64_t confirmed_round = 0;  // the latest that a majority answered
     Index agreed;  // a majority, this node included, is known to have the same history up to here
     std::optional<TimePoint> lease_start;

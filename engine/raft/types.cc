@@ -9,7 +9,6 @@ namespace {
 
 // version u8, count u32, then per server: id u64, role u8, address length u16, address.
 constexpr std::uint8_t kConfigurationVersion = 1;
-constexpr std::size_t kAddressBytesMax = 1024;
 
 auto lower_bound_of(const std::vector<Server>& servers, NodeId id) {
     return std::lower_bound(servers.begin(), servers.end(), id,
@@ -79,7 +78,7 @@ std::optional<Configuration> decode_configuration(ByteView bytes) {
         const std::uint8_t role = reader.u8();
         const std::uint16_t length = reader.u16();
         const ByteView address = reader.take(length);
-        if (reader.failed() || !id || length > kAddressBytesMax) return std::nullopt;
+        if (reader.failed() || !id || length > limits::kForeignAddressBytesMax) return std::nullopt;
         if (role > static_cast<std::uint8_t>(Role::kSpare)) return std::nullopt;
         if (!configuration.servers.empty() && configuration.servers.back().id >= id) {
             return std::nullopt;

@@ -13,10 +13,8 @@ namespace quorlite::server {
 namespace {
 
 // Of what is held behind a statement that takes long, in search of its client's end: each second
-// more, and at most.
+// more.
 constexpr std::size_t kSearchedBytes = 4u << 20;
-constexpr std::size_t kSearchedBytesMax = 16u << 20;
-constexpr std::size_t kTurnBytesMax = 1u << 20;  // sent before others get their turn
 constexpr Duration kSilenceMax = std::chrono::seconds(30);
 constexpr Duration kReadPatience = std::chrono::minutes(5);  // for one that lives and does not read
 
@@ -137,7 +135,7 @@ void ClientConnection::deliver() {
     if (!held_.empty() && session_->wants_input()) {
         const Bytes bytes = std::move(held_);
         held_.clear();
-        held_bytes_max_ = kHeldBytesMax;
+        held_bytes_max_ = limits::kReceivedAheadBytesMax;
         session_->receive(bytes);
     }
     if (phase_ == Phase::kClient && input_ended_ && !end_told_ && held_.empty()) {
@@ -152,7 +150,7 @@ bool ClientConnection::send() {
     while (phase_ == Phase::kClient) {
         const ByteView output = session_->output();
         if (output.empty()) return true;
-        if (sent_in_turn >= kTurnBytesMax) {
+        if (sent_in_turn >= limits::kSentPerTurnBytesMax) {
             note(kChanged);
             return false;
         }
@@ -220,7 +218,7 @@ void ClientConnection::look_for_the_end() {
     const std::uint64_t running = session_->statement_running();
     if (std::exchange(statement_seen_, running) != running || running == 0) return;
     if (waits_readable_ || input_ended_) return;
-    held_bytes_max_ = std::min(held_bytes_max_ + kSearchedBytes, kSearchedBytesMax);
+    held_bytes_max_ = std::min(held_bytes_max_ + kSearchedBytes, limits::kSearchedBytesMax);
     update_waits();
 }
 

@@ -4,6 +4,8 @@
 // What Asio reports is noted, and worked on in turn(), a task of the loop. Bytes go from the stream
 // to the session while that wants them, else they are held up to a limit, and then the stream is
 // not read any more; answers go the other way.
+//
+// Large, for both directions, the limits and the end of a connection depend on each other.
 #pragma once
 
 #include <array>
@@ -39,8 +41,6 @@ public:
 
 private:
     static constexpr std::size_t kFirstBytes = 512;  // of what arrives: most requests are shorter
-    // What the session does not want yet.
-    static constexpr std::size_t kHeldBytesMax = 16u << 10;
 
     enum class Phase {
         kUnidentified,  // its first word is awaited
@@ -79,7 +79,7 @@ private:
     std::size_t first_bytes_ = 0;
     std::error_code read_error_;
     Bytes held_;  // received and not wanted yet
-    std::size_t held_bytes_max_ = kHeldBytesMax;
+    std::size_t held_bytes_max_ = limits::kReceivedAheadBytesMax;
     std::uint64_t statement_seen_ = 0;  // that ran when the end was looked for last
     bool input_ended_ = false;
     bool end_told_ = false;        // to the session

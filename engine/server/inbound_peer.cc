@@ -11,7 +11,6 @@ namespace quorlite::server {
 namespace {
 
 constexpr Duration kHelloTimeout = std::chrono::seconds(5);
-constexpr std::size_t kTurnBytesMax = 4u << 20;  // received before others get their turn
 constexpr Duration kPaceCheckedEvery = std::chrono::seconds(1);
 
 }  // namespace
@@ -54,7 +53,7 @@ void InboundPeer::take_turn() {
 }
 
 void InboundPeer::read() {
-    for (std::size_t taken = 0; taken < kTurnBytesMax;) {
+    for (std::size_t taken = 0; taken < limits::kReceivedPerTurnBytesMax;) {
         const std::span<std::uint8_t> room = reader_.prepare();
         if (room.empty()) {
             refuse("no memory for its frames");

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/base/address.h"
+#include "engine/base/limits.h"
 #include "engine/base/memory_reserve.h"
 #include "engine/server/client_connection.h"
 
@@ -16,7 +17,6 @@ namespace {
 
 using asio::ip::tcp;
 
-constexpr std::size_t kUnidentifiedMax = 256;  // accepted above the limit, first word awaited
 constexpr Duration kDescriptorPause = std::chrono::milliseconds(100);
 constexpr Duration kSweepInterval = std::chrono::seconds(1);
 constexpr unsigned kSweepsPerLook = 5;  // for clients that are gone
@@ -108,7 +108,7 @@ void ListenerState::welcome(const std::shared_ptr<ListenerState>& self,
     ++counters.accepted;
     stream->set_keep_alive(kKeepAlive);
     const bool crowded =
-        clients.size() + unidentified.size() >= options.connections_max + kUnidentifiedMax;
+        clients.size() + unidentified.size() >= options.connections_max + limits::kUnidentifiedMax;
     const bool scarce = stream->descriptor() >= options.descriptors.peers_below;
     if (scarce) warn_of_descriptors();
     if (crowded || scarce) {

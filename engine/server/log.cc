@@ -13,12 +13,12 @@
 #include <thread>
 #include <vector>
 
+#include "engine/base/limits.h"
 #include "engine/base/line.h"
 
 namespace quorlite::server {
 namespace {
 
-constexpr std::size_t kQueuedLinesMax = 1024;
 constexpr std::chrono::seconds kLastLinesMax{2};
 
 spdlog::level::level_enum translate(LogLevel level) {
@@ -88,7 +88,7 @@ struct Log::State {
 };
 
 Log::Log(LogLevel level) : state_(std::make_unique<State>()) {
-    state_->writer = std::make_shared<spdlog::details::thread_pool>(kQueuedLinesMax, 1);
+    state_->writer = std::make_shared<spdlog::details::thread_pool>(limits::kLogLinesQueuedMax, 1);
     state_->logger = std::make_shared<spdlog::async_logger>(
         "quorlited", std::make_shared<StandardError>(), state_->writer,
         spdlog::async_overflow_policy::overrun_oldest);

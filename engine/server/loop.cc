@@ -26,7 +26,6 @@
 namespace quorlite::server {
 namespace {
 
-constexpr int kEventsPerRoundMax = 64;
 constexpr unsigned kCallsPerClockReading = 4;  // of may_yield()
 // Work that does not ask whether it should leave the loop loses it after one to two of these.
 constexpr std::chrono::milliseconds kWatchdogPeriod{2};
@@ -151,6 +150,7 @@ thread_local Here here;
 
 }  // namespace
 
+// Large: threads, tasks, timers and busy polls are decided on together, under one lock.
 struct Loop::State {
     State(const Clock& clock_, LoopOptions options_)
         : clock(clock_),
@@ -491,7 +491,7 @@ void Loop::State::round() {
     const bool busy = !queue.empty() || has_posted.load() || wanted.load();
     // What was waited for is worked on at once: if more has happened, the next round will not wait.
     const bool waited = !busy && wait();
-    for (int events = 0; !waited && events < kEventsPerRoundMax; ++events) {
+    for (int events = 0; !waited && events < limits::kEventsPerRoundMax; ++events) {
         if (context.poll_one() == 0) break;
     }
     take_posted();

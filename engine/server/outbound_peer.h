@@ -5,6 +5,8 @@
 //
 // While it waits frames are dropped: consensus sends again what matters. A connection that nothing
 // answers is used until a new one is made beside it (link_rules.h).
+//
+// Large: each of these states takes what the peer, a timer or the queue brings in its own way.
 #pragma once
 
 #include <sys/uio.h>

@@ -8,6 +8,7 @@
 #include <bit>
 
 #include "engine/base/check.h"
+#include "engine/base/limits.h"
 
 namespace quorlite::server {
 namespace {
@@ -48,10 +49,9 @@ std::uint64_t SystemRandom::next() {
 }
 
 std::size_t descriptor_limit() {
-    constexpr std::size_t kMax = 1u << 20;
     rlimit limit{};
-    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return kMax;
-    return static_cast<std::size_t>(std::min<rlim_t>(limit.rlim_cur, kMax));
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return limits::kDescriptorsMax;
+    return static_cast<std::size_t>(std::min<rlim_t>(limit.rlim_cur, limits::kDescriptorsMax));
 }
 
 }  // namespace quorlite::server

@@ -9,8 +9,8 @@ namespace quorlite::session {
 
 Prepared* StatementCache::insert(std::string_view sql, Prepared prepared) {
     Entry* place = nullptr;
-    if (entries_.size() < kEntriesMax) {
-        entries_.reserve(kEntriesMax);
+    if (entries_.size() < limits::kCachedStatementsMax) {
+        entries_.reserve(limits::kCachedStatementsMax);
         place = &entries_.emplace_back();
     } else {
         place = &*std::ranges::min_element(entries_, {}, &Entry::used);

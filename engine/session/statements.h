@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/base/limits.h"
 #include "engine/database/database.h"
 #include "engine/session/words.h"
 
@@ -27,7 +28,7 @@ class StatementCache {
 public:
     // Not for a PRAGMA: SQLite carries some out while it compiles them.
     static bool takes(std::string_view sql, const Prepared& prepared) {
-        return sql.size() <= kSqlBytesMax && !prepared.pragma;
+        return sql.size() <= limits::kCachedSqlBytesMax && !prepared.pragma;
     }
     // `sql` holds nothing but this statement. Replaces the one unused for longest.
     Prepared* insert(std::string_view sql, Prepared prepared);
@@ -35,9 +36,6 @@ public:
     void clear() { entries_.clear(); }
 
 private:
-    static constexpr std::size_t kEntriesMax = 16;
-    static constexpr std::size_t kSqlBytesMax = 1024;
-
     struct Entry {
         std::string sql;
         Prepared prepared;
@@ -54,7 +52,7 @@ public:
     Result<std::uint32_t> insert(Prepared prepared);
     Prepared* find(std::uint64_t id);  // null if there is none
     void erase(std::uint64_t id);      // it is there
-    void clear() { statements_.clear(); }
+    void clear() { *this = StatementTable(); }
 
 private:
     // Invariant: every number below lowest_free_ is in use.

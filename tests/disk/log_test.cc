@@ -1,6 +1,7 @@
 // The log on each of the three disks: what it promises when nothing fails.
 #include <thread>
 
+#include "engine/base/limits.h"
 #include "engine/disk/segments.h"
 #include "tests/disk/rig.h"
 
@@ -177,7 +178,7 @@ TEST_P(LogTest, TrimmedSegmentsAreUsedAgain) {
         rig_->executor.run();
         if (round > 5) most = std::max(most, log_->bytes_on_disk());
     }
-    EXPECT_LE(most, (disk::kReadySegmentsMax + 4) * kSmall.segment_bytes);
+    EXPECT_LE(most, (limits::kReadySegmentsMax + 4) * kSmall.segment_bytes);
     EXPECT_FALSE(log_->read(Index(1), 100).ok());
     const auto expected = make_entries(29 * 40 + 31, 10, 1, 400);
     EXPECT_TRUE(same(read_all(), expected));
