@@ -128,8 +128,8 @@ Status SummedFile::check(std::uint64_t offset, ByteView bytes) const {
     return {};
 }
 
-// The checksums are written at once, not with sync(): a disk that is full is an error of a write,
-// and one of sync() the end of the node.
+// The checksums are written at once, not by sync(): a full disk is an error of write(), but in
+// sync() it would end the node.
 Status SummedFile::write(std::uint64_t offset, ByteView bytes) {
     QUORLITE_CHECK(offset % kPageSize == 0 && bytes.size() % kPageSize == 0);
     const auto first = static_cast<std::size_t>(offset / kPageSize);

@@ -3,8 +3,9 @@
 //
 // Both are written by flushes and become durable together, with sync(). A crash in between leaves
 // pages and checksums that need not match; the manifest knows of it, and such a file is opened as
-// not exact: nothing is checked until it is known, by applying the log, which pages these may be;
-// and they are not before the next sync(), by which they have been written again (see flush.h).
+// not exact: nothing is checked until applying the log has shown which pages these may be; and
+// those are not checked before the next sync(), by which they have been written again (see
+// flush.h).
 //
 // The checksums, little-endian CRC-32C from page 1 on, are in memory too: a thousandth of the file.
 // 0 is the checksum of a page that was never written, and is not checked.
@@ -29,9 +30,9 @@ std::string sums_file_name(std::uint64_t number);
 // match; writing is for one thread at a time, in whole pages.
 class BaseFile : public File {
 public:
-    // Any thread. A page that could not be read may be as `bytes`, another node's copy of it. Two
-    // of page, checksum and copy must agree: a copy that matches the checksum is written; where the
-    // page is as the copy the checksum is, unless the copy may be `older` than the file. True if
+    // Any thread. `bytes` is another node's copy of a page that could not be read. Two of page,
+    // checksum and copy must agree: a copy that matches the checksum replaces the page; a page that
+    // equals the copy gets its checksum anew, unless the copy may be `older` than the file. True if
     // the page can be read afterwards.
     virtual Result<bool> repair(PageNumber page, ConstPageBytes bytes, bool older) = 0;
 

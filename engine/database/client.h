@@ -1,4 +1,4 @@
-// Client: what one connection holds of a generation. Shared by the connection and its open files.
+// Client: what one connection holds of a WAL epoch. Shared by the connection and its open files.
 #pragma once
 
 #include <atomic>
@@ -7,10 +7,10 @@
 
 namespace quorlite::database {
 
-class Generation;
+class WalEpoch;
 
 struct Client : std::enable_shared_from_this<Client> {
-    std::shared_ptr<Generation> generation;
+    std::shared_ptr<WalEpoch> epoch;
     std::uint64_t number = 0;
     std::uint8_t shared_locks = 0;     // bits by lock; guarded by the wal-index
     std::uint8_t exclusive_locks = 0;  // the same

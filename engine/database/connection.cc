@@ -94,10 +94,11 @@ private:
 
 class SqliteStatement;
 
+// Large, for SQLite calls back into it from everything that it does.
 class SqliteConnection final : public PinningConnection {
 public:
-    SqliteConnection(ConnectionContext context, std::shared_ptr<Generation> generation)
-        : context_(std::move(context)), client_(context_.vfs.make_client(std::move(generation))) {}
+    SqliteConnection(ConnectionContext context, std::shared_ptr<WalEpoch> epoch)
+        : context_(std::move(context)), client_(context_.vfs.make_client(std::move(epoch))) {}
     ~SqliteConnection() override;
     Status open();
 
@@ -132,8 +133,8 @@ private:
     static int authorize(void* self, int code, const char* first, const char* second,
                          const char* database, const char* trigger);
     static int progress(void* self);
-    Generation& generation() const { return *client_->generation; }
-    bool current() const { return !generation().retired(); }
+    WalEpoch& epoch() const { return *client_->epoch; }
+    bool current() const { return !epoch().retired(); }
     Result<bool> run(sqlite3_stmt* statement);
     Status before(const Effect& effect);
     void after(const Effect& effect);
@@ -282,7 +283,7 @@ SqliteConnection::~SqliteConnection() {
 }
 
 Status SqliteConnection::open() {
-    generation().index().hide_committed();
+    epoch().index().hide_committed();
     const int flags =
         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
     const int opened =
@@ -294,8 +295,8 @@ Status SqliteConnection::open() {
     sqlite3_wal_autocheckpoint(db_, 0);
     const int replaced = replace_functions(db_);
     if (replaced != SQLITE_OK) return error(replaced);
-    // A freed page need not be replicated as zeros: what is dropped may be larger than a
-    // transaction may be.
+    // Freed pages are not replicated as zeros: what is dropped may be larger than the limit on a
+    // transaction.
     const char* const settings = "PRAGMA synchronous=OFF; PRAGMA secure_delete=OFF";
     int set = sqlite3_exec(db_, settings, nullptr, nullptr, nullptr);
     if (set == SQLITE_OK) set = set_page_cache();
@@ -316,7 +317,7 @@ Result<Connection::Prepared> SqliteConnection::prepare(std::string_view sql) {
     compiled_ = {};
     ended_ = false;
     client_->read_committed = false;  // the schema is read as it is now
-    generation().index().hide_committed();
+    epoch().index().hide_committed();
     if (sql.empty()) return Prepared{};
     sqlite3_stmt* statement = nullptr;
     const char* tail = nullptr;
@@ -347,8 +348,8 @@ Result<Connection::Prepared> SqliteConnection::prepare(std::string_view sql) {
     return prepared;
 }
 
-// A failure may be due to the prefix, as when a table is not there yet: it is never reported, but
-// the statement runs again at the newest.
+// A failure may be due to the prefix, as when a table is not there yet: it is not reported; the
+// statement runs again at the newest state.
 Result<bool> SqliteConnection::step(sqlite3_stmt* statement, const Effect& effect) {
     begin_work();
     if (Status allowed = before(effect); !allowed) return std::move(allowed).error();
@@ -357,7 +358,7 @@ Result<bool> SqliteConnection::step(sqlite3_stmt* statement, const Effect& effec
     if (!in_transaction() && sqlite3_stmt_busy(statement) == 0) client_->read_committed = shown;
     Result<bool> row = run(statement);
     if (shown) {
-        generation().index().hide_committed();
+        epoch().index().hide_committed();
         if (!row.ok() && row.error().code != code::kInterrupted) {
             sqlite3_reset(statement);
             client_->read_committed = false;
@@ -370,19 +371,19 @@ Result<bool> SqliteConnection::step(sqlite3_stmt* statement, const Effect& effec
 
 void SqliteConnection::prefer_committed() {
     begin_work();
-    if (!in_transaction()) shows_committed_ = generation().show_committed(*client_);
+    if (!in_transaction()) shows_committed_ = epoch().show_committed(*client_);
 }
 
 void SqliteConnection::begin_work() {
     if (at_work_.load(std::memory_order_relaxed)) return;
     at_work_.store(true, std::memory_order_relaxed);
-    generation().index().hide_committed();
-    generation().count_at_work(1);
+    epoch().index().hide_committed();
+    epoch().count_at_work(1);
 }
 
 void SqliteConnection::end_work() {
-    if (std::exchange(shows_committed_, false)) generation().index().hide_committed();
-    if (at_work_.exchange(false, std::memory_order_relaxed)) generation().count_at_work(-1);
+    if (std::exchange(shows_committed_, false)) epoch().index().hide_committed();
+    if (at_work_.exchange(false, std::memory_order_relaxed)) epoch().count_at_work(-1);
     if (page_cache_bytes_ != context_.page_cache_bytes && db_ != nullptr) set_page_cache();
 }
 
@@ -391,7 +392,7 @@ void SqliteConnection::limit_page_cache(std::size_t bytes) {
     if (!at_work_.load(std::memory_order_relaxed)) set_page_cache();
 }
 
-// If it fails it is tried again when the connection has worked next.
+// If it fails it is tried again after the connection's next work.
 int SqliteConnection::set_page_cache() {
     const std::string sql =
         "PRAGMA cache_size=-" + std::to_string(context_.page_cache_bytes / 1024);
@@ -408,7 +409,7 @@ void SqliteConnection::check_captured() {
     TemporarySpace::end_commit();
     if (!std::exchange(client_->captured, false)) return;
     // The command is on its way to the log, and cannot be called back.
-    if (generation().published()) return;
+    if (epoch().published()) return;
     fatal(std::string("SQLite failed in the middle of a commit: ") + sqlite3_errmsg(db_));
 }
 
@@ -508,7 +509,7 @@ Result<bool> SqliteConnection::run(sqlite3_stmt* statement) {
         if (!emptied) return std::move(emptied).error();
     }
     if (result == SQLITE_DONE) return false;
-    // A constraint that ends a statement OR FAIL keeps, and commits, what it did until then.
+    // A statement OR FAIL that violates a constraint keeps, and commits, what it did before.
     const bool or_fail = (result & 0xff) == SQLITE_CONSTRAINT;
     if (captured && !or_fail && current()) return committed_in_part(error(result));
     if (evicted_.exchange(false)) {
@@ -522,7 +523,7 @@ Result<bool> SqliteConnection::run(sqlite3_stmt* statement) {
 // SQLite would commit an unfinished INSERT ... RETURNING when it is reset. A transaction counts
 // only once step() said that it is done, so here it is undone.
 void SqliteConnection::reset(sqlite3_stmt* statement) {
-    generation().index().hide_committed();
+    epoch().index().hide_committed();
     const bool unfinished = sqlite3_stmt_busy(statement) != 0 && !sqlite3_stmt_readonly(statement);
     if (unfinished && !in_transaction()) {
         sqlite3_interrupt(db_);
@@ -546,7 +547,7 @@ Error SqliteConnection::error(int result) {
     if (TemporarySpace::take_exhausted() && (result & 0xff) == SQLITE_FULL) {
         found.message = "temporary files are too large: sort or materialise less, or add an index";
     }
-    if (found.code == SQLITE_IOERR_READ && current()) found.message = generation().read_error();
+    if (found.code == SQLITE_IOERR_READ && current()) found.message = epoch().read_error();
     if (found.code == SQLITE_CORRUPT) {
         found.message +=
             ": if other nodes do not say so, this node's copy is damaged: remove it from "
@@ -556,13 +557,13 @@ Error SqliteConnection::error(int result) {
     if (client_->transaction_too_large) {
         client_->transaction_too_large = false;
         found.message = "the transaction is too large: the limit is " +
-                        std::to_string(generation().transaction_bytes_max()) + " bytes of pages";
+                        std::to_string(epoch().transaction_bytes_max()) + " bytes of pages";
     }
     return found;
 }
 
 void SqliteConnection::roll_back() {
-    generation().index().hide_committed();
+    epoch().index().hide_committed();
     for (sqlite3_stmt* statement = sqlite3_next_stmt(db_, nullptr); statement != nullptr;
          statement = sqlite3_next_stmt(db_, statement)) {
         if (sqlite3_stmt_busy(statement) != 0) reset(statement);
@@ -572,7 +573,7 @@ void SqliteConnection::roll_back() {
 
 Capture SqliteConnection::take_capture() {
     end_work();
-    return generation().take_capture(*client_);
+    return epoch().take_capture(*client_);
 }
 
 void SqliteConnection::evict() {
@@ -584,7 +585,7 @@ void SqliteConnection::evict() {
     }
 }
 
-// What is not known to leave the replicated database alone is taken to write it.
+// Unless it is known to leave the replicated database alone it is assumed to write.
 void Compiled::note(int code, const char* database) {
     switch (code) {
         case SQLITE_SELECT:
@@ -675,8 +676,8 @@ int SqliteConnection::progress(void* self) {
 }  // namespace
 
 Result<std::unique_ptr<PinningConnection>> open_connection(ConnectionContext context,
-                                                           std::shared_ptr<Generation> generation) {
-    auto connection = std::make_unique<SqliteConnection>(std::move(context), std::move(generation));
+                                                           std::shared_ptr<WalEpoch> epoch) {
+    auto connection = std::make_unique<SqliteConnection>(std::move(context), std::move(epoch));
     Status opened = connection->open();
     if (!opened) return std::move(opened).error();
     return std::unique_ptr<PinningConnection>(std::move(connection));

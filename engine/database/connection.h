@@ -10,7 +10,7 @@
 
 namespace quorlite::database {
 
-// A Connection that the database can end when it keeps the WAL from being moved.
+// A Connection that the database can end when its snapshot is in the way of a checkpoint.
 class PinningConnection : public Connection {
 public:
     // Ends its read transaction. What it runs, or would run next, fails with SQLITE_BUSY_SNAPSHOT.
@@ -30,6 +30,6 @@ struct ConnectionContext {
 };
 
 Result<std::unique_ptr<PinningConnection>> open_connection(ConnectionContext context,
-                                                           std::shared_ptr<Generation> generation);
+                                                           std::shared_ptr<WalEpoch> epoch);
 
 }  // namespace quorlite::database

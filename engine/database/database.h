@@ -10,14 +10,14 @@
 // the byte ranges that differ from the page before it (or from zeros, for a page that did not
 // exist). The transaction is visible to this node's readers at once ("speculative") and becomes
 // part of the committed prefix when the replica says so. When all of the WAL is committed and no
-// reader holds an older snapshot its newest pages move to the active pages and SQLite restarts the
-// WAL.
+// reader holds an older snapshot a checkpoint copies its newest pages to the active pages, and
+// SQLite restarts the WAL.
 //
 // Everywhere else: apply() patches commands into the active pages. No SQLite connection is
 // involved.
 //
-// Losing leadership retires the generation (WAL, wal-index, locks): a new one holds the committed
-// prefix. Connections of a retired generation go on harmlessly; all they get is errors.
+// Losing leadership retires the WAL epoch (WAL, wal-index, locks): a new one begins at the
+// committed prefix. Connections of a retired epoch go on harmlessly; all they get is errors.
 //
 // Flush: background writes move active pages into the base file, in place. Because a command holds
 // absolute bytes, applying commands twice, in order, is harmless: so a base file torn between index
@@ -72,7 +72,7 @@ struct Options {
 };
 
 class Database;
-class Generation;
+class WalEpoch;
 
 // How a result column's declared type changes the type code that clients see (protocol
 // section 8.3).
@@ -180,7 +180,7 @@ public:
     virtual ~Database() = default;
 
     virtual const std::string& name() const = 0;
-    virtual Result<std::unique_ptr<Connection>> connect() = 0;  // of the current generation
+    virtual Result<std::unique_ptr<Connection>> connect() = 0;  // of the current WAL epoch
     virtual WriterQueue& writers() = 0;
 
     // The commands of a capture were proposed, one after the other; the last one is at `index`.
@@ -262,7 +262,7 @@ public:
     virtual Database* find(std::string_view name) = 0;
     virtual std::vector<std::string> names() const = 0;  // with at least one committed transaction
 
-    // A committed command that this node did not capture in its current generation, in log order.
+    // A committed command that this node did not capture in its current WAL epoch, in log order.
     // Commands at or below what the database already holds are skipped. Errors: code::kCorrupt,
     // malformed (the node must stop); code::kIo, a page cannot be read: the same command again once
     // it is repaired.
@@ -271,9 +271,9 @@ public:
     virtual void committed(Index index) = 0;
     // Everything up to `index` is durable in this node's log; flushes go no further.
     virtual void log_durable(Index index) = 0;
-    // Leadership is lost, or begins: every database gets a new generation holding the committed
-    // prefix.
-    virtual void new_generation() = 0;
+    // Leadership is lost, or begins: each database begins a WAL epoch at the
+    // committed prefix.
+    virtual void begin_epoch() = 0;
     // For shutdown: no flush begins any more. One that runs ends by itself, on its helper thread.
     virtual void stop_flushing() = 0;
 
@@ -293,7 +293,7 @@ public:
     virtual Result<std::unique_ptr<Image>> image(std::string_view name) = 0;
     virtual std::unique_ptr<SnapshotSource> snapshot_source() = 0;
     virtual Result<std::unique_ptr<SnapshotInstaller>> start_install(SharedBytes manifest) = 0;
-    // Blocking, brief: the durable switch. Every generation is retired; databases are those
+    // Blocking, brief: the durable switch. Every WAL epoch is retired; databases are those
     // received.
     virtual Status finish_install(SnapshotInstaller& installer) = 0;
 

@@ -3,13 +3,12 @@
 #include <algorithm>
 
 #include "engine/base/check.h"
+#include "engine/base/limits.h"
 #include "engine/base/mutants.h"
 #include "engine/database/base_file.h"
 
 namespace quorlite::database {
 namespace {
-
-constexpr std::size_t kWriteBytesMax = 1u << 20;
 
 Status full_or_fatal(Status status, const std::string& file) {
     if (status || status.error().code == code::kFull) return status;
@@ -19,11 +18,11 @@ Status full_or_fatal(Status status, const std::string& file) {
 // Writes pages in ascending order, joining neighbours.
 class PageWriter {
 public:
-    explicit PageWriter(File& file) : file_(file) { pending_.reserve(kWriteBytesMax); }
+    explicit PageWriter(File& file) : file_(file) { pending_.reserve(limits::kFlushWriteBytesMax); }
 
     Status add(PageNumber page, ConstPageBytes bytes) {
         const PageNumber next = first_ + static_cast<PageNumber>(pending_.size() / kPageSize);
-        if (!pending_.empty() && (page != next || pending_.size() >= kWriteBytesMax)) {
+        if (!pending_.empty() && (page != next || pending_.size() >= limits::kFlushWriteBytesMax)) {
             Status status = finish();
             if (!status) return status;
         }
@@ -45,7 +44,7 @@ private:
     PageNumber first_ = 0;
 };
 
-// What the database gave up must not come back when it grows over it again; nor what an interrupted
+// What was cut off must not come back when the database grows again; nor may what an interrupted
 // flush wrote beyond the end.
 Status cut_file(const FlushItem& item, PageNumber kept) {
     const auto size = item.file->size();
@@ -77,8 +76,8 @@ Status write_pages(const FlushItem& item) {
     Status cut = cut_file(item, kept);
     if (!cut) return cut;
     PageWriter writer(*item.file);
-    // A new file needs its first page even if no one wrote it, and every file its last one, so that
-    // its size tells the database's.
+    // A new file needs its first page even if nobody wrote it; and every file its last one, for the
+    // file's size is the database's.
     static constexpr std::array<std::uint8_t, kPageSize> kZeros{};
     if (!item.before.file && !layer.pages.contains(1)) {
         Status status = writer.add(1, initial_page());

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "engine/base/limits.h"
 #include "engine/database/json_patch.h"
 #include "wire/base/bytes.h"
 
@@ -141,7 +142,8 @@ public:
             if (set[at] >= 0xc0) {
                 while (end < set.size() && !begins_character(set[end])) ++end;
             }
-            if (end - at > kCharacterBytesMax || places_.size() >= kCharactersMax) return false;
+            if (end - at > kCharacterBytesMax || places_.size() >= limits::kTrimmedCharactersMax)
+                return false;
             places_.try_emplace(as_text(set.subspan(at, end - at)), places_.size());
             at = end;
         }
@@ -164,7 +166,6 @@ public:
 
 private:
     static constexpr std::size_t kCharacterBytesMax = 8;
-    static constexpr std::size_t kCharactersMax = 100'000;
     static std::string_view as_text(ByteView bytes) {
         return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
     }

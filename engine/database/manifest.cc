@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/base/check.h"
+#include "engine/base/limits.h"
 #include "engine/database/base_file.h"
 #include "engine/database/command.h"
 #include "wire/base/crc32c.h"
@@ -12,7 +13,6 @@ namespace {
 
 constexpr std::uint64_t kMagic = 0x66696e616d6c7271;  // "qrlmanif"
 constexpr std::uint32_t kVersion = 1;
-constexpr std::size_t kManifestBytesMax = 256u << 20;
 constexpr std::size_t kHeaderBytes = 8 + 4 + 4 + 8;  // magic, checksum, version, body bytes
 constexpr std::size_t kChecksumOffset = 8;
 constexpr std::size_t kCheckedFrom = 12;
@@ -39,7 +39,8 @@ void decode_entry(ByteReader& in, ManifestEntry& entry) {
 Result<Bytes> read_whole(File& file) {
     const auto size = file.size();
     if (!size) return size.error();
-    Bytes bytes(static_cast<std::size_t>(std::min<std::uint64_t>(*size, kManifestBytesMax)));
+    Bytes bytes(
+        static_cast<std::size_t>(std::min<std::uint64_t>(*size, limits::kManifestBytesMax)));
     const auto got = file.read(0, bytes);
     if (!got) return got.error();
     bytes.resize(*got);

@@ -6,12 +6,12 @@
 #include <atomic>
 #include <cstdlib>
 
+#include "engine/base/limits.h"
+
 namespace quorlite::database {
 namespace {
 
 constexpr std::int64_t kLargeBytes = 64 << 10;
-// What a thread took and gave back is summed up here before all others see it.
-constexpr std::int64_t kUnreportedBytesMax = 64 << 10;
 
 std::atomic<std::int64_t> used{0};
 std::atomic<std::int64_t> limit{0};
@@ -27,7 +27,7 @@ std::int64_t size_of(void* piece) {
 
 void count(std::int64_t bytes) {
     unreported += bytes;
-    if (unreported < kUnreportedBytesMax && unreported > -kUnreportedBytesMax) return;
+    if (unreported < limits::kUncountedBytesMax && unreported > -limits::kUncountedBytesMax) return;
     used.fetch_add(unreported, std::memory_order_relaxed);
     unreported = 0;
 }

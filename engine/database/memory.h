@@ -26,8 +26,8 @@ private:
     const std::size_t bytes_;
 };
 
-// While one lives its thread is refused small pieces too; and any, once `stop` is true, if there is
-// one. That is how what SQLite does not interrupt comes to an end.
+// While one lives its thread is refused small pieces too; once `stop` is true, if there is one, all
+// of them. That ends what SQLite itself does not interrupt.
 class BoundedMemory {
 public:
     explicit BoundedMemory(const std::atomic<bool>* stop = nullptr);

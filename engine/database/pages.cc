@@ -177,7 +177,7 @@ Status PageStore::read(PageNumber page, PageBytes into) const {
         if (lookup == Lookup::kBelow) base = base_;
     }
     // The base file is read without the lock: while a reader can ask for a page, no newer image of
-    // it leaves the WAL (see Generation::move), so no flush writes it.
+    // it leaves the WAL (see WalEpoch::checkpoint), so no flush writes it.
     return fill_page(lookup, found, base, page, into);
 }
 

@@ -106,7 +106,7 @@ class PageBudget {
 public:
     explicit PageBudget(std::size_t pages_max) : pages_max_(pages_max) {}
 
-    // All or nothing. Who comes first gets it, however much it is.
+    // All or nothing: first come, first served, however much is asked for.
     bool take(std::size_t pages);
     void give_back(std::size_t pages) { taken_.fetch_sub(pages, std::memory_order_relaxed); }
     std::size_t taken() const { return taken_.load(std::memory_order_relaxed); }

@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "engine/base/check.h"
+#include "engine/base/limits.h"
 #include "engine/base/mutants.h"
 #include "engine/database/base_file.h"
 #include "wire/base/errors.h"
@@ -11,9 +12,7 @@
 namespace quorlite::database {
 namespace {
 
-// Of a transaction's commands; far above what a node sends.
-constexpr std::size_t kPartsBytesMax = 1u << 30;
-// A WAL without uncommitted frames is moved from this size on, for nobody waits for that.
+// A WAL without uncommitted frames is checkpointed from this size on: nobody waits for that.
 constexpr std::size_t kIdleFrames = 256;
 
 Index earlier(Index bound, Index first) {
@@ -39,24 +38,24 @@ ReplicatedDatabase::ReplicatedDatabase(DatabaseHost& host, std::string name)
     : host_(host),
       name_(std::move(name)),
       pages_(std::make_shared<PageStore>(Base{})),
-      writers_(host.executor(), [this] { maybe_move(); }) {}
+      writers_(host.executor(), [this] { maybe_checkpoint(); }) {}
 
 ReplicatedDatabase::~ReplicatedDatabase() = default;
 
 // --- connections and commits ---
 
-Generation& ReplicatedDatabase::generation() {
-    if (!generation_) {
+WalEpoch& ReplicatedDatabase::epoch() {
+    if (!epoch_) {
         const Options& options = host_.options();
-        const Generation::Limits limits{options.command_bytes_max,
-                                        options.transaction_bytes_max / kPageSize};
-        generation_ = std::make_shared<Generation>(name_, pages_, limits);
+        const WalEpoch::Limits limits{options.command_bytes_max,
+                                      options.transaction_bytes_max / kPageSize};
+        epoch_ = std::make_shared<WalEpoch>(name_, pages_, limits);
     }
-    return *generation_;
+    return *epoch_;
 }
 
 Result<std::unique_ptr<Connection>> ReplicatedDatabase::connect() {
-    generation();
+    epoch();
     host_.count_connection(1);
     ConnectionContext context{host_.vfs(), host_.executor(), host_.page_cache_bytes(),
                               host_.options().operations_per_yield,
@@ -65,34 +64,34 @@ Result<std::unique_ptr<Connection>> ReplicatedDatabase::connect() {
                                   host_.count_connection(-1);
                                   if (connections_.empty()) host_.note_closed(name_);
                               }};
-    auto connection = open_connection(std::move(context), generation_);
+    auto connection = open_connection(std::move(context), epoch_);
     if (!connection) return std::move(connection).error();
     connections_.push_back(connection->get());
     return std::unique_ptr<Connection>(std::move(*connection));
 }
 
 void ReplicatedDatabase::proposed(Index index) {
-    if (!generation_) return;
-    generation_->proposed(index);
+    if (!epoch_) return;
+    epoch_->proposed(index);
     newest_proposed_ = index;
     host_.note_proposed(*this, index);
 }
 
 void ReplicatedDatabase::committed(Index index) {
-    if (!generation_) return;
-    generation_->committed(index);
+    if (!epoch_) return;
+    epoch_->committed(index);
     committed_once_ = true;
     held_now_.reset();
-    maybe_move();
+    maybe_checkpoint();
 }
 
 void ReplicatedDatabase::renew(Index applied) {
-    if (!generation_) return;
+    if (!epoch_) return;
     held_now_.reset();
-    const std::shared_ptr<Generation> old = std::exchange(generation_, nullptr);
+    const std::shared_ptr<WalEpoch> old = std::exchange(epoch_, nullptr);
     old->committed(applied);
     CaptureQueue::Part part = old->partly_committed(applied);
-    const Index first = old->first_unmoved();
+    const Index first = old->first_in_wal();
     old->retire();
     if (first && first <= applied && first != part.first) {
         first_active_ = first_active_ ? std::min(first_active_, first) : first;
@@ -103,7 +102,7 @@ void ReplicatedDatabase::renew(Index applied) {
         for (const auto& command : parts_.commands) parts_.bytes += command->size();
     }
     newest_proposed_ = std::min(newest_proposed_, applied);
-    move_wanted_ = false;
+    checkpoint_wanted_ = false;
     host_.note_pages(*this);
     writers_.reset(not_leader());
 }
@@ -114,7 +113,7 @@ Status ReplicatedDatabase::keep_part(Index index, const CommandHeader& header, B
     const bool go_on = mutant(Mutant::kUnfinishedPartsApplied) && parts_.first;
     if (header.first && !go_on) parts_ = {index, {}, 0};  // an unfinished one never happened
     if (!parts_.first) return malformed("a transaction without its beginning");
-    if (parts_.bytes + command.size() > kPartsBytesMax)
+    if (parts_.bytes + command.size() > limits::kPartialTransactionBytesMax)
         return malformed("a transaction without end");
     parts_.bytes += command.size();
     parts_.commands.push_back(std::make_shared<const Bytes>(command.begin(), command.end()));
@@ -129,7 +128,7 @@ void ReplicatedDatabase::forget_unfinished(Index committed) {
 
 Status ReplicatedDatabase::apply(Index index, const CommandHeader& header, ByteView command) {
     if (index <= base_at_) return {};
-    if (generation_) renew(index.previous());
+    if (epoch_) renew(index.previous());
     held_now_.reset();
     if (!header.last && !mutant(Mutant::kPartsApplyAtOnce)) {
         return keep_part(index, header, command);
@@ -160,23 +159,23 @@ Status ReplicatedDatabase::patch(const CommandHeader& header, ByteView last) {
     return patch_pages(*pages_, last);
 }
 
-// --- moving the WAL ---
+// --- checkpoints ---
 
-// The one place that decides. Whenever the lock is free the WAL may be moved, if it is worth it and
-// nothing in it is uncommitted; if only that is missing, writers wait until it is.
-void ReplicatedDatabase::maybe_move() {
-    if (!generation_ || writers_.taken()) return;
-    const std::size_t frames = generation_->frames_to_move();
-    const bool due = move_wanted_ || frames >= host_.options().wal_frames_soft;
+// The one place that decides. Whenever the write lock is free there may be a checkpoint, if it is
+// worth it and all of the WAL is committed; if only that is missing, writers wait until it is.
+void ReplicatedDatabase::maybe_checkpoint() {
+    if (!epoch_ || writers_.taken()) return;
+    const std::size_t frames = epoch_->frames_to_checkpoint();
+    const bool due = checkpoint_wanted_ || frames >= host_.options().wal_frames_soft;
     bool wait = host_.must_wait();
     if (frames > 0 && (due || frames >= kIdleFrames)) {
-        if (!generation_->has_uncommitted()) {
-            if (!move() && frames >= host_.options().wal_frames_hard) evict_pinning();
-        } else if (due && !generation_->pinned()) {
+        if (!epoch_->has_uncommitted()) {
+            if (!checkpoint() && frames >= host_.options().wal_frames_hard) evict_pinning();
+        } else if (due && !epoch_->pinned()) {
             wait = true;
         }
     }
-    if (frames == 0) move_wanted_ = false;
+    if (frames == 0) checkpoint_wanted_ = false;
     if (wait) {
         writers_.hold();
     } else if (writers_.held()) {
@@ -184,40 +183,40 @@ void ReplicatedDatabase::maybe_move() {
     }
 }
 
-bool ReplicatedDatabase::move() {
-    const Index first = generation_->first_unmoved();
-    if (!generation_->move()) return false;
+bool ReplicatedDatabase::checkpoint() {
+    const Index first = epoch_->first_in_wal();
+    if (!epoch_->checkpoint()) return false;
     if (first && !first_active_) first_active_ = first;
-    move_wanted_ = false;
+    checkpoint_wanted_ = false;
     host_.note_pages(*this);
     return true;
 }
 
 void ReplicatedDatabase::evict_pinning() {
-    const auto clients = generation_->pinning();
+    const auto clients = epoch_->pinning();
     for (PinningConnection* const connection : connections_) {
         if (std::find(clients.begin(), clients.end(), connection->client()) != clients.end()) {
             connection->evict();
         }
     }
-    move();
+    checkpoint();
 }
 
-void ReplicatedDatabase::move_soon() {
-    if (!generation_ || generation_->frames_to_move() == 0) return;
-    move_wanted_ = true;
-    maybe_move();
+void ReplicatedDatabase::checkpoint_soon() {
+    if (!epoch_ || epoch_->frames_to_checkpoint() == 0) return;
+    checkpoint_wanted_ = true;
+    maybe_checkpoint();
 }
 
 void ReplicatedDatabase::continue_writers() {
-    maybe_move();
+    maybe_checkpoint();
 }
 
 void ReplicatedDatabase::release_idle_memory(Index applied) {
-    if (!generation_ || writers_.taken()) return;
-    generation_->release_moved();
-    const bool rests = connections_.empty() && !writers_.waiting() &&
-                       !generation_->has_uncommitted() && generation_->frames_to_move() == 0;
+    if (!epoch_ || writers_.taken()) return;
+    epoch_->release_checkpointed();
+    const bool rests = connections_.empty() && !writers_.waiting() && !epoch_->has_uncommitted() &&
+                       epoch_->frames_to_checkpoint() == 0;
     if (rests) renew(applied);
 }
 
@@ -230,7 +229,7 @@ void ReplicatedDatabase::limit_page_caches(std::size_t bytes) {
 // What is in the WAL only, or only begun, is not in the page store.
 Index ReplicatedDatabase::flushable(Index applied) const {
     Index bound = earlier(applied, parts_.first);
-    if (generation_) bound = earlier(bound, generation_->first_unmoved());
+    if (epoch_) bound = earlier(bound, epoch_->first_in_wal());
     return bound;
 }
 
@@ -271,9 +270,9 @@ void ReplicatedDatabase::flush_finished(const FlushItem& item) {
 }
 
 void ReplicatedDatabase::restart(Base base, std::uint64_t number, Index at, Index flushing_to) {
-    if (generation_) {
-        generation_->retire();
-        generation_.reset();
+    if (epoch_) {
+        epoch_->retire();
+        epoch_.reset();
         writers_.reset(not_leader());
     }
     take(std::move(base));
@@ -283,7 +282,7 @@ void ReplicatedDatabase::restart(Base base, std::uint64_t number, Index at, Inde
     flushing_to_ = flushing_to;
     first_active_ = first_flushing_ = newer_until_ = newest_proposed_ = Index();
     parts_ = {};
-    move_wanted_ = false;
+    checkpoint_wanted_ = false;
     committed_once_ = base_.file != nullptr;
     held_.clear();  // their base files are no longer written
     held_now_.reset();
@@ -300,7 +299,7 @@ void ReplicatedDatabase::take(Base base) {
 
 Index ReplicatedDatabase::settled(Index applied) const {
     Index settled = earlier(applied, parts_.first);
-    if (generation_) settled = earlier(settled, generation_->partly_committed(applied).first);
+    if (epoch_) settled = earlier(settled, epoch_->partly_committed(applied).first);
     return std::max(settled, base_at_);  // the file may be ahead of the log after a start
 }
 
@@ -318,8 +317,7 @@ std::optional<PageCopy> ReplicatedDatabase::copy_page(PageNumber page, Index app
     PageCopy copy{Bytes(kPageSize), settled(applied)};
     if (!committed_once_ || !exact(applied)) return std::nullopt;
     const PageBytes bytes(copy.bytes);
-    const Status read =
-        generation_ ? generation_->read_committed(page, bytes) : pages_->read(page, bytes);
+    const Status read = epoch_ ? epoch_->read_committed(page, bytes) : pages_->read(page, bytes);
     if (!read) return std::nullopt;
     return copy;
 }
@@ -347,12 +345,12 @@ bool ReplicatedDatabase::unused() const {
         return false;
     }
     if (!connections_.empty() || writers_.taken() || writers_.waiting()) return false;
-    return !generation_ || (!generation_->has_uncommitted() && generation_->frames_to_move() == 0);
+    return !epoch_ || (!epoch_->has_uncommitted() && epoch_->frames_to_checkpoint() == 0);
 }
 
 PageSet ReplicatedDatabase::pages_now() const {
     PageSet set = pages_->share();
-    if (generation_) generation_->overlay_committed(set);
+    if (epoch_) epoch_->overlay_committed(set);
     return set;
 }
 
@@ -378,7 +376,7 @@ Result<std::uint64_t> ReplicatedDatabase::checksum() {
 }
 
 std::size_t ReplicatedDatabase::memory_bytes() const {
-    const std::size_t frames = generation_ ? generation_->frames_held() : 0;
+    const std::size_t frames = epoch_ ? epoch_->frames_held() : 0;
     return (pages_->pages_held() + frames) * kPageSize;
 }
 

@@ -1,13 +1,16 @@
-// ReplicatedDatabase: one database of a store: its page store, its current generation and its
+// ReplicatedDatabase: one database of a store: its page store, its current WAL epoch and its
 // writers, and the index arithmetic that says what may be called flushed.
 //
 //   base_at        the base file holds every command of this database up to here
 //   first_flushing the oldest command in the frozen layer, if there is one
 //   first_active   the oldest command in the active layer, if there is one
-//   (generation)   the oldest command that is in the WAL only, if there is one
+//   (WAL epoch)    the oldest command that is in the WAL only, if there is one
 //   parts          the first commands of a transaction whose last one has not come, if any
 //   newer_until    pages above the base file may be as of this, newer than what was applied: a copy
 //                  of another node's, or of a transaction whose pages cannot all be read
+//
+// Large, for all that may change these indexes has to be here: who else set one would have to know
+// the others. The pages, the WAL, the queue of writers and the file are classes of their own.
 //
 // Belongs to the loop.
 #pragma once
@@ -20,7 +23,7 @@
 #include "engine/base/executor.h"
 #include "engine/database/connection.h"
 #include "engine/database/flush.h"
-#include "engine/database/generation.h"
+#include "engine/database/wal_epoch.h"
 #include "engine/database/writer_queue.h"
 
 namespace quorlite::database {
@@ -68,8 +71,8 @@ public:
     void restart(Base base, std::uint64_t number, Index at, Index flushing_to);
     Status apply(Index index, const CommandHeader& header, ByteView command);
     void committed(Index index);
-    // A transaction has begun and not ended. Its commands are one after the other in the log, so it
-    // never will once another entry has come.
+    // A transaction has begun and not ended. Its commands follow each other in the log, so once
+    // another entry has come it never will.
     bool unfinished() const { return static_cast<bool>(parts_.first); }
     void forget_unfinished(Index committed);
     // Everything up to `applied` is committed; what was captured and is not, never happened.
@@ -80,22 +83,20 @@ public:
     std::size_t memory_bytes() const;
     Index flushable(Index applied) const;
     Index flushed(Index applied) const;
-    bool dirty() const {
-        return pages_->dirty() || (generation_ && generation_->frames_to_move() > 0);
-    }
+    bool dirty() const { return pages_->dirty() || (epoch_ && epoch_->frames_to_checkpoint() > 0); }
 
     // Takes part in a flush, unless it has nothing to flush.
     std::optional<FlushItem> freeze(Index applied);
     void flush_finished(const FlushItem& item);
-    // Moves the WAL as soon as it can be done, however small it is.
-    void move_soon();
+    // Checkpoints as soon as that is possible, however small the WAL is.
+    void checkpoint_soon();
     void release_idle_memory(Index applied);
     void limit_page_caches(std::size_t bytes);
     void continue_writers();
     void refuse_writers(std::optional<Error> error) { writers_.refuse(std::move(error)); }
 
-    // All pages are as of one moment. Not so after a crash in a flush, or while pages are newer
-    // than what was applied, until that has come.
+    // All pages are as of one moment. They are not after a crash in a flush, nor while some are
+    // newer than what was applied: until the log has caught up.
     bool exact(Index applied) const;
     // True once an interrupted flush of the file, if there was one, is wholly in memory again, so
     // that the pages that it did not touch can be checked.
@@ -107,7 +108,7 @@ public:
     PageSet pages_now() const;  // the committed prefix
     // The same, to be read whatever is flushed meanwhile. Null: too much is held already.
     std::shared_ptr<HeldPages> hold_pages();
-    // Nothing was ever written, and nobody is there: it may be forgotten.
+    // Nothing was ever written, and nobody is connected: it may be forgotten.
     bool unused() const;
     const Base& base() const { return base_; }
     std::uint64_t number() const { return number_; }
@@ -126,11 +127,11 @@ private:
         Index last() const { return Index(first.value() + commands.size() - 1); }
     };
 
-    Generation& generation();
+    WalEpoch& epoch();
     Status keep_part(Index index, const CommandHeader& header, ByteView command);
     Status patch(const CommandHeader& header, ByteView last);
-    void maybe_move();
-    bool move();
+    void maybe_checkpoint();
+    bool checkpoint();
     void take(Base base);
     // Up to here all is in the committed prefix, and after it nothing.
     Index settled(Index applied) const;
@@ -139,12 +140,12 @@ private:
     DatabaseHost& host_;
     const std::string name_;
     std::shared_ptr<PageStore> pages_;
-    std::shared_ptr<Generation> generation_;  // none until someone connects
+    std::shared_ptr<WalEpoch> epoch_;  // none until someone connects
     std::vector<PinningConnection*> connections_;
     FairQueue writers_;
     Index newest_proposed_;
     bool committed_once_ = false;
-    bool move_wanted_ = false;
+    bool checkpoint_wanted_ = false;
 
     Base base_;
     std::uint64_t number_ = 0;

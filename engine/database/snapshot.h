@@ -20,9 +20,9 @@ std::unique_ptr<SnapshotSource> make_snapshot_source(
     Manifest manifest, std::vector<std::shared_ptr<File>> files,
     std::shared_ptr<const std::atomic<std::uint64_t>> horizon);
 
-// Files of a snapshot on their way in, under numbers that the live databases do not use. The store
-// keeps them for whoever starts to install the same snapshot again, until another one is; what is
-// left of them when the node stops is removed when the store is opened again.
+// Files of a snapshot that is being received, under numbers that the live databases do not use. The
+// store keeps them for a transfer of the same snapshot that is taken up again, until another one
+// begins; what is left when the node stops is removed when the store is opened.
 class Staging {
 public:
     // `numbers`: one per entry of `manifest`.

@@ -21,8 +21,6 @@ namespace quorlite::database {
 namespace {
 
 constexpr Duration kFullRetry = std::chrono::seconds(1);
-// Active pages beyond this many flushes' worth: writers wait until the flush under way is done.
-constexpr std::size_t kFlushesBehindMax = 4;
 
 std::string_view unusable_name(std::string_view name) {
     if (name.empty()) return "a database needs a name";
@@ -50,6 +48,7 @@ Error unusable(const ManifestEntry& entry, const std::string& reason) {
                                      ": let this node join anew with an empty directory"};
 }
 
+// Large, for it is all of Store and of DatabaseHost; most functions are a few lines that hand on.
 class DiskStore final : public Store, private DatabaseHost {
 public:
     DiskStore(Disk& disk, Executor& executor, Clock& clock, Random& random, Options options,
@@ -71,7 +70,7 @@ public:
     Status apply(Index index, Term term, ByteView command) override;
     void committed(Index index) override;
     void log_durable(Index index) override;
-    void new_generation() override;
+    void begin_epoch() override;
     void stop_flushing() override { stopped_ = true; }
 
     Index flushed_index() const override;
@@ -308,7 +307,7 @@ void DiskStore::log_durable(Index index) {
     if (flush_ && !flush_running_ && !disk_full_) launch_flush();
 }
 
-void DiskStore::new_generation() {
+void DiskStore::begin_epoch() {
     proposed_.clear();
     for (const auto& [name, database] : databases_) {
         database->renew(applied_);
@@ -343,7 +342,7 @@ void DiskStore::flush_if_due() {
 }
 
 bool DiskStore::behind() const {
-    return flush_ && active_pages_ * kPageSize >= kFlushesBehindMax * options_.flush_bytes;
+    return flush_ && active_pages_ * kPageSize >= limits::kFlushesBehindMax * options_.flush_bytes;
 }
 
 bool DiskStore::must_wait() const {
@@ -366,7 +365,7 @@ void DiskStore::flush_interval_over() {
     }
     bool dirty = false;
     for (const auto& [name, database] : databases_) {
-        database->move_soon();
+        database->checkpoint_soon();
         database->release_idle_memory(applied_);
         dirty = dirty || database->dirty();
     }

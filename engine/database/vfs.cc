@@ -59,8 +59,8 @@ struct VfsFile {
 VfsFile& as_file(sqlite3_file* file) {
     return *reinterpret_cast<VfsFile*>(file);
 }
-Generation& generation_of(sqlite3_file* file) {
-    return *as_file(file).client->generation;
+WalEpoch& epoch_of(sqlite3_file* file) {
+    return *as_file(file).client->epoch;
 }
 
 std::span<std::uint8_t> as_span(void* bytes, int size) {
@@ -71,7 +71,7 @@ std::span<std::uint8_t> as_span(void* bytes, int size) {
 
 int close_file(sqlite3_file* file) {
     VfsFile& ours = as_file(file);
-    ours.client->generation->index().unlock(*ours.client, 0, kWalLocks);
+    ours.client->epoch->index().unlock(*ours.client, 0, kWalLocks);
     ours.client.~shared_ptr();
     file->pMethods = nullptr;
     return SQLITE_OK;
@@ -118,7 +118,7 @@ bool stops(sqlite3_file* file, int size) {
 
 int read_main(sqlite3_file* file, void* into, int size, sqlite3_int64 offset) {
     if (stops(file, size)) return SQLITE_IOERR_READ;
-    return generation_of(file).read_main(static_cast<std::uint64_t>(offset), as_span(into, size));
+    return epoch_of(file).read_main(static_cast<std::uint64_t>(offset), as_span(into, size));
 }
 
 int refuse_write(sqlite3_file*, const void*, int, sqlite3_int64) {
@@ -126,36 +126,35 @@ int refuse_write(sqlite3_file*, const void*, int, sqlite3_int64) {
 }
 
 int main_size(sqlite3_file* file, sqlite3_int64* size) {
-    *size = static_cast<sqlite3_int64>(generation_of(file).main_size());
+    *size = static_cast<sqlite3_int64>(epoch_of(file).main_size());
     return SQLITE_OK;
 }
 
 int map_region(sqlite3_file* file, int region, int size, int extend, void volatile** address) {
     if (static_cast<std::size_t>(size) != kWalIndexRegionBytes) return SQLITE_IOERR_SHMMAP;
-    *address =
-        generation_of(file).index().map_region(static_cast<std::size_t>(region), extend != 0);
+    *address = epoch_of(file).index().map_region(static_cast<std::size_t>(region), extend != 0);
     return SQLITE_OK;
 }
 
 int lock_region(sqlite3_file* file, int first, int count, int flags) {
     const VfsFile& ours = as_file(file);
-    Generation& generation = *ours.client->generation;
+    WalEpoch& epoch = *ours.client->epoch;
     if ((flags & SQLITE_SHM_UNLOCK) != 0) {
-        generation.index().unlock(*ours.client, first, count);
+        epoch.index().unlock(*ours.client, first, count);
         return SQLITE_OK;
     }
-    if (generation.retired()) return SQLITE_IOERR_SHMLOCK;
+    if (epoch.retired()) return SQLITE_IOERR_SHMLOCK;
     const bool exclusive = (flags & SQLITE_SHM_EXCLUSIVE) != 0;
-    return generation.index().lock(*ours.client, first, count, exclusive) ? SQLITE_OK : SQLITE_BUSY;
+    return epoch.index().lock(*ours.client, first, count, exclusive) ? SQLITE_OK : SQLITE_BUSY;
 }
 
 void barrier(sqlite3_file* file) {
-    generation_of(file).index().barrier();
+    epoch_of(file).index().barrier();
 }
 
 int unmap(sqlite3_file* file, int) {
     const VfsFile& ours = as_file(file);
-    ours.client->generation->index().unlock(*ours.client, 0, kWalLocks);
+    ours.client->epoch->index().unlock(*ours.client, 0, kWalLocks);
     return SQLITE_OK;
 }
 
@@ -163,14 +162,13 @@ int unmap(sqlite3_file* file, int) {
 
 int read_wal(sqlite3_file* file, void* into, int size, sqlite3_int64 offset) {
     if (stops(file, size)) return SQLITE_IOERR_READ;
-    return generation_of(file).read_wal(static_cast<std::uint64_t>(offset), as_span(into, size));
+    return epoch_of(file).read_wal(static_cast<std::uint64_t>(offset), as_span(into, size));
 }
 
 int write_wal(sqlite3_file* file, const void* from, int size, sqlite3_int64 offset) {
     const ByteView bytes(static_cast<const std::uint8_t*>(from), static_cast<std::size_t>(size));
     Client& client = *as_file(file).client;
-    const int result =
-        generation_of(file).write_wal(client, static_cast<std::uint64_t>(offset), bytes);
+    const int result = epoch_of(file).write_wal(client, static_cast<std::uint64_t>(offset), bytes);
     if (client.captured) {
         TemporarySpace::begin_commit();
         BoundedMemory::lift();
@@ -179,7 +177,7 @@ int write_wal(sqlite3_file* file, const void* from, int size, sqlite3_int64 offs
 }
 
 int wal_size(sqlite3_file* file, sqlite3_int64* size) {
-    *size = static_cast<sqlite3_int64>(generation_of(file).wal_size());
+    *size = static_cast<sqlite3_int64>(epoch_of(file).wal_size());
     return SQLITE_OK;
 }
 
@@ -282,8 +280,8 @@ int fill_random(sqlite3_vfs* vfs, int size, char* out) {
     return size;
 }
 
-// SQLite sleeps between attempts to read a wal-index that is being written on another thread: for
-// as long as that takes, which is nothing, and never as long as it asks.
+// SQLite sleeps between attempts to read a wal-index that another thread is writing. That takes
+// next to no time, so it never sleeps as long as it asks.
 int sleep_briefly(sqlite3_vfs*, int microseconds) {
     std::this_thread::sleep_for(std::min(std::chrono::microseconds(microseconds), kSleepMax));
     return microseconds;
@@ -346,9 +344,9 @@ const std::string& Vfs::name() const {
     return state_->name;
 }
 
-std::shared_ptr<Client> Vfs::make_client(std::shared_ptr<Generation> generation) {
+std::shared_ptr<Client> Vfs::make_client(std::shared_ptr<WalEpoch> epoch) {
     auto client = std::make_shared<Client>();
-    client->generation = std::move(generation);
+    client->epoch = std::move(epoch);
     {
         const MutexLock lock(state_->mutex);
         client->number = ++state_->last_client;
@@ -359,7 +357,7 @@ std::shared_ptr<Client> Vfs::make_client(std::shared_ptr<Generation> generation)
         }
         state_->clients.emplace(client->number, client);
     }
-    client->generation->index().add_client(client);
+    client->epoch->index().add_client(client);
     return client;
 }
 

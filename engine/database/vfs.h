@@ -1,7 +1,7 @@
 // Vfs: what SQLite takes for the operating system. One per store, registered under a name of its
 // own.
 //
-// Every connection opens a "file" named by its client number; behind it is the generation that was
+// Every connection opens a "file" named by its client number; behind it is the WAL epoch that was
 // current then. SQLite opens three things by that name: the database (pages below the WAL), the WAL
 // (frames) and the wal-index (shared memory). Nothing else can be opened by name, whatever SQL
 // says; files without a name (temporary tables, sorters, VACUUM) are the operating system's,
@@ -15,7 +15,7 @@
 #include <string>
 
 #include "engine/base/clock.h"
-#include "engine/database/generation.h"
+#include "engine/database/wal_epoch.h"
 
 namespace quorlite::database {
 
@@ -28,8 +28,8 @@ public:
     ~Vfs();  // precondition: all connections are closed
 
     const std::string& name() const;
-    // A client of `generation`, and the file name that opens it.
-    std::shared_ptr<Client> make_client(std::shared_ptr<Generation> generation);
+    // A client of `epoch`, and the file name that opens it.
+    std::shared_ptr<Client> make_client(std::shared_ptr<WalEpoch> epoch);
     static std::string file_name(const Client& client);
 
     struct State;

@@ -57,12 +57,12 @@ public:
     // Before any other connection uses the wal-index.
     void hide_committed() QUORLITE_EXCLUDES(locks_mutex_);
 
-    // Runs `work`, which takes the `frames` there are out of the WAL, while no one can take or give
-    // back a lock. False, and nothing ran: someone writes, or reads less than all of them.
+    // Runs `work`, which copies all `frames` below the WAL, while no one can take or give back a
+    // lock. False, and nothing ran: someone writes, or reads an older snapshot.
     bool checkpoint(std::uint32_t frames, const std::function<void()>& work);
     // Runs `work` if no one writes or reads the WAL, and no one can begin to meanwhile.
     void run_unread(const std::function<void()>& work);
-    // Whether a reader, and which clients, keep checkpoint() of so many frames from working.
+    // Whether a reader, and which clients, are in the way of a checkpoint of so many frames.
     bool pinned(std::uint32_t frames) const;
     std::vector<std::shared_ptr<Client>> pinning(std::uint32_t frames) const;
 

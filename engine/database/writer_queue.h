@@ -1,8 +1,7 @@
 // FairQueue: the queue of those who want to write to one database, first come, first served.
 //
 // The database can hold it: then no one is granted the lock, however free it is, and no timeout
-// runs. That is how a WAL gets the moment without an uncommitted transaction that it needs to be
-// moved.
+// runs. So there comes a moment without an uncommitted transaction, as a checkpoint needs it.
 //
 // Callbacks run inline, one after the other, not nested: a chain of writers that each finish at
 // once needs no stack.

@@ -202,11 +202,11 @@ void Replica::State::lead() {
 }
 
 void Replica::State::step_down() {
-    store->committed(applied);  // what is not by now goes with the generation
+    store->committed(applied);  // what is not by now goes with the WAL epoch
     leading = false;
     serving = false;
     ++epoch;
-    if (!mutant(Mutant::kSpeculationSurvives)) store->new_generation();
+    if (!mutant(Mutant::kSpeculationSurvives)) store->begin_epoch();
     sender->release_all();
     answer_all();
 }

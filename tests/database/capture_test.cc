@@ -2,7 +2,7 @@
 // commands.
 #include <gtest/gtest.h>
 
-#include "engine/database/generation.h"
+#include "engine/database/wal_epoch.h"
 #include "tests/sim/seeded.h"
 
 namespace quorlite::database {
@@ -14,18 +14,17 @@ using Page = std::array<std::uint8_t, kPageSize>;
 // and after a commit the newest frame into the wal-index.
 class WalWriter {
 public:
-    explicit WalWriter(Generation& generation)
-        : generation_(generation), client_(std::make_shared<Client>()) {
-        generation_.index().add_client(client_);
-        index_ = static_cast<std::uint8_t volatile*>(generation_.index().map_region(0, true));
+    explicit WalWriter(WalEpoch& epoch) : epoch_(epoch), client_(std::make_shared<Client>()) {
+        epoch_.index().add_client(client_);
+        index_ = static_cast<std::uint8_t volatile*>(epoch_.index().map_region(0, true));
         begin();
     }
 
-    // SQLite does so once everything was moved and no one reads.
+    // SQLite does so once all of it was checkpointed and no one reads.
     void begin() {
         frame_ = 0;
         const Bytes header(kWalHeaderBytes, 0x37);
-        EXPECT_EQ(generation_.write_wal(*client_, 0, header), 0);
+        EXPECT_EQ(epoch_.write_wal(*client_, 0, header), 0);
         publish();
     }
 
@@ -51,8 +50,8 @@ private:
             header[7 - i] = static_cast<std::uint8_t>(size >> (8 * i));
         }
         const std::uint64_t offset = kWalHeaderBytes + frame * kFrameBytes;
-        ASSERT_EQ(generation_.write_wal(*client_, offset, header), 0);
-        ASSERT_EQ(generation_.write_wal(*client_, offset + kFrameHeaderBytes, page), 0);
+        ASSERT_EQ(epoch_.write_wal(*client_, offset, header), 0);
+        ASSERT_EQ(epoch_.write_wal(*client_, offset + kFrameHeaderBytes, page), 0);
     }
 
     void publish() {
@@ -60,7 +59,7 @@ private:
             index_[16 + i] = static_cast<std::uint8_t>(frame_ >> (8 * i));
     }
 
-    Generation& generation_;
+    WalEpoch& epoch_;
     std::shared_ptr<Client> client_;
     std::uint8_t volatile* index_ = nullptr;
     std::uint64_t frame_ = 0;
@@ -99,11 +98,11 @@ public:
                 static_cast<PageNumber>(random_.between(1, std::max(size_, old_size)));
             Page page{};
             PageSet now = leader_->share();
-            generation_->overlay_committed(now);
+            epoch_->overlay_committed(now);
             if (random_.below(2) == 0) {
                 ASSERT_TRUE(now.read(number, page).ok());
                 Page alone;
-                ASSERT_TRUE(generation_->read_committed(number, alone).ok());
+                ASSERT_TRUE(epoch_->read_committed(number, alone).ok());
                 EXPECT_EQ(alone, page);
             }
             page[random_.below(kPageSize)] = static_cast<std::uint8_t>(random_.next());
@@ -111,32 +110,32 @@ public:
         }
         pages.emplace_back(1, Page{static_cast<std::uint8_t>(random_.next())});
         wal_->commit(pages, size_, static_cast<int>(random_.below(3)));
-        const Capture capture = generation_->take_capture(wal_->client());
+        const Capture capture = epoch_->take_capture(wal_->client());
         ASSERT_EQ(capture.own, Capture::Own::kIncluded);
         for (const auto& command : capture.commands) {
             log_.push_back(command);
             apply_command(follower_, *command);
         }
-        generation_->proposed(Index(log_.size()));
-        generation_->committed(Index(log_.size()));
+        epoch_->proposed(Index(log_.size()));
+        epoch_->committed(Index(log_.size()));
         check();
     }
 
     void disturb() {
         switch (random_.below(8)) {
             case 0:
-                ASSERT_TRUE(generation_->move());
+                ASSERT_TRUE(epoch_->checkpoint());
                 break;
             case 1:
-                ASSERT_TRUE(generation_->move());
+                ASSERT_TRUE(epoch_->checkpoint());
                 wal_->begin();
                 break;
             case 2:
-                ASSERT_TRUE(generation_->move());
-                generation_->release_moved();
+                ASSERT_TRUE(epoch_->checkpoint());
+                epoch_->release_checkpointed();
                 break;
             case 3:
-                generation_->retire();
+                epoch_->retire();
                 renew();
                 break;
             default:
@@ -153,21 +152,20 @@ public:
 
 private:
     void renew() {
-        generation_ =
-            std::make_shared<Generation>("test", leader_, Generation::Limits{12'000, 1000});
-        wal_ = std::make_unique<WalWriter>(*generation_);
+        epoch_ = std::make_shared<WalEpoch>("test", leader_, WalEpoch::Limits{12'000, 1000});
+        wal_ = std::make_unique<WalWriter>(*epoch_);
     }
 
     void check() {
         PageSet leader = leader_->share();
-        generation_->overlay_committed(leader);
+        epoch_->overlay_committed(leader);
         expect_equal(leader, follower_.share());
     }
 
     sim::Seeded random_;
     std::shared_ptr<PageStore> leader_ = std::make_shared<PageStore>(Base{});
     PageStore follower_{Base{}};
-    std::shared_ptr<Generation> generation_;
+    std::shared_ptr<WalEpoch> epoch_;
     std::unique_ptr<WalWriter> wal_;
     PageNumber size_ = 1;
     std::vector<SharedBytes> log_;
@@ -206,25 +204,25 @@ TEST(Capture, APageThatStartsFromZerosForgetsWhatItWas) {
 
 TEST(Capture, OnlyTheWalThatSqliteWritesIsTaken) {
     auto pages = std::make_shared<PageStore>(Base{});
-    Generation generation("test", pages, {12'000, 3});
-    WalWriter wal(generation);
+    WalEpoch epoch("test", pages, {12'000, 3});
+    WalWriter wal(epoch);
     const Bytes header(kFrameHeaderBytes);
     const auto write = [&](std::uint64_t offset, std::size_t bytes) {
-        return generation.write_wal(wal.client(), offset, Bytes(bytes));
+        return epoch.write_wal(wal.client(), offset, Bytes(bytes));
     };
     EXPECT_NE(write(0, 7), 0);
     EXPECT_NE(write(kWalHeaderBytes + kFrameBytes, kFrameHeaderBytes), 0);  // leaves a gap
     EXPECT_NE(write(kWalHeaderBytes + 1, kFrameHeaderBytes), 0);
     wal.commit({{1, Page{}}}, 1, 0);
-    EXPECT_NE(write(kWalHeaderBytes, kFrameHeaderBytes), 0);                      // committed
-    EXPECT_NE(generation.write_wal(wal.client(), 0, Bytes(kWalHeaderBytes)), 0);  // not moved
+    EXPECT_NE(write(kWalHeaderBytes, kFrameHeaderBytes), 0);                 // committed
+    EXPECT_NE(epoch.write_wal(wal.client(), 0, Bytes(kWalHeaderBytes)), 0);  // not checkpointed
     for (std::uint64_t i = 1; i < 4; ++i) {
         EXPECT_EQ(write(kWalHeaderBytes + i * kFrameBytes, kFrameHeaderBytes), 0);
         EXPECT_EQ(write(kWalHeaderBytes + i * kFrameBytes + kFrameHeaderBytes, kPageSize), 0);
     }
     EXPECT_NE(write(kWalHeaderBytes + 4 * kFrameBytes, kFrameHeaderBytes), 0);  // too large
     EXPECT_TRUE(wal.client().transaction_too_large);
-    generation.retire();
+    epoch.retire();
     EXPECT_NE(write(kWalHeaderBytes + kFrameBytes, kFrameHeaderBytes), 0);
 }
 

@@ -259,7 +259,7 @@ TEST(Concurrency, LeadershipIsLostUnderRunningStatements) {
         const std::uint64_t kept = applied + (log.size() - applied) / 2;
         node.store->committed(Index(kept));
         log.resize(kept);
-        node.store->new_generation();
+        node.store->begin_epoch();
         while (writing.busy() || reading.busy()) std::this_thread::yield();
     }
     Node follower(2);

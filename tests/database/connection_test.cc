@@ -678,7 +678,7 @@ TEST_F(ConnectionTest, AnEndlessStatementIsStopped) {
         return error;
     };
     EXPECT_EQ(run([&] { connection().interrupt(); })->code, code::kInterrupted);
-    const auto lost = run([&] { node_.store->new_generation(); });
+    const auto lost = run([&] { node_.store->begin_epoch(); });
     EXPECT_EQ(lost->code, code::kLeadershipLost);
     EXPECT_EQ(yields, 2);
 }

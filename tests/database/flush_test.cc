@@ -313,7 +313,7 @@ TEST_F(FlushOfParts, ATransactionThatNeverEndsDoesNotHoldTheMarkBack) {
     EXPECT_EQ(follower.store->flushed_index(), Index(5));
     // The same on the deposed leader, which has captured it.
     leader.store->committed(Index(4));
-    leader.store->new_generation();
+    leader.store->begin_epoch();
     leader.store->committed(Index(5));
     leader.store->log_durable(Index(5));
     leader.flush();

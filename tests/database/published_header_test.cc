@@ -5,7 +5,7 @@
 #include <cstring>
 #include <memory>
 
-#include "engine/database/generation.h"
+#include "engine/database/wal_epoch.h"
 
 namespace quorlite::database {
 namespace {
@@ -15,9 +15,9 @@ constexpr std::size_t kNewestFrameOffset = 16;  // mxFrame, sqlite.org/walformat
 class PublishedHeader : public testing::Test {
 protected:
     PublishedHeader() {
-        region_ = generation_.index().map_region(0, true);
+        region_ = epoch_.index().map_region(0, true);
         const std::array<std::uint8_t, 32> wal_header{};
-        EXPECT_EQ(generation_.write_wal(*writer_, 0, wal_header), 0);
+        EXPECT_EQ(epoch_.write_wal(*writer_, 0, wal_header), 0);
     }
 
     // One page, which the WAL holds as its next frame.
@@ -25,8 +25,8 @@ protected:
         std::array<std::uint8_t, 24> header{};
         header[3] = header[7] = 1;  // page 1 of a database of one page
         const std::array<std::uint8_t, kPageSize> page{};
-        EXPECT_EQ(generation_.write_wal(*writer_, generation_.wal_size(), header), 0);
-        EXPECT_EQ(generation_.write_wal(*writer_, generation_.wal_size() + header.size(), page), 0);
+        EXPECT_EQ(epoch_.write_wal(*writer_, epoch_.wal_size(), header), 0);
+        EXPECT_EQ(epoch_.write_wal(*writer_, epoch_.wal_size() + header.size(), page), 0);
     }
 
     // Both copies of the header say that so many frames are there; of the first so many bytes are
@@ -43,18 +43,18 @@ protected:
 
     // Whether others could be shown what is committed, with one more transaction under way.
     bool can_show_committed() {
-        EXPECT_FALSE(generation_.take_capture(*writer_).commands.empty());
-        generation_.proposed(Index(1));
-        generation_.committed(Index(1));
+        EXPECT_FALSE(epoch_.take_capture(*writer_).commands.empty());
+        epoch_.proposed(Index(1));
+        epoch_.committed(Index(1));
         publish(1);
         commit();
-        generation_.count_at_work(1);
-        return generation_.show_committed(*reader_);
+        epoch_.count_at_work(1);
+        return epoch_.show_committed(*reader_);
     }
 
-    Generation generation_{"test.db",
-                           std::make_shared<PageStore>(Base{.file = nullptr, .page_count = 0}),
-                           {.command_bytes_max = 1u << 20, .transaction_frames_max = 100}};
+    WalEpoch epoch_{"test.db",
+                    std::make_shared<PageStore>(Base{.file = nullptr, .page_count = 0}),
+                    {.command_bytes_max = 1u << 20, .transaction_frames_max = 100}};
     std::shared_ptr<Client> writer_ = std::make_shared<Client>();
     std::shared_ptr<Client> reader_ = std::make_shared<Client>();
     void volatile* region_ = nullptr;
@@ -64,7 +64,7 @@ TEST_F(PublishedHeader, IsShownOnceItIsWhole) {
     commit();
     publish(1);
     EXPECT_TRUE(can_show_committed());
-    generation_.index().hide_committed();
+    epoch_.index().hide_committed();
 }
 
 TEST_F(PublishedHeader, IsNotTakenBeforeItIsThere) {

@@ -272,7 +272,7 @@ Status Writer::run_one(Statement& statement) {
         bool granted = false;
         ticket_ = database_->writers().acquire("writer", std::chrono::seconds(1),
                                                [&](Status status) { granted = status.ok(); });
-        if (!granted) {  // the queue waits until the WAL can be moved, or until a flush is done
+        if (!granted) {  // the queue waits for a checkpoint, or until a flush is done
             commit();
             node_.store->log_durable(Index(log_.size()));
             node_.executor.run();

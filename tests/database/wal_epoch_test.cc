@@ -39,7 +39,7 @@ TEST_P(LostLeadership, KeepsExactlyTheCommittedPrefix) {
         const bool more = random.below(2) == 0;  // the next leader has the whole log
         if (!more) log.resize(kept);
         Connection& old = writer.connection();
-        leader.store->new_generation();
+        leader.store->begin_epoch();
         EXPECT_FALSE(query(old, "SELECT * FROM a").ok());
         EXPECT_FALSE(execute(old, "INSERT INTO a(n) VALUES(1)").ok());
         const Capture nothing = old.take_capture();
@@ -59,9 +59,9 @@ TEST_P(LostLeadership, KeepsExactlyTheCommittedPrefix) {
 INSTANTIATE_TEST_SUITE_P(Seeds, LostLeadership, testing::Range(1, 41));
 
 // A node, its log and who writes to it.
-class Generation : public testing::Test {
+class WalEpochs : public testing::Test {
 protected:
-    explicit Generation(Options options = {}) : node(1, options), opened(node.open()) {
+    explicit WalEpochs(Options options = {}) : node(1, options), opened(node.open()) {
         EXPECT_OK(opened);
     }
 
@@ -83,7 +83,7 @@ protected:
     Writer writer{node, log};
 };
 
-TEST_F(Generation, UncommittedTransactionsAreVisibleAtOnceAndGoneAfterwards) {
+TEST_F(WalEpochs, UncommittedTransactionsAreVisibleAtOnceAndGoneAfterwards) {
     ASSERT_OK(writer.run("CREATE TABLE t(x); INSERT INTO t VALUES(1)"));
     writer.commit();
     const std::uint64_t committed = node.checksum();
@@ -91,12 +91,12 @@ TEST_F(Generation, UncommittedTransactionsAreVisibleAtOnceAndGoneAfterwards) {
     EXPECT_EQ(*query(*node.connect(), "SELECT count(*) FROM t"), "2\n");
     EXPECT_EQ(writer.database().newest_proposed(), Index(3));
     EXPECT_EQ(node.checksum(), committed);
-    node.store->new_generation();
+    node.store->begin_epoch();
     EXPECT_EQ(*query(*node.connect(), "SELECT count(*) FROM t"), "1\n");
     EXPECT_EQ(node.checksum(), committed);
 }
 
-TEST_F(Generation, AReadAtTheCommittedPrefixSeesNothingNewer) {
+TEST_F(WalEpochs, AReadAtTheCommittedPrefixSeesNothingNewer) {
     ASSERT_OK(writer.run("CREATE TABLE t(x)"));
     writer.commit();
     const auto reader = node.connect();
@@ -118,7 +118,7 @@ TEST_F(Generation, AReadAtTheCommittedPrefixSeesNothingNewer) {
 }
 
 // A statement that is long in its first step may lose the loop while the prefix is still shown.
-TEST_F(Generation, OthersThatBeginMeanwhileSeeTheNewest) {
+TEST_F(WalEpochs, OthersThatBeginMeanwhileSeeTheNewest) {
     ASSERT_OK(writer.run("CREATE TABLE t(x)"));
     writer.commit();
     ASSERT_OK(writer.run("INSERT INTO t VALUES(1)"));
@@ -133,7 +133,7 @@ TEST_F(Generation, OthersThatBeginMeanwhileSeeTheNewest) {
     EXPECT_EQ(seen, reader->take_capture().read_committed ? "0\n" : "1\n");
 }
 
-class EndsMeanwhile : public Generation, public testing::WithParamInterface<const char*> {};
+class EndsMeanwhile : public WalEpochs, public testing::WithParamInterface<const char*> {};
 
 // As above, but who goes on meanwhile has its snapshot and its locks already.
 TEST_P(EndsMeanwhile, AtTheNewest) {
@@ -158,7 +158,7 @@ TEST_P(EndsMeanwhile, AtTheNewest) {
 
 INSTANTIATE_TEST_SUITE_P(Ends, EndsMeanwhile, testing::Values("COMMIT", "ROLLBACK"));
 
-TEST_F(Generation, ATransactionIsNeverAtThePrefixThatItsWriteCouldNotFollow) {
+TEST_F(WalEpochs, ATransactionIsNeverAtThePrefixThatItsWriteCouldNotFollow) {
     ASSERT_OK(writer.run("CREATE TABLE t(x); INSERT INTO t VALUES(1)"));
     const auto reader = node.connect();
     ASSERT_OK(execute(*reader, "BEGIN"));
@@ -166,7 +166,7 @@ TEST_F(Generation, ATransactionIsNeverAtThePrefixThatItsWriteCouldNotFollow) {
     EXPECT_FALSE(reader->take_capture().read_committed);
 }
 
-TEST_F(Generation, AFailureAtThePrefixIsTriedAtTheNewest) {
+TEST_F(WalEpochs, AFailureAtThePrefixIsTriedAtTheNewest) {
     ASSERT_OK(writer.run("CREATE TABLE t(x)"));
     writer.commit();
     ASSERT_OK(writer.run("CREATE TABLE later(x); INSERT INTO later VALUES(7)"));
@@ -181,16 +181,16 @@ Options options_with_wal(std::size_t frames_hard) {
     return options;
 }
 
-class UnboundedWal : public Generation {
+class UnboundedWal : public WalEpochs {
 protected:
-    UnboundedWal() : Generation(options_with_wal(100'000)) {}
+    UnboundedWal() : WalEpochs(options_with_wal(100'000)) {}
 };
 
 class CommittedPrefix : public UnboundedWal, public testing::WithParamInterface<int> {};
 
 // Commits lag behind at random, readers of old snapshots take all of SQLite's read marks, the WAL
-// is moved, flushed and restarted: a read at the prefix is exactly what is committed, or else it
-// says that it is not.
+// is checkpointed, flushed and restarted: a read at the prefix is exactly what is committed, or
+// else it says that it is not.
 TEST_P(CommittedPrefix, IsWhatIsCommitted) {
     const auto seed = static_cast<std::uint64_t>(GetParam());
     SqlWorkload workload(seed);
@@ -228,7 +228,7 @@ TEST_P(CommittedPrefix, IsWhatIsCommitted) {
 
 INSTANTIATE_TEST_SUITE_P(Seeds, CommittedPrefix, testing::Range(1, 21));
 
-TEST_F(UnboundedWal, AReaderKeepsItsSnapshotWhileTheWalGrowsAndIsMoved) {
+TEST_F(UnboundedWal, AReaderKeepsItsSnapshotWhileTheWalGrowsAndIsCheckpointed) {
     SqlWorkload workload(3);
     ASSERT_OK(writer.run(SqlWorkload::setup()));
     sim::Seeded random(4);
@@ -254,7 +254,7 @@ TEST_F(UnboundedWal, AReaderKeepsItsSnapshotWhileTheWalGrowsAndIsMoved) {
     }
 }
 
-TEST_F(Generation, TheWalIsMovedAndFlushedWhenNothingPins) {
+TEST_F(WalEpochs, TheWalIsCheckpointedAndFlushedWhenNothingPins) {
     ASSERT_OK(writer.run("CREATE TABLE t(x); INSERT INTO t VALUES(1)"));
     writer.commit();
     const auto reader = node.connect();
@@ -269,9 +269,9 @@ TEST_F(Generation, TheWalIsMovedAndFlushedWhenNothingPins) {
     EXPECT_EQ(writer.must_query("SELECT sum(x) FROM t"), "3\n");
 }
 
-class BoundedWal : public Generation {
+class BoundedWal : public WalEpochs {
 protected:
-    BoundedWal() : Generation(options_with_wal(200)) {}
+    BoundedWal() : WalEpochs(options_with_wal(200)) {}
 };
 
 TEST_F(BoundedWal, AReaderThatPinsTooMuchIsEnded) {
@@ -301,7 +301,7 @@ TEST_F(BoundedWal, AReaderThatPinsTooMuchIsEnded) {
 
 // What a writer has committed beside the loop is visible before it comes back; whoever sees it
 // proposes it.
-TEST_F(Generation, ACaptureIsTakenByWhoeverSeesIt) {
+TEST_F(WalEpochs, ACaptureIsTakenByWhoeverSeesIt) {
     ASSERT_OK(writer.run("CREATE TABLE t(x)"));
     auto insert = writer.connection().prepare("INSERT INTO t VALUES(1)");
     ASSERT_FALSE(*insert->statement->step());

@@ -1,15 +1,15 @@
-// Generation: what SQLite calls the WAL, the wal-index and the locks of a database, for as long as
+// WalEpoch: what SQLite calls the WAL, the wal-index and the locks of a database, for as long as
 // this node stays leader. All of it is memory.
 //
-//   frames:   0 ............ moved ............ committed ............ captured ........ written
-//             in the active   committed by the   visible to readers,    a transaction
-//             pages too       quorum             not yet committed      under way
+//   frames:   0 ....... checkpointed ......... committed ............ captured ........ written
+//             in the active    committed by the   visible to readers,    a transaction
+//             pages too        quorum             not yet committed      under way
 //
 // Capture happens inside SQLite's write of a commit frame, which is before SQLite shows the
 // transaction to any other connection. So whoever has seen a transaction finds it in
 // take_capture(), also when the writer runs on another thread and has not come back yet.
 //
-// move() puts the newest image of each page into the page store, by the locking protocol of
+// checkpoint() puts the newest image of each page into the page store, by the locking protocol of
 // SQLite's own checkpoint: afterwards new readers look below the WAL, and the next writer starts it
 // from the beginning. It is done only when all of the WAL is committed, so what lies below is
 // committed always.
@@ -19,9 +19,9 @@
 // Threads: frames, wal-index and locks serve any thread; so does capture, for the one writer.
 // Everything under "the loop" is for the loop.
 //
-// The class is large, for capture, checkpoint and the two ways to read what is committed go by the
-// same five counters under the same two locks. What needs neither has a class of its own: the WAL's
-// bytes, the wal-index, and the queue of what is not committed.
+// The class is large because capture, checkpoint and the two ways to read what is committed share
+// five counters and two locks. What needs neither is elsewhere: the WAL's bytes, the wal-index, and
+// the queue of what is not committed.
 #pragma once
 
 #include <atomic>
@@ -42,13 +42,13 @@
 
 namespace quorlite::database {
 
-class Generation {
+class WalEpoch {
 public:
     struct Limits {
         std::size_t command_bytes_max;
         std::size_t transaction_frames_max;
     };
-    Generation(std::string database, std::shared_ptr<PageStore> pages, Limits limits);
+    WalEpoch(std::string database, std::shared_ptr<PageStore> pages, Limits limits);
 
     // --- the VFS; results are SQLite's codes ---
     int read_main(std::uint64_t offset, std::span<std::uint8_t> into) const;
@@ -77,15 +77,15 @@ public:
     // a connection at work. False: it cannot be had.
     bool show_committed(const Client& client);
 
-    // Moves the WAL into the page store if all of it is committed, no one writes, and no reader
-    // needs it.
-    bool move();
-    std::size_t frames_to_move() const;
+    // Puts the WAL's pages into the page store, if all of it is committed, no one writes, and no
+    // reader needs it. True as well if there is nothing to do.
+    bool checkpoint();
+    std::size_t frames_to_checkpoint() const;
     std::size_t frames_held() const { return wal_.frames_held(); }
-    // Frees the images of a WAL that was moved, if no reader can ask for them any more.
-    void release_moved();
+    // Frees the images of a WAL that is in the page store, if no reader can ask for them any more.
+    void release_checkpointed();
     bool pinned() const;  // by a reader
-    // Clients whose snapshot keeps move() from working.
+    // Clients whose snapshot is in the way of checkpoint().
     std::vector<std::shared_ptr<Client>> pinning() const;
 
     // Ends it: the VFS answers with errors from now on. Committed frames go to the page store.
@@ -97,7 +97,7 @@ public:
 
     // The first command that is not (entirely) in the page store, if there is one. Commands up to
     // it and not more may be declared flushed.
-    Index first_unmoved() const;
+    Index first_in_wal() const;
     CaptureQueue::Part partly_committed(Index committed) const;
 
 private:
@@ -112,7 +112,7 @@ private:
     // For the writer: nobody else changes it.
     std::size_t captured_by_writer() const QUORLITE_UNCHECKED { return captured_; }
     std::uint32_t frames_captured() const;
-    void move_pages() QUORLITE_REQUIRES(writer_mutex_, mutex_);
+    void checkpoint_pages() QUORLITE_REQUIRES(writer_mutex_, mutex_);
     template <class Resize, class Put>
     void scan_committed(Resize resize, Put put) const QUORLITE_REQUIRES(mutex_);
 
@@ -124,7 +124,7 @@ private:
     WalFile wal_;  // frames below `captured_` are constant until begin_wal()
     WalIndex index_;
 
-    // The writer's, while it captures; of move(), while no one writes.
+    // The writer's, while it captures; checkpoint()'s, while no one writes.
     Mutex writer_mutex_;
     // Captured frame of each page.
     std::unordered_map<PageNumber, std::uint32_t> newest_ QUORLITE_GUARDED_BY(writer_mutex_);
@@ -135,8 +135,8 @@ private:
     mutable Mutex mutex_;  // also held while retiring
     std::size_t captured_ QUORLITE_GUARDED_BY(mutex_) = 0;
     std::size_t committed_ QUORLITE_GUARDED_BY(mutex_) = 0;
-    std::size_t moved_ QUORLITE_GUARDED_BY(mutex_) = 0;
-    Index first_unmoved_ QUORLITE_GUARDED_BY(mutex_);
+    std::size_t checkpointed_ QUORLITE_GUARDED_BY(mutex_) = 0;
+    Index first_in_wal_ QUORLITE_GUARDED_BY(mutex_);
     CaptureQueue queue_ QUORLITE_GUARDED_BY(mutex_);
     // Of the last transaction that was committed.
     std::optional<WalIndexHeader> committed_header_ QUORLITE_GUARDED_BY(mutex_);

@@ -1,4 +1,4 @@
-#include "engine/database/generation.h"
+#include "engine/database/wal_epoch.h"
 
 #include <sqlite3.h>
 
@@ -10,7 +10,7 @@
 
 namespace quorlite::database {
 
-Generation::Generation(std::string database, std::shared_ptr<PageStore> pages, Limits limits)
+WalEpoch::WalEpoch(std::string database, std::shared_ptr<PageStore> pages, Limits limits)
     : database_(std::move(database)),
       pages_(std::move(pages)),
       limits_(limits),
@@ -18,7 +18,7 @@ Generation::Generation(std::string database, std::shared_ptr<PageStore> pages, L
 
 // --- what SQLite reads and writes ---
 
-int Generation::read_main(std::uint64_t offset, std::span<std::uint8_t> into) const {
+int WalEpoch::read_main(std::uint64_t offset, std::span<std::uint8_t> into) const {
     if (retired()) return SQLITE_IOERR_READ;
     const std::uint64_t page = offset / kPageSize + 1;
     const std::size_t within = offset % kPageSize;
@@ -40,20 +40,20 @@ int Generation::read_main(std::uint64_t offset, std::span<std::uint8_t> into) co
     return SQLITE_OK;
 }
 
-std::string Generation::read_error() const {
+std::string WalEpoch::read_error() const {
     const MutexLock lock(read_error_mutex_);
     return read_error_;
 }
 
-std::uint64_t Generation::main_size() const {
+std::uint64_t WalEpoch::main_size() const {
     return std::uint64_t{pages_->page_count()} * kPageSize;
 }
 
-int Generation::read_wal(std::uint64_t offset, std::span<std::uint8_t> into) const {
+int WalEpoch::read_wal(std::uint64_t offset, std::span<std::uint8_t> into) const {
     return retired() ? SQLITE_IOERR_READ : wal_.read(offset, into);
 }
 
-int Generation::write_wal(Client& client, std::uint64_t offset, ByteView bytes) {
+int WalEpoch::write_wal(Client& client, std::uint64_t offset, ByteView bytes) {
     if (retired()) return SQLITE_IOERR_WRITE;
     if (offset == 0 && bytes.size() == kWalHeaderBytes) return begin_wal(bytes);
     if (offset < kWalHeaderBytes) return SQLITE_IOERR_WRITE;
@@ -69,20 +69,20 @@ int Generation::write_wal(Client& client, std::uint64_t offset, ByteView bytes) 
 
 // SQLite starts the WAL from the beginning: it holds the locks that say no one reads what was
 // there.
-int Generation::begin_wal(ByteView header) {
+int WalEpoch::begin_wal(ByteView header) {
     const MutexLock writer(writer_mutex_);
     const MutexLock lock(mutex_);
-    if (retired() || captured_ != moved_) return SQLITE_IOERR_WRITE;
+    if (retired() || captured_ != checkpointed_) return SQLITE_IOERR_WRITE;
     wal_.begin(header);
     newest_.clear();
-    captured_ = committed_ = moved_ = 0;
+    captured_ = committed_ = checkpointed_ = 0;
     // SQLite has just published an empty WAL; all that came before is committed and lies below it.
     committed_header_.reset();
     if (index_.newest_frame() == 0) committed_header_ = index_.header();
     return SQLITE_OK;
 }
 
-int Generation::write_frame_header(Client& client, std::size_t frame, ByteView header) {
+int WalEpoch::write_frame_header(Client& client, std::size_t frame, ByteView header) {
     if (frame > wal_.frames_written()) return SQLITE_IOERR_WRITE;
     const std::size_t captured = captured_by_writer();
     // SQLite corrects the checksums of a transaction that wrote some page twice, after its last
@@ -96,7 +96,7 @@ int Generation::write_frame_header(Client& client, std::size_t frame, ByteView h
     return SQLITE_OK;
 }
 
-int Generation::write_frame_page(Client& client, std::size_t frame, ByteView page) {
+int WalEpoch::write_frame_page(Client& client, std::size_t frame, ByteView page) {
     if (frame < captured_by_writer() || frame > wal_.frames_written()) return SQLITE_IOERR_WRITE;
     if (const int written = wal_.write_page(frame, page); written != SQLITE_OK) return written;
     const bool commits = wal_[frame].commit_size() != 0;
@@ -106,7 +106,7 @@ int Generation::write_frame_page(Client& client, std::size_t frame, ByteView pag
 // --- capture ---
 
 // The newest frame of each page that the transaction leaves in the database, by page.
-std::vector<std::pair<PageNumber, std::uint32_t>> Generation::transaction_pages(
+std::vector<std::pair<PageNumber, std::uint32_t>> WalEpoch::transaction_pages(
     std::size_t first, std::size_t commit_frame) {
     const PageNumber page_count = wal_[commit_frame].commit_size();
     std::vector<std::pair<PageNumber, std::uint32_t>> pages;
@@ -130,7 +130,7 @@ std::vector<std::pair<PageNumber, std::uint32_t>> Generation::transaction_pages(
     return pages;
 }
 
-std::vector<SharedBytes> Generation::encode(
+std::vector<SharedBytes> WalEpoch::encode(
     const std::vector<std::pair<PageNumber, std::uint32_t>>& pages, PageNumber page_count) {
     const PageNumber floor = std::min(page_count_, page_count);
     CommandEncoder encoder(database_, floor, page_count, limits_.command_bytes_max);
@@ -151,7 +151,7 @@ std::vector<SharedBytes> Generation::encode(
     return encoder.finish();
 }
 
-bool Generation::capture(Client& client, std::size_t commit_frame) {
+bool WalEpoch::capture(Client& client, std::size_t commit_frame) {
     const MutexLock writer(writer_mutex_);
     const auto pages = transaction_pages(captured_by_writer(), commit_frame);
     const PageNumber page_count = wal_[commit_frame].commit_size();
@@ -179,12 +179,12 @@ bool Generation::capture(Client& client, std::size_t commit_frame) {
     return true;
 }
 
-bool Generation::published() const {
+bool WalEpoch::published() const {
     const MutexLock lock(mutex_);
     return captured_ == 0 || index_.newest_frame() >= captured_;
 }
 
-Capture Generation::take_capture(Client& client) {
+Capture WalEpoch::take_capture(Client& client) {
     const MutexLock lock(mutex_);
     Capture capture;
     capture.read_committed = client.read_committed.load(std::memory_order_relaxed);
@@ -194,14 +194,14 @@ Capture Generation::take_capture(Client& client) {
     return capture;
 }
 
-void Generation::proposed(Index index) {
+void WalEpoch::proposed(Index index) {
     const MutexLock lock(mutex_);
     const CaptureQueue::Proposed proposed = queue_.proposed(index);
-    if (!first_unmoved_) first_unmoved_ = proposed.first;
+    if (!first_in_wal_) first_in_wal_ = proposed.first;
     proposed.newest.header = index_.header_showing(proposed.newest.frames_end);
 }
 
-void Generation::committed(Index index) {
+void WalEpoch::committed(Index index) {
     const MutexLock lock(mutex_);
     while (const auto oldest = queue_.pop_committed(index)) {
         committed_ = oldest->frames_end;
@@ -211,12 +211,12 @@ void Generation::committed(Index index) {
     }
 }
 
-bool Generation::has_uncommitted() const {
+bool WalEpoch::has_uncommitted() const {
     const MutexLock lock(mutex_);
     return !queue_.empty() && !mutant(Mutant::kUncommittedMoved);
 }
 
-bool Generation::show_committed(const Client& client) {
+bool WalEpoch::show_committed(const Client& client) {
     if (at_work_.load(std::memory_order_acquire) != 1) return false;
     const MutexLock lock(mutex_);
     if (retired()) return false;
@@ -225,22 +225,22 @@ bool Generation::show_committed(const Client& client) {
     return committed_header_ && index_.show_committed(client, committed_header_);
 }
 
-CaptureQueue::Part Generation::partly_committed(Index committed) const {
+CaptureQueue::Part WalEpoch::partly_committed(Index committed) const {
     const MutexLock lock(mutex_);
     return queue_.partly_committed(committed);
 }
 
-Index Generation::first_unmoved() const {
+Index WalEpoch::first_in_wal() const {
     const MutexLock lock(mutex_);
-    return first_unmoved_;
+    return first_in_wal_;
 }
 
 // --- from the WAL to the page store ---
 
 // Transaction by transaction: the size first, then the pages that it leaves in the database.
 template <class Resize, class Put>
-void Generation::scan_committed(Resize resize, Put put) const {
-    for (std::size_t begin = moved_; begin < committed_;) {
+void WalEpoch::scan_committed(Resize resize, Put put) const {
+    for (std::size_t begin = checkpointed_; begin < committed_;) {
         std::size_t end = begin;
         while (wal_[end].commit_size() == 0) ++end;
         const PageNumber page_count = wal_[end].commit_size();
@@ -252,70 +252,70 @@ void Generation::scan_committed(Resize resize, Put put) const {
     }
 }
 
-bool Generation::move() {
+bool WalEpoch::checkpoint() {
     if (!writer_mutex_.try_lock()) return false;
     const MutexLock writer(writer_mutex_, std::adopt_lock);
     const MutexLock lock(mutex_);
     if (retired() || (!queue_.empty() && !mutant(Mutant::kUncommittedMoved))) return false;
-    if (captured_ == moved_) return true;
+    if (captured_ == checkpointed_) return true;
     index_.hide_committed();
     const std::uint32_t newest = index_.newest_frame();
     if (newest != captured_) return false;  // a writer on another thread is just showing its commit
-    return index_.checkpoint(newest,
-                             [this]() QUORLITE_REQUIRES(writer_mutex_, mutex_) { move_pages(); });
+    return index_.checkpoint(
+        newest, [this]() QUORLITE_REQUIRES(writer_mutex_, mutex_) { checkpoint_pages(); });
 }
 
-void Generation::move_pages() {
+void WalEpoch::checkpoint_pages() {
     pages_->resize(std::min(floor_, page_count_), page_count_);
     for (const auto& [number, frame] : newest_) {
-        if (frame >= moved_) pages_->put(number, wal_[frame].page);
+        if (frame >= checkpointed_) pages_->put(number, wal_[frame].page);
     }
     floor_ = kNoFloor;
-    moved_ = captured_;
-    first_unmoved_ = Index();
+    checkpointed_ = captured_;
+    first_in_wal_ = Index();
 }
 
-std::uint32_t Generation::frames_captured() const {
+std::uint32_t WalEpoch::frames_captured() const {
     const MutexLock lock(mutex_);
     return static_cast<std::uint32_t>(captured_);
 }
 
-std::size_t Generation::frames_to_move() const {
+std::size_t WalEpoch::frames_to_checkpoint() const {
     const MutexLock lock(mutex_);
-    return captured_ - moved_;
+    return captured_ - checkpointed_;
 }
 
-void Generation::release_moved() {
+void WalEpoch::release_checkpointed() {
     if (!writer_mutex_.try_lock()) return;
     const MutexLock writer(writer_mutex_, std::adopt_lock);
     const MutexLock lock(mutex_);
-    if (captured_ != moved_ || frames_held() == 0) return;
+    if (captured_ != checkpointed_ || frames_held() == 0) return;
     index_.run_unread([this]() QUORLITE_REQUIRES(writer_mutex_, mutex_) {
         // `newest_` would lead to these images; what it says is in the page store too.
         newest_.clear();
-        wal_.release_pages(moved_);
+        wal_.release_pages(checkpointed_);
     });
 }
 
-bool Generation::pinned() const {
+bool WalEpoch::pinned() const {
     return index_.pinned(frames_captured());
 }
 
-std::vector<std::shared_ptr<Client>> Generation::pinning() const {
-    if (frames_to_move() == 0) return {};
+std::vector<std::shared_ptr<Client>> WalEpoch::pinning() const {
+    if (frames_to_checkpoint() == 0) return {};
     return index_.pinning(frames_captured());
 }
 
-void Generation::retire() {
+void WalEpoch::retire() {
     const MutexLock lock(mutex_);
     retired_.store(true, std::memory_order_release);
     scan_committed(
         [&](PageNumber size) { pages_->resize(std::min(size, pages_->page_count()), size); },
         [&](PageNumber number, const PageRef& page) { pages_->put(number, page); });
-    moved_ = committed_;
+    checkpointed_ = committed_;
 }
 
-void Generation::overlay_committed(PageSet& set) const {
+void WalEpoch::overlay_committed(PageSet& set) const {
     const MutexLock lock(mutex_);
     scan_committed(
         [&](PageNumber size) {
@@ -325,7 +325,7 @@ void Generation::overlay_committed(PageSet& set) const {
         [&](PageNumber number, const PageRef& page) { set.active.pages[number] = page; });
 }
 
-Status Generation::read_committed(PageNumber page, PageBytes into) const {
+Status WalEpoch::read_committed(PageNumber page, PageBytes into) const {
     PageRef newest;
     bool cut_off = false;
     {
