@@ -30,7 +30,7 @@ void Replica::State::change(Result<Index> proposed, Done done) {
         answer(proposed.error());
         return;
     }
-    owner.when_committed(*proposed, std::move(answer));
+    when_committed(*proposed, std::move(answer));
     schedule_pump();
 }
 
@@ -85,7 +85,7 @@ void Replica::State::leave() {
     if (const Status saved = records->save(identity); !saved.ok()) {
         fatal("the removal cannot be saved: " + saved.error().message);
     }
-    if (owner.on_removed) owner.on_removed("this node was removed from the cluster");
+    if (callbacks.removed) callbacks.removed("this node was removed from the cluster");
 }
 
 // Not at once: the node is still to be told of it.

@@ -107,9 +107,9 @@ void Replica::State::on(const raft::Conflict& conflict) {
     }
     const Duration patience = options.election_timeout * kContradictionTimeouts;
     if (contradiction.count < kContradictionsMin || now() - contradiction.since < patience) return;
-    if (!owner.on_diverged || (conflict.by_hash && !conflict.outvoted)) return;
-    std::exchange(owner.on_diverged,
-                  nullptr)(divergence_line(identity.id, conflict, core->commit_index()));
+    if (!callbacks.diverged || (conflict.by_hash && !conflict.outvoted)) return;
+    const auto diverged = std::exchange(callbacks.diverged, nullptr);
+    diverged(divergence_line(identity.id, conflict, core->commit_index()));
 }
 
 void Replica::State::on(const raft::Forgetful& forgetful) {
@@ -193,7 +193,7 @@ void Replica::State::tell_of_leadership() {
     if (core->leader() == known_leader) return;
     known_leader = core->leader();
     seams.events.record(event::LeaderChanged{core->term(), known_leader});
-    if (owner.on_leader_change) owner.on_leader_change();
+    if (callbacks.leader_changed) callbacks.leader_changed();
 }
 
 void Replica::State::lead() {

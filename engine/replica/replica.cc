@@ -16,7 +16,7 @@ Result<std::unique_ptr<Replica>> Replica::open(Options options, Seams seams) {
 }
 
 Replica::Replica(Options options, Seams seams)
-    : state_(std::make_unique<State>(*this, std::move(options), seams)) {}
+    : state_(std::make_unique<State>(std::move(options), seams)) {}
 
 Replica::~Replica() = default;
 
@@ -74,17 +74,20 @@ Result<Index> Replica::propose(database::Database& database, database::Capture c
 }
 
 void Replica::when_committed(Index index, Done done) {
-    if (!state_->is_leading()) {
+    state_->when_committed(index, std::move(done));
+}
+
+void Replica::State::when_committed(Index index, Done done) {
+    if (!is_leading()) {
         done(leadership_lost());
         return;
     }
-    if (index <= state_->applied || mutant(Mutant::kAnswerBeforeCommit)) {
+    if (index <= applied || mutant(Mutant::kAnswerBeforeCommit)) {
         done({});
         return;
     }
-    state_->writes.add({.index = index,
-                        .deadline = state_->now() + state_->options.write_timeout,
-                        .done = std::move(done)});
+    writes.add(
+        {.index = index, .deadline = now() + options.write_timeout, .done = std::move(done)});
 }
 
 void Replica::when_readable(Index index, Done done) {
@@ -153,6 +156,10 @@ std::uint64_t Replica::weight() const {
 
 void Replica::set_weight(std::uint64_t weight) {
     state_->weight = weight;
+}
+
+void Replica::set_callbacks(Callbacks callbacks) {
+    state_->callbacks = std::move(callbacks);
 }
 
 void Replica::stop() {

@@ -75,6 +75,15 @@ struct ReplicaStatus {
     std::uint64_t log_bytes = 0;
 };
 
+struct Callbacks {
+    // Another leader, or none.
+    std::function<void()> leader_changed = nullptr;
+    // The node cannot go on (a failed sync is fatal() instead): it was removed from the cluster.
+    std::function<void(std::string reason)> removed = nullptr;
+    // Nor can it if what it knows to be committed is not in its leader's log.
+    std::function<void(std::string reason)> diverged = nullptr;
+};
+
 class Replica {
 public:
     using Done = std::function<void(Status)>;
@@ -131,12 +140,8 @@ public:
     std::uint64_t weight() const;
     void set_weight(std::uint64_t weight);
 
-    // Runs on the loop when leadership (of any node) changed.
-    std::function<void()> on_leader_change;
-    // The node cannot go on (a failed sync is fatal() instead): it was removed from the cluster.
-    std::function<void(std::string reason)> on_removed;
-    // Nor can it if what it knows to be committed is not in its leader's log.
-    std::function<void(std::string reason)> on_diverged;
+    // What is told from now on, on the loop; what is left out is not.
+    void set_callbacks(Callbacks callbacks);
 
     // Stops timers and flushing and answers everything still waiting. Call before destruction.
     void stop();

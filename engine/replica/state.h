@@ -3,6 +3,9 @@
 // Functions live by subject: start.cc (what a directory holds becomes a replica), pump.cc (what
 // raft says is done; leading; time), peers.cc (messages), membership.cc, tail.cc (snapshots and the
 // log's tail), and replica.cc (what sessions call).
+//
+// One large struct: each input may touch consensus, log and databases, in an order that matters.
+// What has a state of its own is apart: Waiters, SnapshotSender and -Receiver, PageRepair.
 #pragma once
 
 #include <deque>
@@ -21,8 +24,11 @@ namespace quorlite::replica {
 Error membership_error(Error error);  // in the words of protocol sections 6.12 to 6.17
 
 struct Replica::State {
-    State(Replica& its_owner, Options its_options, Seams its_seams)
-        : owner(its_owner), options(std::move(its_options)), seams(its_seams) {}
+    State(Options its_options, Seams its_seams)
+        : options(std::move(its_options)), seams(its_seams) {}
+
+    // --- replica.cc ---
+    void when_committed(Index index, Done done);
 
     // --- start.cc ---
     Status open();
@@ -95,9 +101,9 @@ struct Replica::State {
 
     TimePoint now() const { return seams.clock.now(); }
 
-    Replica& owner;
     Options options;
     Seams seams;
+    Callbacks callbacks;
     disk::Identity identity;
 
     std::shared_ptr<disk::Records> records;

@@ -264,13 +264,14 @@ std::optional<NodeError> RunningNode::bind(const std::string& address) {
 }
 
 std::optional<NodeError> RunningNode::serve() {
-    replica_->on_leader_change = [this] { listener_->leadership_changed(); };
-    replica_->on_removed = [this](std::string reason) {
-        report_failure({Kind::kRemoved, std::move(reason)});
-    };
-    replica_->on_diverged = [this](std::string reason) {
-        report_failure({Kind::kDirectory, std::move(reason)});
-    };
+    replica_->set_callbacks(
+        {.leader_changed = [this] { listener_->leadership_changed(); },
+         .removed =
+             [this](std::string reason) { report_failure({Kind::kRemoved, std::move(reason)}); },
+         .diverged =
+             [this](std::string reason) {
+                 report_failure({Kind::kDirectory, std::move(reason)});
+             }});
     peers_.start(
         {.self = replica_->id(),
          .address = replica_->address(),
@@ -418,9 +419,7 @@ void RunningNode::stop() {
         if (listener_) listener_->close();
         peers_.stop();
         if (!replica_) return;
-        replica_->on_leader_change = nullptr;
-        replica_->on_removed = nullptr;
-        replica_->on_diverged = nullptr;
+        replica_->set_callbacks({});
         replica_->stop();
     });
     dialer_.stop();

@@ -64,8 +64,8 @@ public:
 
     // The session is over: send what output() still holds, then close the connection.
     virtual bool finished() const = 0;
-    // For Replica::on_leader_change: what ran under a lost leadership ends now. Without this call
-    // the session finds out at its next move.
+    // To be called when the leader has changed: what ran under a lost leadership ends now. Without
+    // this the session finds out at its next move.
     virtual void leadership_changed() = 0;
     // The connection is gone: running work is stopped, the transaction rolled back, locks freed.
     virtual void close() = 0;

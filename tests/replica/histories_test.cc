@@ -24,7 +24,8 @@ protected:
     explicit Histories(Cluster::Configure configure = {}) : cluster(3, std::move(configure)) {
         cluster.join(2);
         cluster.join(3);
-        cluster.replica(3).on_diverged = [this](std::string reason) { diverged = reason; };
+        cluster.replica(3).set_callbacks(
+            {.diverged = [this](std::string reason) { diverged = reason; }});
         cluster.on_event = [this](NodeId node, const Event& event) {
             // Node 1 may find out as well, should node 3 try to lead.
             if (node == NodeId(3) && std::holds_alternative<event::HistoryDiffers>(event)) {
@@ -193,7 +194,8 @@ TEST_F(CompactedHistories, ThatNobodyKnowsFromTheirBeginningRaiseNoAlarm) {
         ASSERT_TRUE(cluster.disk(id).remove("hashes").ok());
         cluster.restart(id);
     }
-    cluster.replica(3).on_diverged = [this](std::string reason) { diverged = reason; };
+    cluster.replica(3).set_callbacks(
+        {.diverged = [this](std::string reason) { diverged = reason; }});
     cluster.executor.advance(5s);
     cluster.restore();
     EXPECT_GT(told()->origin, Index(0));

@@ -294,10 +294,11 @@ void Cluster::open(NodeId id, Node& node) {
     }
     node.may_die = false;
     life.replica = std::move(*opened);
-    life.replica->on_leader_change = [this, id] { tell_sessions(id); };
-    life.replica->on_removed = [this, id](const std::string&) {
-        world_.schedule(world_.now(), [this, id] { retire(id); });
-    };
+    life.replica->set_callbacks({.leader_changed = [this, id] { tell_sessions(id); },
+                                 .removed =
+                                     [this, id](const std::string&) {
+                                         world_.schedule(world_.now(), [this, id] { retire(id); });
+                                     }});
 }
 
 void Cluster::tell_sessions(NodeId id) {
