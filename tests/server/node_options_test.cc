@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -112,11 +113,21 @@ TEST(Options, DefaultsAreSoundAndWhatDoesNotSuitIsNot) {
 }
 
 TEST(Options, ValuesAreShownAsTheyAreGiven) {
-    std::string shown;
-    for (const NodeOption& option : node_options()) shown += to_text(option, NodeOptions()) + " ";
-    EXPECT_EQ(shown,
-              "     0 600ms 60ms 5s 1min 10s 1min 150us 10000 2MiB 256MiB 1GiB 512MiB 1GiB 256MiB "
-              "16MiB 64MiB 0    auto info ");
+    const std::map<std::string_view, std::string> of_each_kind = {{"join", ""},
+                                                                  {"id", "0"},
+                                                                  {"heartbeat", "60ms"},
+                                                                  {"idle-transaction", "1min"},
+                                                                  {"busy-poll", "150us"},
+                                                                  {"connections-max", "10000"},
+                                                                  {"flush-size", "16MiB"},
+                                                                  {"keep-roles", ""},
+                                                                  {"disk", "auto"},
+                                                                  {"log-level", "info"}};
+    std::map<std::string_view, std::string> shown;
+    for (const NodeOption& option : node_options()) {
+        if (of_each_kind.contains(option.name)) shown[option.name] = to_text(option, NodeOptions());
+    }
+    EXPECT_EQ(shown, of_each_kind);
 }
 
 // --- the command line ---
