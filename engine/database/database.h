@@ -195,7 +195,7 @@ public:
 };
 
 // What the manifest records for the log: everything up to `index` is in the base files.
-struct SnapshotMark {
+struct SnapshotPoint {
     Index index;
     Term term;
     SharedBytes configuration;  // opaque; as of that index
@@ -217,13 +217,13 @@ struct PageCopy {
 };
 
 // A set of base files as they are, for a peer that needs a snapshot; it can be read whatever
-// becomes of them. Pages may be newer than the mark (never older), up to consistent_from() as of
+// becomes of them. Pages may be newer than its point (never older), up to consistent_from() as of
 // the last read: the receiver is exact once it has applied that far. All of that is committed, so a
 // receiver that leads or serves has done so.
 class SnapshotSource {
 public:
     virtual ~SnapshotSource() = default;
-    virtual const SnapshotMark& mark() const = 0;
+    virtual const SnapshotPoint& point() const = 0;
     // Names and sizes of the files: what the installer wants.
     virtual SharedBytes manifest() const = 0;
     // Reads from file number `file` of the manifest; fewer bytes at its end. Any thread.
@@ -236,7 +236,7 @@ public:
 class SnapshotInstaller {
 public:
     virtual ~SnapshotInstaller() = default;
-    virtual const SnapshotMark& mark() const = 0;
+    virtual const SnapshotPoint& point() const = 0;
     virtual std::size_t file_count() const = 0;
     virtual std::uint64_t file_size(std::size_t file) const = 0;
     // In order within a file; what an interrupted transfer left is kept: resume at received(file).
@@ -277,13 +277,13 @@ public:
     // For shutdown: no flush begins any more. One that runs ends by itself, on its helper thread.
     virtual void stop_flushing() = 0;
 
-    // What the log may be trimmed to, once save_mark() is done: the base files hold everything up
-    // to it.
+    // What the log may be trimmed to, once save_snapshot_point() is done: the base files hold
+    // everything up to it.
     virtual Index flushed_index() const = 0;
-    // Records `mark` in the manifest, in the background; `done` runs on the loop when the log may
-    // be trimmed up to it. mark.index must not exceed flushed_index().
-    virtual void save_mark(SnapshotMark mark, std::function<void(Status)> done) = 0;
-    virtual const SnapshotMark& mark() const = 0;  // as recorded
+    // Records `point` in the manifest, in the background; `done` runs on the loop when the log may
+    // be trimmed up to it. point.index must not exceed flushed_index().
+    virtual void save_snapshot_point(SnapshotPoint point, std::function<void(Status)> done) = 0;
+    virtual const SnapshotPoint& snapshot_point() const = 0;  // as recorded
     // The highest index that was ever being flushed: everything up to it is committed. For
     // restarts.
     virtual Index known_committed() const = 0;

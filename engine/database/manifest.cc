@@ -67,10 +67,10 @@ Bytes encode_manifest(const Manifest& manifest, std::uint64_t sequence) {
     out.u32(kVersion);
     out.u64(0);  // how many bytes follow
     out.u64(sequence);
-    out.u64(manifest.mark.index.value());
-    out.u64(manifest.mark.term.value());
+    out.u64(manifest.point.index.value());
+    out.u64(manifest.point.term.value());
     put_bytes(out,
-              manifest.mark.configuration ? ByteView(*manifest.mark.configuration) : ByteView());
+              manifest.point.configuration ? ByteView(*manifest.point.configuration) : ByteView());
     out.u64(manifest.next_number);
     out.u32(static_cast<std::uint32_t>(manifest.entries.size()));
     for (const ManifestEntry& entry : manifest.entries) {
@@ -103,10 +103,10 @@ Result<Manifest> decode_manifest(ByteView bytes, std::uint64_t* sequence) {
     const std::uint64_t found_sequence = in.u64();
     if (sequence != nullptr) *sequence = found_sequence;
     Manifest manifest;
-    manifest.mark.index = Index(in.u64());
-    manifest.mark.term = Term(in.u64());
+    manifest.point.index = Index(in.u64());
+    manifest.point.term = Term(in.u64());
     const ByteView configuration = in.take(in.u32());
-    manifest.mark.configuration =
+    manifest.point.configuration =
         std::make_shared<const Bytes>(configuration.begin(), configuration.end());
     manifest.next_number = in.u64();
     const std::uint32_t count = in.u32();
@@ -120,7 +120,7 @@ Result<Manifest> decode_manifest(ByteView bytes, std::uint64_t* sequence) {
 Result<std::shared_ptr<ManifestFile>> ManifestFile::open(Disk& disk) {
     std::shared_ptr<ManifestFile> manifest(new ManifestFile(disk));
     const MutexLock lock(manifest->mutex_);
-    manifest->manifest_.mark.configuration = std::make_shared<const Bytes>();
+    manifest->manifest_.point.configuration = std::make_shared<const Bytes>();
     Status made = disk.make_directory(std::string(kDatabasesDirectory));
     if (made) made = disk.sync_directory("");
     if (made) made = manifest->load();

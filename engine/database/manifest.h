@@ -34,7 +34,7 @@ struct ManifestEntry {
 };
 
 struct Manifest {
-    SnapshotMark mark;
+    SnapshotPoint point;
     std::uint64_t next_number = 1;
     std::vector<ManifestEntry> entries;
 

@@ -48,7 +48,7 @@ public:
                std::shared_ptr<const std::atomic<std::uint64_t>> horizon)
         : manifest_(std::move(manifest)), files_(std::move(files)), horizon_(std::move(horizon)) {}
 
-    const SnapshotMark& mark() const override { return manifest_.mark; }
+    const SnapshotPoint& point() const override { return manifest_.point; }
     SharedBytes manifest() const override {
         return std::make_shared<const Bytes>(encode_manifest(manifest_, 0));
     }

@@ -58,7 +58,7 @@ class StagedInstaller final : public SnapshotInstaller {
 public:
     explicit StagedInstaller(std::shared_ptr<Staging> staging) : staging_(std::move(staging)) {}
 
-    const SnapshotMark& mark() const override { return staging_->manifest().mark; }
+    const SnapshotPoint& point() const override { return staging_->manifest().point; }
     std::size_t file_count() const override { return staging_->manifest().entries.size(); }
     std::uint64_t file_size(std::size_t file) const override { return staging_->file_bytes(file); }
     std::uint64_t received(std::size_t file) const override { return staging_->received(file); }

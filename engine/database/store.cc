@@ -74,8 +74,8 @@ public:
     void stop_flushing() override { stopped_ = true; }
 
     Index flushed_index() const override;
-    void save_mark(SnapshotMark mark, std::function<void(Status)> done) override;
-    const SnapshotMark& mark() const override { return mark_; }
+    void save_snapshot_point(SnapshotPoint point, std::function<void(Status)> done) override;
+    const SnapshotPoint& snapshot_point() const override { return point_; }
     Index known_committed() const override { return Index(horizon_->load()); }
     Index applied_index() const override { return applied_; }
 
@@ -137,7 +137,7 @@ private:
     std::deque<std::pair<Index, ReplicatedDatabase*>> proposed_;
     ReplicatedDatabase* unfinished_ = nullptr;  // whose last transaction has not ended, if any
 
-    SnapshotMark mark_;
+    SnapshotPoint point_;
     Index applied_;
     Index log_durable_;
     std::uint64_t next_number_ = 1;
@@ -163,8 +163,8 @@ Status DiskStore::load() {
     const Manifest& manifest = manifest_->loaded();
     Status clean = remove_strays(manifest);
     if (!clean) return clean;
-    mark_ = manifest.mark;
-    applied_ = mark_.index;
+    point_ = manifest.point;
+    applied_ = point_.index;
     next_number_ = manifest.next_number;
     for (const ManifestEntry& entry : manifest.entries) {
         Status opened = open_base(entry);
@@ -436,19 +436,19 @@ Index DiskStore::flushed_index() const {
     return flushed;
 }
 
-void DiskStore::save_mark(SnapshotMark mark, std::function<void(Status)> done) {
-    QUORLITE_CHECK(mark.index <= flushed_index());
-    if (!mark.configuration) mark.configuration = std::make_shared<const Bytes>();
+void DiskStore::save_snapshot_point(SnapshotPoint point, std::function<void(Status)> done) {
+    QUORLITE_CHECK(point.index <= flushed_index());
+    if (!point.configuration) point.configuration = std::make_shared<const Bytes>();
     auto result = std::make_shared<Status>();
     executor_.background(
-        [manifest = manifest_, epoch = manifest_->epoch(), mark, result] {
+        [manifest = manifest_, epoch = manifest_->epoch(), point, result] {
             *result = manifest->update_in_epoch(epoch, [&](Manifest& content) {
-                content.mark = mark;
+                content.point = point;
                 return true;
             });
         },
-        lifetime_.guard([this, mark, result, done = std::move(done)] {
-            if (result->ok() && mark.index > mark_.index) mark_ = mark;
+        lifetime_.guard([this, point, result, done = std::move(done)] {
+            if (result->ok() && point.index > point_.index) point_ = point;
             done(*result);
         }));
 }
@@ -472,7 +472,7 @@ Result<std::unique_ptr<Image>> DiskStore::image(std::string_view name) {
 
 std::unique_ptr<SnapshotSource> DiskStore::snapshot_source() {
     Manifest manifest;
-    manifest.mark = mark_;
+    manifest.point = point_;
     std::vector<std::shared_ptr<File>> files;
     for (const auto& [name, database] : databases_) {
         const Base& base = database->base();
@@ -521,9 +521,9 @@ Status DiskStore::finish_install(SnapshotInstaller& installer) {
         if (database->number() != 0) add_files(strays, database->number());
         database->restart(Base{}, 0, Index(), Index());
     }
-    mark_ = manifest.mark;
-    applied_ = mark_.index;
-    log_durable_ = std::max(log_durable_, mark_.index);
+    point_ = manifest.point;
+    applied_ = point_.index;
+    log_durable_ = std::max(log_durable_, point_.index);
     for (std::size_t i = 0; i < files.size(); ++i) {
         const ManifestEntry& entry = manifest.entries[i];
         make_database(entry.name)

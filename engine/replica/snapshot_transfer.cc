@@ -26,7 +26,7 @@ bool SnapshotSender::answer(NodeId peer, const ChunkRequest& request, TimePoint 
     Chunk answer{request.snapshot, request.file, request.offset, {}, Index()};
     const auto found = held_.find(peer);
     const bool held = found != held_.end();
-    if (!held || found->second.source->mark().index != request.snapshot) {
+    if (!held || found->second.source->point().index != request.snapshot) {
         send_(peer, std::move(answer));
         return held;
     }
@@ -54,7 +54,7 @@ void SnapshotSender::release(NodeId peer) {
 
 void SnapshotSender::installed(NodeId peer, Index index) {
     const auto found = held_.find(peer);
-    if (found != held_.end() && found->second.source->mark().index <= index) held_.erase(found);
+    if (found != held_.end() && found->second.source->point().index <= index) held_.erase(found);
 }
 
 void SnapshotSender::release_silent(TimePoint now) {
@@ -65,7 +65,7 @@ void SnapshotSender::release_silent(TimePoint now) {
 std::optional<Index> SnapshotSender::oldest_held() const {
     std::optional<Index> oldest;
     for (const auto& [peer, held] : held_) {
-        const Index index = held.source->mark().index;
+        const Index index = held.source->point().index;
         oldest = oldest ? std::min(*oldest, index) : index;
     }
     return oldest;

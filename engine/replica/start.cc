@@ -65,7 +65,7 @@ Status Replica::State::open_storage() {
     if (has_taken_part && !had_databases) return disk::missing("databases");
     if (has_taken_part && !seams.disk.exists("log")) return disk::missing("log");
     disk::RecoveredLog recovered;
-    const Index snapshot = std::max(store->mark().index, records->snapshot().index);
+    const Index snapshot = std::max(store->snapshot_point().index, records->snapshot().index);
     const Index acknowledged = std::max(records->acknowledged(), store->known_committed());
     auto opened_log =
         disk::Log::open(seams.disk, seams.executor, options.log, snapshot, acknowledged, recovered);
@@ -97,10 +97,10 @@ raft::Restored Replica::State::restore(disk::RecoveredLog recovered) {
     raft::Restored restored;
     restored.hard_state = records->hard_state();
     restored.snapshot = records->snapshot();
-    if (const auto& mark = store->mark(); mark.index > restored.snapshot.index) {
-        auto configuration = raft::decode_configuration(*mark.configuration);
+    if (const auto& point = store->snapshot_point(); point.index > restored.snapshot.index) {
+        auto configuration = raft::decode_configuration(*point.configuration);
         if (!configuration) fatal("the manifest's configuration does not decode");
-        restored.snapshot = {mark.index, mark.term, std::move(*configuration)};
+        restored.snapshot = {point.index, point.term, std::move(*configuration)};
         if (mutant(Mutant::kMarkForgetsConfiguration)) {
             restored.snapshot.configuration = records->snapshot().configuration;
         }
@@ -108,7 +108,7 @@ raft::Restored Replica::State::restore(disk::RecoveredLog recovered) {
     for (const raft::LogHash& hash : records->log_hashes()) {
         if (hash.index == restored.snapshot.index) restored.snapshot.hash = hash;
     }
-    mark_hash = restored.snapshot.hash;
+    snapshot_hash = restored.snapshot.hash;
     // A snapshot was installed, and the crash came before the log was emptied: its entries belong
     // to a history that the snapshot replaced.
     const Term snapshot_term = restored.snapshot.term;

@@ -92,7 +92,7 @@ struct Replica::State {
     void install(raft::SnapshotRequest request);
     void installed(raft::SnapshotPoint point, Status status);
     void trim_log();
-    void save_mark(raft::SnapshotPoint point);
+    void save_snapshot_point(raft::SnapshotPoint point);
     std::vector<raft::LogHash> hashes_with(const raft::LogHash& next) const;
     Index trim_limit() const;
     void note_acknowledged();
@@ -150,8 +150,8 @@ struct Replica::State {
     std::uint64_t weight = 0;
     bool log_has_space = true;
     bool store_has_space = true;
-    bool saving_mark = false;
-    std::optional<raft::LogHash> mark_hash;  // of the mark; nothing: it is not known
+    bool saving_snapshot_point = false;
+    std::optional<raft::LogHash> snapshot_hash;  // at the recorded point, if it is known
     // What the record `acknowledged` says, or will, and when it may be written next.
     static constexpr Duration kAcknowledgedInterval = std::chrono::seconds(10);
     Index acknowledged_noted;

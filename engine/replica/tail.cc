@@ -67,15 +67,15 @@ void Replica::State::keep_promise() {
 
 void Replica::State::offer_snapshot(NodeId peer) {
     const database::SnapshotSource& source = sender->hold_for(peer, now());
-    auto configuration = raft::decode_configuration(*source.mark().configuration);
-    if (!configuration || source.mark().index < core->first_index().previous()) {
+    auto configuration = raft::decode_configuration(*source.point().configuration);
+    if (!configuration || source.point().index < core->first_index().previous()) {
         sender->release(peer);
         core->snapshot_unavailable(now(), peer);
         return;
     }
-    seams.events.record(event::SnapshotOffered{peer, source.mark().index});
-    raft::SnapshotPoint point{source.mark().index, source.mark().term, std::move(*configuration)};
-    if (mark_hash && mark_hash->index == point.index) point.hash = mark_hash;
+    seams.events.record(event::SnapshotOffered{peer, source.point().index});
+    raft::SnapshotPoint point{source.point().index, source.point().term, std::move(*configuration)};
+    if (snapshot_hash && snapshot_hash->index == point.index) point.hash = snapshot_hash;
     core->offer_snapshot(now(), peer, std::move(point), source.manifest());
 }
 
@@ -84,9 +84,9 @@ void Replica::State::install(raft::SnapshotRequest request) {
     receiver = nullptr;
     auto installer = store->start_install(request.manifest);
     const bool right =
-        installer.ok() && (*installer)->mark().index == request.point.index &&
-        (*installer)->mark().term == request.point.term &&
-        *(*installer)->mark().configuration == raft::encode(request.point.configuration);
+        installer.ok() && (*installer)->point().index == request.point.index &&
+        (*installer)->point().term == request.point.term &&
+        *(*installer)->point().configuration == raft::encode(request.point.configuration);
     if (!right) {
         core->snapshot_refused(now());
         schedule_pump();
@@ -101,12 +101,12 @@ void Replica::State::install(raft::SnapshotRequest request) {
 void Replica::State::installed(raft::SnapshotPoint point, Status status) {
     const auto finished = std::exchange(receiver, nullptr);
     if (status.ok() && point.index > applied) {
-        if (point.hash && !saving_mark) {
+        if (point.hash && !saving_snapshot_point) {
             if (const Status saved = records->save(hashes_with(*point.hash)); !saved.ok()) {
                 fatal("the hash of the log cannot be saved: " + saved.error().message);
             }
         }
-        mark_hash = point.hash;
+        snapshot_hash = point.hash;
         if (const Status switched = store->finish_install(finished->installer()); !switched.ok()) {
             fatal("the received snapshot cannot be put in place: " + switched.error().message);
         }
@@ -143,13 +143,13 @@ Index Replica::State::trim_limit() const {
 }
 
 void Replica::State::trim_log() {
-    if (saving_mark || log->bytes_on_disk() <= options.log_tail_bytes) return;
+    if (saving_snapshot_point || log->bytes_on_disk() <= options.log_tail_bytes) return;
     const Index limit = trim_limit();
-    if (limit <= store->mark().index || !core->term_at(limit)) return;
+    if (limit <= store->snapshot_point().index || !core->term_at(limit)) return;
     raft::SnapshotPoint point = core->point_up_to(limit);
-    if (point.index <= store->mark().index) return;
-    saving_mark = true;
-    if (!point.hash) return save_mark(std::move(point));
+    if (point.index <= store->snapshot_point().index) return;
+    saving_snapshot_point = true;
+    if (!point.hash) return save_snapshot_point(std::move(point));
     auto saved = std::make_shared<Status>();
     seams.executor.background(
         [records = records, hashes = hashes_with(*point.hash), saved] {
@@ -159,27 +159,28 @@ void Replica::State::trim_log() {
             if (!saved->ok()) {
                 fatal("the hash of the log cannot be saved: " + saved->error().message);
             }
-            save_mark(point);
+            save_snapshot_point(point);
         }));
 }
 
-// The record is saved before the mark moves, and until it does the hash at the old one counts.
+// The record is saved before the snapshot point moves; until then the hash at the old one counts.
 std::vector<raft::LogHash> Replica::State::hashes_with(const raft::LogHash& next) const {
-    if (mark_hash && mark_hash->index != next.index) return {*mark_hash, next};
+    if (snapshot_hash && snapshot_hash->index != next.index) return {*snapshot_hash, next};
     return {next};
 }
 
-void Replica::State::save_mark(raft::SnapshotPoint point) {
+void Replica::State::save_snapshot_point(raft::SnapshotPoint point) {
     auto configuration = std::make_shared<const Bytes>(raft::encode(point.configuration));
-    store->save_mark({point.index, point.term, std::move(configuration)},
-                     lifetime.guard([this, point](Status saved) {
-                         saving_mark = false;
-                         if (!saved.ok()) return;  // the disk is full: the next flush tries again
-                         mark_hash = point.hash;
-                         core->compacted(point);
-                         log->trim(point.index);
-                         schedule_pump();
-                     }));
+    store->save_snapshot_point({point.index, point.term, std::move(configuration)},
+                               lifetime.guard([this, point](Status saved) {
+                                   saving_snapshot_point = false;
+                                   if (!saved.ok())
+                                       return;  // the disk is full: the next flush tries again
+                                   snapshot_hash = point.hash;
+                                   core->compacted(point);
+                                   log->trim(point.index);
+                                   schedule_pump();
+                               }));
 }
 
 }  // namespace quorlite::replica

@@ -39,8 +39,8 @@ Options flushing_options() {
     return options;
 }
 
-// One life of a follower: it applies what the log has and flushes as it goes, and moves the mark
-// behind it.
+// One life of a follower: it applies what the log has, flushes as it goes, and moves the snapshot
+// point behind it.
 void live(Node& node, const History& history) {
     for (std::uint64_t i = node.store->applied_index().value() + 1; i <= history.log.size(); ++i) {
         ASSERT_OK(node.store->apply(Index(i), Term(1), *history.log[i - 1]));
@@ -48,8 +48,8 @@ void live(Node& node, const History& history) {
         node.executor.run();
         if (i % 7 == 0) node.executor.advance(std::chrono::seconds(5));
         const Index flushed = node.store->flushed_index();
-        if (i % 5 == 0 && flushed > node.store->mark().index) {
-            node.store->save_mark({flushed, Term(1), nullptr}, [](Status) {});
+        if (i % 5 == 0 && flushed > node.store->snapshot_point().index) {
+            node.store->save_snapshot_point({flushed, Term(1), nullptr}, [](Status) {});
             node.executor.run();
         }
     }
@@ -60,10 +60,10 @@ void live(Node& node, const History& history) {
 void expect_recovery(Node& node, const History& history, const std::string& what) {
     SCOPED_TRACE(what);
     ASSERT_OK(node.open());
-    const std::uint64_t mark = node.store->mark().index.value();
-    ASSERT_LE(mark, node.store->known_committed().value());
+    const std::uint64_t point = node.store->snapshot_point().index.value();
+    ASSERT_LE(point, node.store->known_committed().value());
     const std::uint64_t exact_from = node.store->known_committed().value();
-    for (std::uint64_t i = mark + 1; i <= history.log.size(); ++i) {
+    for (std::uint64_t i = point + 1; i <= history.log.size(); ++i) {
         ASSERT_OK(node.store->apply(Index(i), Term(1), *history.log[i - 1]));
         // What is of several moments is given to nobody. (A file may be ahead of the log.)
         const bool given = node.store->image("test").ok();
@@ -303,7 +303,7 @@ TEST_F(FlushOfParts, ABegunTransactionHoldsTheMarkBack) {
     EXPECT_EQ(*query(*follower.connect(), "SELECT length(x) FROM t"), "40000\n");
 }
 
-// Its leader is gone, and another entry came instead of the rest: nothing holds the mark back any
+// Its leader is gone, and another entry came instead of the rest: nothing holds that point back any
 // more, or the log would grow until somebody else wrote to this database.
 TEST_F(FlushOfParts, ATransactionThatNeverEndsDoesNotHoldTheMarkBack) {
     EXPECT_EQ(follower.store->flushed_index(), Index(0));

@@ -41,8 +41,8 @@ TEST_F(GoldenDatabase, Manifest) {
                        dump_of("databases/manifest.1");
     const auto change = [](Manifest& content) {
         const std::string_view members = "members";
-        content.mark = {Index(0x2000), Term(6),
-                        std::make_shared<const Bytes>(members.begin(), members.end())};
+        content.point = {Index(0x2000), Term(6),
+                         std::make_shared<const Bytes>(members.begin(), members.end())};
         content.next_number = 0x13;
         content.entries = {{.number = 0x11,
                             .name = "app",
@@ -58,7 +58,7 @@ TEST_F(GoldenDatabase, Manifest) {
     };
     ASSERT_TRUE(manifest.update(change).ok());
     text +=
-        "# mark 0x2000 of term 6; next number 0x13; 0x11 is app at 0x2001 with 9 pages,\n"
+        "# snapshot point 0x2000 of term 6; next number 0x13; 0x11 is app at 0x2001 with 9 pages,\n"
         "# 0x12 is flushing, at 0x2002, to 0x2345\n";
     text += dump_of("databases/manifest.0") + dump_of("databases/manifest.1");
     expect_golden("manifest.txt", text);

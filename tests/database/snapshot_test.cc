@@ -301,9 +301,10 @@ TEST_P(Snapshot, MakesAReceiverEqual) {
     receiver.flush();
     write(60);
     leader.flush();
-    leader.store->save_mark({leader.store->flushed_index(), Term(1), nullptr}, [](Status) {});
+    leader.store->save_snapshot_point({leader.store->flushed_index(), Term(1), nullptr},
+                                      [](Status) {});
     leader.executor.run();
-    ASSERT_GT(leader.store->mark().index, receiver.store->applied_index());
+    ASSERT_GT(leader.store->snapshot_point().index, receiver.store->applied_index());
     write(static_cast<int>(random.below(15)));
 
     const auto source = leader.store->snapshot_source();
@@ -323,9 +324,9 @@ TEST_P(Snapshot, MakesAReceiverEqual) {
     ASSERT_OK(receiver.store->finish_install(**installer));
     EXPECT_FALSE(old_reader->take_capture().current);
     old_reader.reset();
-    EXPECT_EQ(receiver.store->applied_index(), source->mark().index);
-    EXPECT_EQ(receiver.store->mark().index, source->mark().index);
-    EXPECT_GE(receiver.store->known_committed(), source->mark().index);
+    EXPECT_EQ(receiver.store->applied_index(), source->point().index);
+    EXPECT_EQ(receiver.store->snapshot_point().index, source->point().index);
+    EXPECT_GE(receiver.store->known_committed(), source->point().index);
     write(10);
     if (random.below(2) == 0) {
         sim::Seeded tail(seed);
@@ -354,7 +355,7 @@ TEST(Install, CrashAtEveryOperation) {
     ASSERT_OK(writer.run("UPDATE t SET x = 'new'; INSERT INTO t VALUES(zeroblob(50000))"));
     writer.commit();
     leader.flush();
-    leader.store->save_mark({Index(log.size()), Term(1), nullptr}, [](Status) {});
+    leader.store->save_snapshot_point({Index(log.size()), Term(1), nullptr}, [](Status) {});
     leader.executor.run();
     const auto source = leader.store->snapshot_source();
     int old_states = 0;
@@ -364,7 +365,7 @@ TEST(Install, CrashAtEveryOperation) {
         ASSERT_OK(node.open());
         node.catch_up(log, old_end);
         node.flush();
-        node.store->save_mark({Index(old_end), Term(1), nullptr}, [](Status) {});
+        node.store->save_snapshot_point({Index(old_end), Term(1), nullptr}, [](Status) {});
         node.executor.run();
         node.disk->cut_after(node.disk->operations() + operation);
         bool cut = false;
@@ -383,12 +384,12 @@ TEST(Install, CrashAtEveryOperation) {
         node.crash({.kind = sim::Tail::Kind::kRandom, .random = &random});
         ASSERT_OK(node.open());
         const std::string rows = *query(*node.connect(), "SELECT x FROM t LIMIT 1");
-        if (node.store->mark().index == Index(old_end)) {
+        if (node.store->snapshot_point().index == Index(old_end)) {
             ++old_states;
             EXPECT_EQ(rows, "old\n");
         } else {
             ++new_states;
-            EXPECT_EQ(node.store->mark().index, Index(log.size()));
+            EXPECT_EQ(node.store->snapshot_point().index, Index(log.size()));
             EXPECT_EQ(rows, "new\n");
             EXPECT_EQ(node.checksum(), leader.checksum());
         }

@@ -31,12 +31,12 @@ protected:
             "WITH RECURSIVE g(a) AS (SELECT 1 UNION ALL SELECT a+1 FROM g LIMIT 1500) "
             "INSERT INTO t SELECT a, randomblob(3000) FROM g");
         bool saved = false;
-        leader_.store->save_mark({leader_.store->flushed_index(), Term(1), nullptr},
-                                 [&](Status status) { saved = status.ok(); });
+        leader_.store->save_snapshot_point({leader_.store->flushed_index(), Term(1), nullptr},
+                                           [&](Status status) { saved = status.ok(); });
         leader_.executor.run();
         EXPECT_TRUE(saved);
         const auto& source = sender_->hold_for(kPeer, leader_.executor.now());
-        index_ = source.mark().index;
+        index_ = source.point().index;
         manifest_ = source.manifest();
     }
 
