@@ -9,6 +9,8 @@ namespace {
 
 constexpr std::int64_t kIdleMsMax = 24 * 60 * 60 * 1000;
 
+constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";  // SQLite takes it for a blank
+
 bool is_word(char letter) {
     return (letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z') ||
            (letter >= '0' && letter <= '9') || letter == '_';
@@ -39,6 +41,10 @@ std::string_view skip_blanks(std::string_view sql) {
         const std::size_t start = sql.find_first_not_of("; \t\n\f\r");
         if (start == std::string_view::npos) return {};
         sql.remove_prefix(start);
+        if (sql.starts_with(kByteOrderMark)) {
+            sql.remove_prefix(kByteOrderMark.size());
+            continue;
+        }
         std::string_view end;
         if (sql.starts_with("--")) {
             end = "\n";

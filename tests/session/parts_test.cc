@@ -82,6 +82,8 @@ TEST(SkipBlanks, LeavesWhatSqliteWouldPrepare) {
     EXPECT_EQ(skip_blanks("- - x"), "- - x");
     EXPECT_EQ(skip_blanks("/ x"), "/ x");
     EXPECT_EQ(skip_blanks("garbage"), "garbage");
+    EXPECT_EQ(skip_blanks("\xef\xbb\xbf ;\xef\xbb\xbfx"), "x");  // a byte order mark is a blank
+    EXPECT_EQ(skip_blanks("\xef\xbbx"), "\xef\xbbx");
 }
 
 TEST(BoundaryOf, KnowsWhereTransactionsBeginAndEnd) {
