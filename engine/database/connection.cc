@@ -39,6 +39,10 @@ Error committed_in_part(Error cause) {
                  Verdict::kInDoubt};
 }
 
+std::string_view text_of(const char* text) {
+    return text == nullptr ? std::string_view() : text;
+}
+
 // What a statement does besides what SQLite does for it. It is found when the statement is
 // compiled, and done when it is stepped: EXPLAIN, or a PREPARE alone, does nothing.
 struct Effect {
@@ -127,6 +131,7 @@ public:
     // For its statements.
     Result<bool> step(sqlite3_stmt* statement, const Effect& effect);
     void reset(sqlite3_stmt* statement);
+    ColumnOrigin origin(sqlite3_stmt* statement, int column) const;
     Error error(int result);
 
 private:
@@ -175,15 +180,27 @@ public:
     }
 
     int parameter_count() const override { return sqlite3_bind_parameter_count(statement_); }
+    std::string_view parameter_name(int parameter) const override {
+        return text_of(sqlite3_bind_parameter_name(statement_, parameter));
+    }
+    int parameter_index(const std::string& name) const override {
+        return sqlite3_bind_parameter_index(statement_, name.c_str());
+    }
     int column_count() const override { return sqlite3_column_count(statement_); }
     std::string_view column_name(int column) const override {
-        const char* const name = sqlite3_column_name(statement_, column);
-        return name == nullptr ? std::string_view() : name;
+        return text_of(sqlite3_column_name(statement_, column));
     }
     DeclaredType declared_type(int column) const override;
+    std::string_view declaration(int column) const override {
+        return text_of(sqlite3_column_decltype(statement_, column));
+    }
+    ColumnOrigin origin(int column) const override {
+        return connection_.origin(statement_, column);
+    }
 
     bool read_only() const override { return sqlite3_stmt_readonly(statement_) != 0; }
-    bool writes() const override { return !read_only() && sqlite3_stmt_isexplain(statement_) == 0; }
+    bool explains() const override { return sqlite3_stmt_isexplain(statement_) != 0; }
+    bool writes() const override { return !read_only() && !explains(); }
     bool takes_write_lock() const override { return writes() && !compiled_.only_temporary; }
     void reset() override { connection_.reset(statement_); }
     void clear_bindings() override { sqlite3_clear_bindings(statement_); }
@@ -346,6 +363,29 @@ Result<Connection::Prepared> SqliteConnection::prepare(std::string_view sql) {
             std::make_unique<SqliteStatement>(*this, statement, std::move(compiled_));
     }
     return prepared;
+}
+
+ColumnOrigin SqliteConnection::origin([[maybe_unused]] sqlite3_stmt* statement,
+                                      [[maybe_unused]] int column) const {
+    ColumnOrigin origin;
+#if QUORLITE_SQLITE_COLUMN_METADATA
+    const char* const database = sqlite3_column_database_name(statement, column);
+    const char* const table = sqlite3_column_table_name(statement, column);
+    const char* const name = sqlite3_column_origin_name(statement, column);
+    if (table == nullptr || name == nullptr) return origin;
+    origin.table = table;
+    origin.column = name;
+    int not_null = 0;
+    int primary_key = 0;
+    int auto_increment = 0;
+    const int found = sqlite3_table_column_metadata(db_, database, table, name, nullptr, nullptr,
+                                                    &not_null, &primary_key, &auto_increment);
+    if (found != SQLITE_OK) return origin;
+    origin.not_null = not_null != 0;
+    origin.primary_key = primary_key != 0;
+    origin.auto_increment = auto_increment != 0;
+#endif
+    return origin;
 }
 
 // A failure may be due to the prefix, as when a table is not there yet: it is not reported; the

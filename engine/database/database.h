@@ -78,16 +78,34 @@ class WalEpoch;
 // section 8.3).
 enum class DeclaredType { kPlain, kDate, kBoolean };
 
+// The column of a table that a result column shows. Empty for an expression, and where SQLite was
+// built without SQLITE_ENABLE_COLUMN_METADATA.
+struct ColumnOrigin {
+    std::string_view table{};
+    std::string_view column{};
+    bool not_null = false;
+    bool primary_key = false;
+    bool auto_increment = false;
+};
+
 class Statement {
 public:
     virtual ~Statement() = default;
 
     virtual int parameter_count() const = 0;
+    // From 1, with its sign; empty if it has none. Looks at one parameter after the other, as the
+    // next one does.
+    virtual std::string_view parameter_name(int parameter) const = 0;
+    virtual int parameter_index(const std::string& name) const = 0;  // 0: there is none
     virtual int column_count() const = 0;
     virtual std::string_view column_name(int column) const = 0;  // from 0
     virtual DeclaredType declared_type(int column) const = 0;
+    virtual std::string_view declaration(int column) const = 0;  // the type's words; or empty
+    // Borrowed until the next step() or reset().
+    virtual ColumnOrigin origin(int column) const = 0;
 
     virtual bool read_only() const = 0;         // sqlite3_stmt_readonly
+    virtual bool explains() const = 0;          // EXPLAIN, or EXPLAIN QUERY PLAN
     virtual bool writes() const = 0;            // or BEGIN IMMEDIATE / EXCLUSIVE
     virtual bool takes_write_lock() const = 0;  // writes not only temporary tables
     // Outside a transaction this undoes a writing statement that is between two rows: it is

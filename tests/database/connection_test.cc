@@ -600,6 +600,46 @@ TEST_F(ConnectionTest, DeclaredTypes) {
     for (int i = 0; i < 7; ++i) EXPECT_EQ(statement.declared_type(i), expected[i]) << i;
 }
 
+TEST_F(ConnectionTest, ColumnsSayWhereTheyComeFrom) {
+    ASSERT_OK(
+        writer_->run("CREATE TABLE d(k INTEGER PRIMARY KEY AUTOINCREMENT, n VARCHAR(3) NOT "
+                     "NULL); CREATE VIEW v(x) AS SELECT n FROM d"));
+    auto prepared = connection().prepare("SELECT k, x, n || 'a' FROM d AS renamed, v");
+    ASSERT_OK(prepared);
+    const Statement& statement = *prepared->statement;
+    EXPECT_EQ(statement.declaration(0), "INTEGER");
+    EXPECT_EQ(statement.declaration(1), "VARCHAR(3)");
+    EXPECT_EQ(statement.declaration(2), "");
+    const ColumnOrigin key = statement.origin(0);
+    EXPECT_EQ(key.table, "d");
+    EXPECT_EQ(key.column, "k");
+    EXPECT_TRUE(key.primary_key && key.auto_increment && !key.not_null);
+    const ColumnOrigin through_view = statement.origin(1);
+    EXPECT_EQ(through_view.table, "d");
+    EXPECT_EQ(through_view.column, "n");
+    EXPECT_TRUE(through_view.not_null && !through_view.primary_key);
+    EXPECT_EQ(statement.origin(2).table, "");
+}
+
+TEST_F(ConnectionTest, ParametersHaveNamesWithTheirSigns) {
+    auto prepared = connection().prepare("SELECT ?, :a, @b, $c, ?7, :a");
+    ASSERT_OK(prepared);
+    const Statement& statement = *prepared->statement;
+    EXPECT_EQ(statement.parameter_count(), 7);
+    const char* const names[] = {"", ":a", "@b", "$c", "", "", "?7"};
+    for (int i = 0; i < 7; ++i) EXPECT_EQ(statement.parameter_name(i + 1), names[i]) << i;
+    EXPECT_EQ(statement.parameter_index(":a"), 2);
+    EXPECT_EQ(statement.parameter_index("a"), 0);
+}
+
+TEST_F(ConnectionTest, KnowsAnExplanation) {
+    for (const auto& [sql, explains] :
+         {std::pair("EXPLAIN DELETE FROM t", true), std::pair("EXPLAIN QUERY PLAN SELECT 1", true),
+          std::pair("DELETE FROM t", false)}) {
+        EXPECT_EQ(connection().prepare(sql)->statement->explains(), explains) << sql;
+    }
+}
+
 // SQLite would commit it.
 TEST_F(ConnectionTest, AnUnfinishedInsertReturningIsUndoneByReset) {
     const std::size_t before = log_.size();

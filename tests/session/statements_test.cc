@@ -12,10 +12,15 @@ namespace {
 class Compiled final : public database::Statement {
 public:
     int parameter_count() const override { return 0; }
+    std::string_view parameter_name(int) const override { return {}; }
+    int parameter_index(const std::string&) const override { return 0; }
     int column_count() const override { return 0; }
     std::string_view column_name(int) const override { return {}; }
     database::DeclaredType declared_type(int) const override { return {}; }
+    std::string_view declaration(int) const override { return {}; }
+    database::ColumnOrigin origin(int) const override { return {}; }
     bool read_only() const override { return true; }
+    bool explains() const override { return false; }
     bool writes() const override { return false; }
     bool takes_write_lock() const override { return false; }
     void reset() override {}
