@@ -72,6 +72,10 @@ private:
     void visit(const Message& message, MaybeMissing<Member> field) {
         if ((message.*field.member).has_value()) put(*(message.*field.member));
     }
+    template <class Message, class Member>
+    void visit(const Message& message, WideTuple<Member> field) {
+        (message.*field.member).encode(kWideTuple, out_);
+    }
 
     template <Number Field>
     void put(Field number) {
@@ -85,6 +89,7 @@ private:
         put(id.low);
     }
     void put(std::string_view text) { append_text(out_, text); }
+    void put(const Texts& texts) { texts.encode(out_); }
     void put(const Parameters& parameters) { parameters.encode(schema_, out_); }
 
     Bytes& out_;
@@ -122,6 +127,10 @@ private:
         auto& optional = message.*field.member;
         if (in_.remaining() >= sizeof(*optional)) get(optional.emplace());
     }
+    template <class Message, class Member>
+    void visit(Message& message, WideTuple<Member> field) {
+        get(message.*field.member, kWideTuple);
+    }
 
     template <Number Field>
     void get(Field& number) {
@@ -134,9 +143,11 @@ private:
     void get(NodeId& id) { id = NodeId(in_.u64()); }
     void get(ClusterId& id) { id = ClusterId{.high = in_.u64(), .low = in_.u64()}; }
     void get(std::string_view& text) { text = read_text(in_); }
-    void get(Parameters& parameters) {
+    void get(Texts& texts) { texts = Texts::decode(in_); }
+    void get(Parameters& parameters) { get(parameters, schema_); }
+    void get(Parameters& parameters, std::uint8_t schema) {
         if (in_.failed()) return;
-        const std::optional<Parameters> decoded = Parameters::decode(in_.rest(), schema_);
+        const std::optional<Parameters> decoded = Parameters::decode(in_.rest(), schema);
         if (decoded.has_value()) {
             parameters = *decoded;
         } else {
@@ -152,7 +163,7 @@ private:
 
 template <class Message>
 std::uint8_t schema_of(const Message& message) {
-    if constexpr (HasParameters<Message>) {
+    if constexpr (HasParameters<Message> && HasSchema<Message>) {
         return message.parameters.schema(message.schema);
     } else if constexpr (HasSchema<Message>) {
         return message.schema;
@@ -194,6 +205,19 @@ void write_body(const StatusResponse& response, Bytes& out) {
     for (const std::string_view each : response.databases) append_text(out, each);
     writer.u64(response.cluster.high);
     writer.u64(response.cluster.low);
+}
+
+void write_body(const ColumnsResponse& response, Bytes& out) {
+    ByteWriter writer(out);
+    writer.u64(response.columns.size());
+    for (const Column& column : response.columns) {
+        append_text(out, column.name);
+        append_text(out, column.declared_type);
+        writer.u64(column.flags);
+        append_text(out, column.table);
+        append_text(out, column.origin);
+    }
+    Texts(response.parameters).encode(out);
 }
 
 void write_body(const RowsResponse& response, Bytes& out) {
@@ -290,6 +314,7 @@ std::optional<FailureResponse> trailing_failure(ByteView body) {
 }
 
 Result<Response> decode_failure(const Header& header, ByteView body) {
+    if (header.schema > 0) return decode_response_as<FailureResponse>(header, body);
     FailureResponse failure;
     FieldReader reader(body, header.schema);
     reader.read(failure);
@@ -334,6 +359,25 @@ Result<Response> decode_status(ByteView body) {
     return Response(std::move(response));
 }
 
+Result<Response> decode_columns(ByteView body) {
+    ColumnsResponse response;
+    ByteReader in(body);
+    const std::uint64_t count = in.u64();
+    for (std::uint64_t i = 0; i < count && !in.failed(); ++i) {
+        Column column;
+        column.name = read_text(in);
+        column.declared_type = read_text(in);
+        column.flags = in.u64();
+        column.table = read_text(in);
+        column.origin = read_text(in);
+        response.columns.push_back(column);
+    }
+    TextsReader names(Texts::decode(in));
+    if (in.failed()) return out_of_step("the columns are not all there");
+    while (names.remaining() > 0) response.parameters.push_back(names.next());
+    return Response(std::move(response));
+}
+
 Result<Response> decode_files(ByteView body) {
     FilesResponse response;
     ByteReader in(body);
@@ -364,6 +408,26 @@ void Header::append_to(Bytes& out) const {
     writer.u8(type);
     writer.u8(schema);
     writer.u16(extra);
+}
+
+Texts Texts::decode(ByteReader& in) {
+    Texts texts;
+    const std::uint64_t count = in.u64();
+    if (in.failed()) return texts;
+    texts.received_ = in.rest();
+    for (; texts.count_ < count && !in.failed(); ++texts.count_) read_text(in);
+    return texts;
+}
+
+void Texts::encode(Bytes& out) const {
+    ByteWriter(out).u64(count_);
+    for (TextsReader texts(*this); texts.remaining() > 0;) append_text(out, texts.next());
+}
+
+std::string_view TextsReader::next() {
+    if (remaining() == 0) std::abort();
+    const std::size_t at = position_++;
+    return texts_.sent_.empty() ? read_text(received_) : texts_.sent_[at];
 }
 
 std::string_view name_of(const Request& request) {
@@ -427,6 +491,10 @@ Result<Response> decode_response(const Header& header, ByteView body,
             return decode_response_as<MetadataResponse>(header, body);
         case ResponseType::kStatus:
             return decode_status(body);
+        case ResponseType::kColumns:
+            return decode_columns(body);
+        case ResponseType::kRan:
+            return decode_response_as<RanResponse>(header, body);
     }
     return out_of_step("unknown response type " + std::to_string(header.type));
 }

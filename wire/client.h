@@ -90,6 +90,7 @@ enum class RequestType : std::uint8_t {
     kDescribe = 18,
     kWeight = 19,
     kStatus = 128,  // Quorlite's own: dqlite's numbers stay below
+    kRun = 129,
 };
 
 enum class ResponseType : std::uint8_t {
@@ -105,6 +106,8 @@ enum class ResponseType : std::uint8_t {
     kFiles = 9,
     kMetadata = 10,
     kStatus = 128,
+    kColumns = 129,
+    kRan = 130,
 };
 
 // Roles as clients name them (raft has other numbers). A decoded role may hold any number.
@@ -114,7 +117,8 @@ enum class Role : std::uint64_t { kVoter = 0, kStandby = 1, kSpare = 2 };
 enum class ServersFormat : std::uint64_t { kAddresses = 0, kRoles = 1 };
 
 // What a table of fields may hold besides members: a number without meaning, sent as 0; a member
-// that is there only from schema 1 on; a last member of whole words that may be missing.
+// that is there only from schema 1 on; a last member of whole words that may be missing; parameters
+// that are a wide tuple whatever the schema.
 template <class Number>
 struct Unused {};
 template <class Member>
@@ -124,6 +128,47 @@ struct FromSchema1 {
 template <class Member>
 struct MaybeMissing {
     Member member;
+};
+template <class Member>
+struct WideTuple {
+    Member member;
+};
+
+// A counted list of texts: to be sent, or received and known to be all there. Cheap to copy;
+// borrows.
+class Texts {
+public:
+    Texts() = default;
+    explicit Texts(std::span<const std::string_view> texts) : count_(texts.size()), sent_(texts) {}
+
+    // Fails the reader if they are not all there.
+    static Texts decode(ByteReader& in);
+    void encode(Bytes& out) const;
+
+    std::size_t count() const { return count_; }
+
+private:
+    friend class TextsReader;
+
+    std::size_t count_ = 0;
+    std::span<const std::string_view> sent_;
+    ByteView received_;  // from the first of them
+};
+
+// Reads a list of texts in order.
+class TextsReader {
+public:
+    TextsReader() : TextsReader(Texts()) {}
+    explicit TextsReader(const Texts& texts) : texts_(texts), received_(texts.received_) {}
+
+    std::size_t remaining() const { return texts_.count() - position_; }
+    // Precondition: remaining() > 0.
+    std::string_view next();
+
+private:
+    Texts texts_;
+    ByteReader received_;
+    std::size_t position_ = 0;
 };
 
 // ---- Requests. A `schema` member is the message's schema byte, for those that have more than one.
@@ -317,21 +362,62 @@ struct StatusRequest {
     static constexpr auto fields() { return std::tuple(&StatusRequest::format); }
 };
 
-using Request =
-    std::variant<LeaderRequest, ClientRequest, OpenRequest, PrepareRequest, ExecRequest,
-                 QueryRequest, FinalizeRequest, ExecSqlRequest, QuerySqlRequest, InterruptRequest,
-                 ConnectRequest, AddRequest, AssignRequest, RemoveRequest, DumpRequest,
-                 ClusterRequest, TransferRequest, DescribeRequest, WeightRequest, StatusRequest>;
+// Quorlite's own (section 6.21): runs a statement, and learns what it is.
+namespace run {
+inline constexpr std::uint64_t kDescribe = 1;     // COLUMNS before the rows
+inline constexpr std::uint64_t kPrepareOnly = 2;  // do not run it
+inline constexpr std::uint64_t kKeep = 4;         // in the table of statements
+inline constexpr std::uint64_t kReadOnly = 8;     // refuse what writes
+inline constexpr std::uint64_t kScript = 16;      // every statement of the text
+inline constexpr std::uint64_t kSingle = 32;      // refuse a text of several statements
+inline constexpr std::uint64_t kAll = 63;
+}  // namespace run
+
+struct RunRequest {
+    static constexpr auto kType = RequestType::kRun;
+    static constexpr std::string_view kName = "RUN";
+    std::uint64_t flags = 0;
+    std::uint64_t statement = 0;   // the number of a kept one, plus 1; 0: the text
+    std::uint64_t timeout_ms = 0;  // 0: none
+    std::string_view sql = {};
+    Texts names = {};  // of the first values; an empty one leaves its value to its position
+    Parameters parameters = {};
+    static constexpr auto fields() {
+        return std::tuple(&RunRequest::flags, &RunRequest::statement, &RunRequest::timeout_ms,
+                          &RunRequest::sql, &RunRequest::names, WideTuple{&RunRequest::parameters});
+    }
+};
+
+using Request = std::variant<LeaderRequest, ClientRequest, OpenRequest, PrepareRequest, ExecRequest,
+                             QueryRequest, FinalizeRequest, ExecSqlRequest, QuerySqlRequest,
+                             InterruptRequest, ConnectRequest, AddRequest, AssignRequest,
+                             RemoveRequest, DumpRequest, ClusterRequest, TransferRequest,
+                             DescribeRequest, WeightRequest, StatusRequest, RunRequest>;
 
 // ---- Responses ----
 
+// What RAN says of a statement, and a FAILURE that answers RUN.
+namespace ran {
+inline constexpr std::uint64_t kReadOnly = 1;
+inline constexpr std::uint64_t kInTransaction = 2;  // one is open now
+inline constexpr std::uint64_t kMore = 4;  // behind it the text has more than blanks and comments
+inline constexpr std::uint64_t kStatement = 8;  // there was one
+inline constexpr std::uint64_t kExplain = 16;
+}  // namespace ran
+
+// Schema 1 answers RUN.
 struct FailureResponse {
     static constexpr auto kType = ResponseType::kFailure;
     static constexpr std::string_view kName = "FAILURE";
     std::uint64_t code = 0;
     std::string_view message = {};
+    std::uint8_t schema = 0;
+    std::uint64_t flags = 0;   // schema 1: of ran, as far as they are known
+    std::uint64_t offset = 0;  // schema 1: where the first statement without a RAN begins
     static constexpr auto fields() {
-        return std::tuple(&FailureResponse::code, &FailureResponse::message);
+        return std::tuple(&FailureResponse::code, &FailureResponse::message,
+                          FromSchema1{&FailureResponse::flags},
+                          FromSchema1{&FailureResponse::offset});
     }
 };
 
@@ -481,10 +567,48 @@ struct StatusResponse {
     }
 };
 
-using Response =
-    std::variant<FailureResponse, ServerResponse, LegacyServerResponse, WelcomeResponse,
-                 ServersResponse, DbResponse, StmtResponse, ResultResponse, RowsResponse,
-                 EmptyResponse, FilesResponse, MetadataResponse, StatusResponse>;
+struct Column {
+    static constexpr std::uint64_t kNotNull = 1;
+    static constexpr std::uint64_t kPrimaryKey = 2;
+    static constexpr std::uint64_t kAutoIncrement = 4;
+
+    std::string_view name = {};
+    std::string_view declared_type = {};  // empty: none
+    std::uint64_t flags = 0;              // of its origin
+    std::string_view table = {};          // that it comes from; empty: it is an expression
+    std::string_view origin = {};         // its name there
+    friend bool operator==(const Column&, const Column&) = default;
+};
+
+// What a statement is, before its rows.
+struct ColumnsResponse {
+    static constexpr auto kType = ResponseType::kColumns;
+    static constexpr std::string_view kName = "COLUMNS";
+    std::vector<Column> columns = {};
+    std::vector<std::string_view> parameters = {};  // their names with sign; empty: it has none
+};
+
+// The end of a statement's answers.
+struct RanResponse {
+    static constexpr auto kType = ResponseType::kRan;
+    static constexpr std::string_view kName = "RAN";
+    std::uint64_t flags = 0;       // of ran
+    std::uint64_t text_bytes = 0;  // that are used; what follows begins there
+    std::uint64_t statement = 0;   // the number under which it is kept, plus 1; 0: it is not
+    std::uint64_t parameter_count = 0;
+    std::uint64_t rows_affected = 0;  // by this statement
+    std::int64_t last_insert_id = 0;  // of the connection
+    static constexpr auto fields() {
+        return std::tuple(&RanResponse::flags, &RanResponse::text_bytes, &RanResponse::statement,
+                          &RanResponse::parameter_count, &RanResponse::rows_affected,
+                          &RanResponse::last_insert_id);
+    }
+};
+
+using Response = std::variant<FailureResponse, ServerResponse, LegacyServerResponse,
+                              WelcomeResponse, ServersResponse, DbResponse, StmtResponse,
+                              ResultResponse, RowsResponse, EmptyResponse, FilesResponse,
+                              MetadataResponse, StatusResponse, ColumnsResponse, RanResponse>;
 
 // The protocol's name of a message, as in the specification: for logs and metrics.
 std::string_view name_of(const Request& request);

@@ -162,6 +162,7 @@ void Receiver::answer(const wire::Response& response, Time now) {
         case RequestType::kDescribe:
         case RequestType::kWeight:
         case RequestType::kStatus:
+        case RequestType::kRun:
             return answer_admin(request, response, now);
     }
 }

@@ -39,6 +39,7 @@ std::optional<wire::Request> to_wire(const AdminRequest& admin) {
         case RequestType::kQuerySql:
         case RequestType::kInterrupt:
         case RequestType::kConnect:
+        case RequestType::kRun:
             break;
     }
     return std::nullopt;

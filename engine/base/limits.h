@@ -99,6 +99,7 @@ inline constexpr int kStatementOperationsMax = 16'000'000;  // of SQLite's machi
 inline constexpr int kFunctionArgumentsMax = 127;
 inline constexpr int kLikePatternBytesMax = 1'000;
 inline constexpr int kParametersMax = 250'000;
+inline constexpr int kNamedParametersMax = 4'096;  // that are bound, or described, by name
 inline constexpr std::size_t kTrimmedCharactersMax = 100'000;  // different ones, of trim()
 inline constexpr int kTriggerDepthMax = 1'000;
 inline constexpr int kTemporaryDatabasesMax = 10;

@@ -33,7 +33,10 @@ DatabaseHandle::~DatabaseHandle() {
 }
 
 Result<Prepared> DatabaseHandle::prepare(std::string_view sql) {
-    if (sql.size() > limits::kSqlBytesMax) return Error{code::kTooBig, "statement too long"};
+    if (sql.size() > limits::kSqlBytesMax) {
+        return Error{code::kTooBig, "statement too long: a text may have " +
+                                        std::to_string(limits::kSqlBytesMax) + " bytes"};
+    }
     // SQLite copies a text that does not end in a zero byte, which for a long text of many
     // statements would add up to its square.
     QUORLITE_CHECK(*(sql.data() + sql.size()) == '\0');
@@ -44,7 +47,13 @@ Result<Prepared> DatabaseHandle::prepare(std::string_view sql) {
     if (!prepared.ok()) return std::move(prepared).error();
     const std::size_t length = std::min(prepared->tail, sql.size());
     const bool pragma = prepared->statement && starts_with_pragma(sql);
-    return Prepared{std::move(prepared->statement), length, pragma, boundary_of(sql), {}};
+    const bool changes_rows =
+        prepared->statement && prepared->statement->writes() && starts_with_row_change(sql);
+    return Prepared{.statement = std::move(prepared->statement),
+                    .sql_bytes = length,
+                    .pragma = pragma,
+                    .changes_rows = changes_rows,
+                    .boundary = boundary_of(sql)};
 }
 
 // It shows its value, as those of SQLite do.
@@ -54,8 +63,10 @@ Result<Prepared> DatabaseHandle::prepare_idle_pragma(const IdlePragma& pragma) {
     const std::string sql = "SELECT " + std::to_string(ms.count()) + " AS idle_transaction";
     auto prepared = connection_->prepare({sql.data(), sql.size() + 1});
     if (!prepared.ok()) return std::move(prepared).error();
-    return Prepared{std::move(prepared->statement), pragma.sql_bytes, true, Boundary::kNone,
-                    pragma.value};
+    return Prepared{.statement = std::move(prepared->statement),
+                    .sql_bytes = pragma.sql_bytes,
+                    .pragma = true,
+                    .idle_max = pragma.value};
 }
 
 void DatabaseHandle::lock(std::string holder, Duration timeout,

@@ -13,8 +13,66 @@
 namespace quorlite::session {
 namespace {
 
+constexpr std::uint64_t kTimeoutMsMax = 365ull * 24 * 60 * 60 * 1000;  // a longer one is none
+
 wire::FailureResponse failure(int code, std::string_view message) {
     return {static_cast<std::uint64_t>(code), message};
+}
+
+Error no_database() {
+    return {code::kNotFound, "no database opened"};
+}
+
+Error no_statement() {
+    return {code::kNotFound, "no statement with the given id"};
+}
+
+constexpr Task kExec{.form = Form::kResult, .text = Task::Text::kAll};
+constexpr Task kQuery{.form = Form::kRows, .text = Task::Text::kSingle};
+
+// By its schema the text is one statement, or the first of several.
+Task task_of(const wire::PrepareRequest& request) {
+    return {.form = Form::kStmt,
+            .text = request.schema == 0 ? Task::Text::kSingle : Task::Text::kFirst,
+            .runs = false,
+            .keeps = true};
+}
+
+Task task_of(const wire::RunRequest& request) {
+    const auto has = [&](std::uint64_t flag) { return (request.flags & flag) != 0; };
+    Task task;
+    if (has(wire::run::kSingle)) task.text = Task::Text::kSingle;
+    if (has(wire::run::kScript)) task.text = Task::Text::kAll;
+    task.runs = !has(wire::run::kPrepareOnly);
+    task.keeps = has(wire::run::kKeep) && request.statement == 0;
+    task.describes = has(wire::run::kDescribe);
+    task.read_only = has(wire::run::kReadOnly);
+    if (request.timeout_ms <= kTimeoutMsMax) {
+        task.timeout = std::chrono::milliseconds(request.timeout_ms);
+    }
+    return task;
+}
+
+// What makes no sense.
+Status check_run(const wire::RunRequest& request) {
+    const auto has = [&](std::uint64_t flags) { return (request.flags & flags) == flags; };
+    const auto refuse = [](const char* why) { return Error{code::kMisuse, why}; };
+    if ((request.flags & ~wire::run::kAll) != 0) {
+        return refuse("RUN has a flag that this node does not know");
+    }
+    if (has(wire::run::kScript | wire::run::kSingle)) {
+        return refuse("a script is not a single statement");
+    }
+    if (has(wire::run::kScript | wire::run::kKeep)) {
+        return refuse("the statements of a script cannot be kept");
+    }
+    if (request.statement != 0 && !request.sql.empty()) {
+        return refuse("a kept statement has its text already");
+    }
+    if (request.statement != 0 && has(wire::run::kPrepareOnly)) {
+        return refuse("a kept statement is prepared already: run it, or send its text");
+    }
+    return {};
 }
 
 wire::ElectionState election_state(raft::RoleName role) {
@@ -82,6 +140,7 @@ private:
     bool check_database(std::uint64_t id);
     bool check_transaction(Boundary next);
     Prepared* check_statement(std::uint64_t db, std::uint64_t id);
+    Status begin(const wire::RunRequest& request);
     template <class Change>
     void change_membership(Change change);
 
@@ -107,6 +166,7 @@ private:
     void on(const wire::DescribeRequest&);
     void on(const wire::WeightRequest&);
     void on(const wire::StatusRequest&);
+    void on(const wire::RunRequest&);
 
     replica::Replica& replica_;
     Executor& executor_;
@@ -447,7 +507,7 @@ bool Conversation::check_leader() {
 
 bool Conversation::check_database(std::uint64_t id) {
     const bool there = handle_ && id == 0;
-    if (!there) answer(failure(code::kNotFound, "no database opened"));
+    if (!there) fail(no_database());
     return there;
 }
 
@@ -460,9 +520,7 @@ bool Conversation::check_transaction(Boundary next) {
 Prepared* Conversation::check_statement(std::uint64_t db, std::uint64_t id) {
     if (!check_database(db)) return nullptr;
     Prepared* const prepared = handle_->table().find(id);
-    if (prepared == nullptr) {
-        answer(failure(code::kNotFound, "no statement with the given id"));
-    }
+    if (prepared == nullptr) fail(no_statement());
     return prepared;
 }
 
@@ -501,7 +559,7 @@ void Conversation::on(const wire::OpenRequest& request) {
 
 void Conversation::on(const wire::PrepareRequest& request) {
     if (!check_leader() || !check_database(request.db)) return;
-    execution_.prepare_only(*handle_, request.sql, request.schema);
+    execution_.start(*handle_, task_of(request), request.sql, {});
     execution_started();
 }
 
@@ -509,7 +567,7 @@ void Conversation::on(const wire::ExecRequest& request) {
     if (!check_leader()) return;
     Prepared* const prepared = check_statement(request.db, request.statement);
     if (prepared == nullptr || !check_transaction(prepared->boundary)) return;
-    execution_.start(*handle_, Execution::Kind::kExec, *prepared, request.parameters);
+    execution_.start(*handle_, kExec, request.statement, *prepared, {request.parameters});
     execution_started();
 }
 
@@ -517,7 +575,7 @@ void Conversation::on(const wire::QueryRequest& request) {
     if (!check_leader()) return;
     Prepared* const prepared = check_statement(request.db, request.statement);
     if (prepared == nullptr || !check_transaction(prepared->boundary)) return;
-    execution_.start(*handle_, Execution::Kind::kQuery, *prepared, request.parameters);
+    execution_.start(*handle_, kQuery, request.statement, *prepared, {request.parameters});
     execution_started();
 }
 
@@ -530,15 +588,49 @@ void Conversation::on(const wire::FinalizeRequest& request) {
 void Conversation::on(const wire::ExecSqlRequest& request) {
     if (!check_leader() || !check_database(request.db)) return;
     if (!check_transaction(boundary_of(request.sql))) return;
-    execution_.start(*handle_, Execution::Kind::kExec, request.sql, request.parameters);
+    execution_.start(*handle_, kExec, request.sql, {request.parameters});
     execution_started();
 }
 
 void Conversation::on(const wire::QuerySqlRequest& request) {
     if (!check_leader() || !check_database(request.db)) return;
     if (!check_transaction(boundary_of(request.sql))) return;
-    execution_.start(*handle_, Execution::Kind::kQuery, request.sql, request.parameters);
+    execution_.start(*handle_, kQuery, request.sql, {request.parameters});
     execution_started();
+}
+
+void Conversation::on(const wire::RunRequest& request) {
+    const Status begun = begin(request);
+    if (begun.ok()) return execution_started();
+    const bool open = handle_ && handle_->connection().in_transaction();
+    answer(wire::FailureResponse{.code = static_cast<std::uint64_t>(begun.error().code),
+                                 .message = begun.error().message,
+                                 .schema = 1,
+                                 .flags = open ? wire::ran::kInTransaction : 0});
+}
+
+Status Conversation::begin(const wire::RunRequest& request) {
+    if (Status leading = replica_.check_leader(); !leading.ok()) return leading;
+    if (!handle_) return no_database();
+    if (Status sense = check_run(request); !sense.ok()) return sense;
+    const Task task = task_of(request);
+    const Arguments arguments{request.parameters, request.names};
+    Prepared* prepared = nullptr;
+    if (request.statement != 0) {
+        prepared = handle_->table().find(request.statement - 1);
+        if (prepared == nullptr) return no_statement();
+    }
+    if (task.runs) {
+        const Boundary next = prepared == nullptr ? boundary_of(request.sql) : prepared->boundary;
+        if (Status admitted = handle_->admit(next); !admitted.ok()) return admitted;
+    }
+    if (prepared == nullptr) {
+        execution_.start(*handle_, task, request.sql, arguments);
+    } else {
+        const auto number = static_cast<std::uint32_t>(request.statement - 1);
+        execution_.start(*handle_, task, number, *prepared, arguments);
+    }
+    return {};
 }
 
 void Conversation::on(const wire::InterruptRequest&) {

@@ -15,12 +15,13 @@
 namespace quorlite::session {
 
 struct Prepared {
-    std::unique_ptr<database::Statement> statement;  // null: the text has no statement
-    std::size_t sql_bytes = 0;                       // of its text; also where the rest begins
+    std::unique_ptr<database::Statement> statement{};  // null: the text has no statement
+    std::size_t sql_bytes = 0;                         // of its text; also where the rest begins
     // A PRAGMA that sets something also shows it, so for EXEC its rows are no error.
     bool pragma = false;
+    bool changes_rows = false;  // so that the connection counts those of this statement
     Boundary boundary = Boundary::kNone;
-    std::optional<Duration> idle_max;  // that it sets, when it runs
+    std::optional<Duration> idle_max{};  // that it sets, when it runs
 };
 
 // By text. Most drivers send the same few short texts all the time.

@@ -63,6 +63,14 @@ bool starts_with_pragma(std::string_view sql) {
     return is(take_token(sql), "pragma");
 }
 
+bool starts_with_row_change(std::string_view sql) {
+    const std::string_view first = take_token(sql);
+    for (const char* const word : {"insert", "replace", "update", "delete", "with"}) {
+        if (is(first, word)) return true;
+    }
+    return false;
+}
+
 Boundary boundary_of(std::string_view sql) {
     const std::string_view first = take_token(sql);
     if (is(first, "begin")) return Boundary::kBegin;

@@ -14,6 +14,9 @@ std::string_view skip_blanks(std::string_view sql);
 
 bool starts_with_pragma(std::string_view sql);
 
+// INSERT, REPLACE, UPDATE or DELETE; or WITH, which may also begin a query.
+bool starts_with_row_change(std::string_view sql);
+
 // What the first statement of a text says of transactions. ROLLBACK TO is no boundary.
 enum class Boundary { kNone, kBegin, kCommit, kRollback };
 Boundary boundary_of(std::string_view sql);

@@ -46,6 +46,9 @@ struct ResponseWriter {
 
     void operator()(const wire::FailureResponse& r) const {
         out << "FAILURE " << r.code << ' ' << r.message;
+        if (r.schema == 0) return;
+        out << " at " << r.offset;
+        flags(r.flags);
     }
     void operator()(const wire::ServerResponse& r) const {
         out << "SERVER " << r.id.value() << ' ' << r.address;
@@ -105,6 +108,35 @@ struct ResponseWriter {
         out << "STATUS " << r.id.value() << " state " << static_cast<std::uint64_t>(r.state)
             << " leader " << r.leader.value() << " behind " << r.last - r.applied << " databases";
         for (const std::string_view each : r.databases) out << ' ' << each;
+    }
+    void operator()(const wire::ColumnsResponse& r) const {
+        out << "COLUMNS";
+        for (std::size_t i = 0; i < r.columns.size(); ++i) {
+            const wire::Column& column = r.columns[i];
+            out << (i == 0 ? " " : " | ") << column.name;
+            if (!column.declared_type.empty()) out << ' ' << column.declared_type;
+            if ((column.flags & wire::Column::kNotNull) != 0) out << " not-null";
+            if ((column.flags & wire::Column::kPrimaryKey) != 0) out << " key";
+            if ((column.flags & wire::Column::kAutoIncrement) != 0) out << " auto";
+            if (!column.table.empty()) out << ' ' << column.table << '.' << column.origin;
+        }
+        out << ';';
+        for (const std::string_view name : r.parameters) out << ' ' << (name.empty() ? "?" : name);
+    }
+    void operator()(const wire::RanResponse& r) const {
+        out << "RAN";
+        if ((r.flags & wire::ran::kStatement) == 0) out << " nothing";
+        flags(r.flags);
+        if (r.statement != 0) out << " kept " << r.statement - 1;
+        out << " params " << r.parameter_count << " used " << r.text_bytes << " changed "
+            << r.rows_affected << " id " << r.last_insert_id;
+    }
+
+    void flags(std::uint64_t set) const {
+        if ((set & wire::ran::kReadOnly) != 0) out << " read";
+        if ((set & wire::ran::kExplain) != 0) out << " explain";
+        if ((set & wire::ran::kInTransaction) != 0) out << " tx";
+        if ((set & wire::ran::kMore) != 0) out << " more";
     }
 };
 
@@ -216,6 +248,19 @@ std::string Client::next_answer() {
     if (!cluster_.executor.run_until(complete)) return "no answer";
     const auto joined = join_batches(parts);
     return joined.empty() ? "closed" : join(joined, " then ");
+}
+
+std::vector<std::string> Client::run(const wire::RunRequest& request) {
+    send(request);
+    const bool script = (request.flags & wire::run::kScript) != 0;
+    std::vector<std::string> answers;
+    for (;;) {
+        answers.push_back(next_answer());
+        const std::string& last = answers.back();
+        const bool more = last.starts_with("COLUMNS") || last.starts_with("ROWS") ||
+                          (script && last.starts_with("RAN") && last.find(" more") != last.npos);
+        if (!more) return answers;
+    }
 }
 
 std::string Client::ask(const wire::Request& request) {

@@ -4,6 +4,7 @@
 //   FAILURE 12 no database opened        RESULT 7 1 (last insert id, rows affected)
 //   ROWS a,b (1,'x') (NULL,2.5)          STMT 0 params 2 tail 9
 //   SERVER 1 127.0.0.1:9001              EMPTY
+//   COLUMNS a INT key t.a | 1+1; :p ?    RAN read tx more kept 0 params 1 used 9 changed 2 id 7
 //
 // The batches of one result set are one answer; "..." ends one whose last batch did not come.
 #pragma once
@@ -45,6 +46,8 @@ public:
     std::vector<std::string> answers();
     // Takes at most so many bytes from the session.
     void read(std::size_t bytes_max);
+    // All answers to a RUN, however long they take.
+    std::vector<std::string> run(const wire::RunRequest& request);
     // The answer to one request, however long it takes.
     std::string ask(const wire::Request& request);
     std::string next_answer();

@@ -4,6 +4,7 @@
 //   A: connect [2]        a client of node 1, or of this one, says the version word
 //   A: exec-sql TEXT      one request, by its name and its words; below it, indented, its answer
 //   A: send exec-sql TEXT the same, without waiting for the answer
+//   A: run FLAGS TEXT     RUN of a text; of a kept statement: run-kept FLAGS NUMBER
 //   A: hear               what was answered meanwhile
 //   nodes 3               the cluster; the others join and vote
 //   isolate 1, heal, advance 100ms, depose (node 1 loses leadership), restore
@@ -45,6 +46,11 @@ wire::Role take_role(std::string& text) {
     return kRoles.at(take_word(text));
 }
 
+wire::RunRequest run_of(std::string& words) {
+    const std::uint64_t flags = take_number(words);
+    return {.flags = flags, .sql = words};
+}
+
 // Texts in the request are parts of `words`, which must outlive it.
 wire::Request request_of(const std::string& name, std::string& words) {
     const auto statement = [&] { return static_cast<std::uint32_t>(take_number(words)); };
@@ -68,6 +74,11 @@ wire::Request request_of(const std::string& name, std::string& words) {
     if (name == "describe") return wire::DescribeRequest{};
     if (name == "weight") return wire::WeightRequest{take_number(words)};
     if (name == "status") return wire::StatusRequest{};
+    if (name == "run") return run_of(words);
+    if (name == "run-kept") {
+        const std::uint64_t flags = take_number(words);
+        return wire::RunRequest{.flags = flags, .statement = take_number(words) + 1};
+    }
     if (name != "assign") throw std::invalid_argument("no such request: " + name);
     const NodeId id(take_number(words));
     return wire::AssignRequest{id, take_role(words)};
@@ -124,6 +135,9 @@ private:
             std::vector<std::string> answers = asked.answers();
             if (asked.session().finished()) answers.emplace_back("closed");
             return answers;
+        }
+        if (command.starts_with("run")) {
+            return asked.run(std::get<wire::RunRequest>(request_of(command, words)));
         }
         if (command != "send") return {asked.ask(request_of(command, words))};
         const std::string request = take_word(words);

@@ -322,6 +322,16 @@ Bytes conversation() {
     add(wire::DescribeRequest{});
     add(wire::WeightRequest{3});
     add(wire::StatusRequest{});
+    const std::vector<std::string_view> names{":a", "", ":c"};
+    add(wire::RunRequest{.flags = wire::run::kDescribe | wire::run::kKeep,
+                         .timeout_ms = 1000,
+                         .sql = "INSERT INTO t VALUES(:a, ?, :c, ?) RETURNING a, d",
+                         .names = wire::Texts(names),
+                         .parameters = parameters});
+    add(wire::RunRequest{.flags = wire::run::kScript,
+                         .sql = "BEGIN; DELETE FROM t WHERE a = ?; SELECT a, c FROM t; COMMIT",
+                         .parameters = wire::Parameters(std::span(values).first(1))});
+    add(wire::RunRequest{.statement = 1, .parameters = parameters});
     add(wire::AddRequest{NodeId(1), "127.0.0.1:1"});
     add(wire::AssignRequest{NodeId(1)});
     add(wire::RemoveRequest{NodeId(99)});

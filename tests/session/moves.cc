@@ -107,7 +107,8 @@ private:
                 if (size % 2 == 0) return send(*client, wire::ExecRequest{.statement = size % 3u});
                 return send(*client, wire::FinalizeRequest{.statement = size % 3u});
             case 14:
-                return send(*client, wire::QueryRequest{.statement = size % 3u});
+                if (size % 4 == 0) return send(*client, wire::QueryRequest{.statement = size % 3u});
+                return send_run(*client, size, text, moves);
             default:
                 cluster_.executor.yields = size % 2 == 0;
                 cluster_.executor.advance(std::chrono::milliseconds(size));
@@ -121,6 +122,19 @@ private:
         require(wire::encode(wire::ExecSqlRequest{.sql = sql}, bytes));
         require(wire::encode(wire::InterruptRequest{}, bytes));
         if (client.session().wants_input()) client.send_bytes(bytes);
+    }
+
+    // A text of its own, or a kept statement, with any flags and a time that may be over soon.
+    void send_run(Client& client, std::uint8_t size, std::string_view text, ByteReader& moves) {
+        const std::uint64_t flags = moves.u8();
+        const bool kept = size % 4 == 1;
+        static const std::vector<wire::Value> kValues(3, wire::Value(std::int64_t{1}));
+        send(client,
+             wire::RunRequest{.flags = flags & wire::run::kAll,
+                              .statement = kept ? 1 + size % 3u : 0,
+                              .timeout_ms = flags % 5 == 0 ? size : 0u,
+                              .sql = kept ? "" : text,
+                              .parameters = wire::Parameters(std::span(kValues).first(size % 4u))});
     }
 
     static void require(const Status& status) {

@@ -86,6 +86,17 @@ TEST(SkipBlanks, LeavesWhatSqliteWouldPrepare) {
     EXPECT_EQ(skip_blanks("\xef\xbbx"), "\xef\xbbx");
 }
 
+TEST(StartsWithRowChange, KnowsWhatMayChangeRows) {
+    for (const char* sql : {"INSERT INTO t VALUES(1)", "replace into t values(1)", "/**/UPDATE t",
+                            "-- c\nDelete from t", "WITH a AS (SELECT 1) DELETE FROM t"}) {
+        EXPECT_TRUE(starts_with_row_change(sql)) << sql;
+    }
+    for (const char* sql : {"", "SELECT 1", "EXPLAIN DELETE FROM t", "INSERTS", "VALUES(1)",
+                            "CREATE TABLE t AS SELECT 1", "'DELETE'"}) {
+        EXPECT_FALSE(starts_with_row_change(sql)) << sql;
+    }
+}
+
 TEST(BoundaryOf, KnowsWhereTransactionsBeginAndEnd) {
     for (const char* sql : {"BEGIN", " begin immediate;", "/**/BEGIN EXCLUSIVE; SELECT 1"}) {
         EXPECT_EQ(boundary_of(sql), Boundary::kBegin) << sql;

@@ -209,9 +209,9 @@ TEST_F(Requests, TheTextsOfStatementsHaveALimitTogether) {
 
 TEST_F(Requests, TextLongerThanTheLimitIsTooBig) {
     const std::string sql = std::string("SELECT '") + std::string(limits::kSqlBytesMax, 'x') + "'";
-    EXPECT_EQ(client.query(sql), "FAILURE 18 statement too long");
-    EXPECT_EQ(client.exec(sql), "FAILURE 18 statement too long");
-    EXPECT_EQ(client.prepare(sql), "FAILURE 18 statement too long");
+    EXPECT_EQ(client.query(sql), "FAILURE 18 statement too long: a text may have 1000000 bytes");
+    EXPECT_EQ(client.exec(sql), "FAILURE 18 statement too long: a text may have 1000000 bytes");
+    EXPECT_EQ(client.prepare(sql), "FAILURE 18 statement too long: a text may have 1000000 bytes");
     EXPECT_EQ(client.query("SELECT 1"), "ROWS 1 (1)");
 }
 

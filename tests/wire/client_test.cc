@@ -131,6 +131,60 @@ TEST(Requests, NoParametersMeansNoTuple) {
     EXPECT_TRUE(round_trip(QuerySqlRequest{.sql = "SELECT 1"}).parameters.absent());
 }
 
+TEST(Requests, RunSurvivesARoundTrip) {
+    const std::vector<std::string_view> names{":a", "", "?3"};
+    const std::vector<Value> values{std::int64_t{1}, "two", Null(), 4.5};
+    const RunRequest sent{.flags = run::kDescribe | run::kKeep,
+                          .statement = 3,
+                          .timeout_ms = 250,
+                          .sql = "SELECT :a, ?, ?3",
+                          .names = Texts(names),
+                          .parameters = Parameters(values)};
+    const Bytes message = encoded(sent);
+    EXPECT_EQ(header_of(message).type, 129);
+    EXPECT_EQ(header_of(message).schema, 0);
+    const auto got = std::get<RunRequest>(std::get<Request>(decode(message)));
+    EXPECT_EQ(got.flags, 5u);
+    EXPECT_EQ(got.statement, 3u);
+    EXPECT_EQ(got.timeout_ms, 250u);
+    EXPECT_EQ(got.sql, sent.sql);
+    std::vector<std::string_view> names_got;
+    for (TextsReader reader(got.names); reader.remaining() > 0;) names_got.push_back(reader.next());
+    EXPECT_EQ(names_got, names);
+    ParameterReader reader(got.parameters);
+    for (const Value& value : values) EXPECT_TRUE(identical(*reader.next(), value));
+    EXPECT_EQ(reader.remaining(), 0u);
+}
+
+TEST(Requests, RunWithoutParametersEndsWithItsNames) {
+    const Bytes message = encoded(RunRequest{.sql = "BEGIN"});
+    EXPECT_EQ(header_of(message).words, 5u);
+    EXPECT_TRUE(round_trip(RunRequest{.sql = "BEGIN"}).parameters.absent());
+}
+
+// Its tuple is always a wide one: the schema of the request stays that of its own.
+TEST(Requests, RunHasOneSchema) {
+    const std::vector<Value> values(300, Value(std::int64_t{1}));
+    Bytes message = encoded(RunRequest{.sql = "x", .parameters = Parameters(values)});
+    EXPECT_EQ(header_of(message).schema, 0);
+    EXPECT_EQ(std::get<RunRequest>(std::get<Request>(decode(message))).parameters.count(), 300u);
+    message[5] = 1;
+    EXPECT_EQ(std::get<FailureResponse>(decode(message)).message, "unrecognized schema version");
+}
+
+TEST(Requests, NamesThatAreNotAllThereClose) {
+    const std::vector<std::string_view> names{":a", ":b"};
+    const Bytes message = encoded(RunRequest{.sql = "x", .names = Texts(names)});
+    Bytes more = message;
+    more[kHeaderBytes + 32] = 3;  // says how many there are
+    EXPECT_TRUE(std::holds_alternative<Malformed>(decode(more)));
+    more[kHeaderBytes + 39] = 0xff;
+    EXPECT_TRUE(std::holds_alternative<Malformed>(decode(more)));
+    Bytes fewer = message;
+    fewer[kHeaderBytes + 32] = 1;  // then ":b" begins a tuple that does not fit
+    EXPECT_TRUE(std::holds_alternative<Malformed>(decode(fewer)));
+}
+
 TEST(Requests, EncodingAppends) {
     Bytes out;
     ASSERT_TRUE(encode(LeaderRequest{}, out).ok());
@@ -146,7 +200,7 @@ TEST(Requests, EncodingAppends) {
 
 TEST(Malformed, UnknownTypesAreAnswered) {
     for (int type = 0; type < 256; ++type) {
-        const bool known = (type <= 19 && type != 2) || type == 128;
+        const bool known = (type <= 19 && type != 2) || type == 128 || type == 129;
         const DecodedRequest decoded =
             decode(message_of(static_cast<std::uint8_t>(type), 0, {0, 0, 0, 0}));
         const auto* failure = std::get_if<FailureResponse>(&decoded);
@@ -236,6 +290,51 @@ TEST(Responses, FieldsSurviveARoundTrip) {
         std::get<MetadataResponse>(*answer(MetadataResponse{.failure_domain = 1, .weight = 2}));
     EXPECT_EQ(metadata.failure_domain, 1u);
     EXPECT_EQ(metadata.weight, 2u);
+}
+
+TEST(Responses, WhatAnswersRunSurvivesARoundTrip) {
+    const ColumnsResponse columns{
+        .columns = {{"id", "INTEGER", Column::kPrimaryKey, "t", "a"}, {"1 + 1", "", 0, "", ""}},
+        .parameters = {":a", ""}};
+    EXPECT_EQ(header_of(encoded(Response(columns))).type, 129);
+    const auto got = std::get<ColumnsResponse>(*answer(columns));
+    EXPECT_EQ(got.columns, columns.columns);
+    EXPECT_EQ(got.parameters, columns.parameters);
+
+    const RanResponse ran{.flags = ran::kReadOnly | ran::kStatement,
+                          .text_bytes = 2,
+                          .statement = 3,
+                          .parameter_count = 4,
+                          .rows_affected = 5,
+                          .last_insert_id = -6};
+    const Bytes message = encoded(Response(ran));
+    EXPECT_EQ(header_of(message).type, 130);
+    EXPECT_EQ(header_of(message).words, 6u);
+    const auto ran_got = std::get<RanResponse>(*answer(ran));
+    EXPECT_EQ(ran_got.flags, 9u);
+    EXPECT_EQ(ran_got.text_bytes, 2u);
+    EXPECT_EQ(ran_got.statement, 3u);
+    EXPECT_EQ(ran_got.parameter_count, 4u);
+    EXPECT_EQ(ran_got.rows_affected, 5u);
+    EXPECT_EQ(ran_got.last_insert_id, -6);
+}
+
+// A FAILURE of schema 0 has nothing behind its message: what follows there is read as dqlite's
+// left-over rows.
+TEST(Responses, AFailureThatAnswersRunHasTwoWordsMore) {
+    const FailureResponse sent{.code = 9, .message = "m", .schema = 1, .flags = 2, .offset = 40};
+    const Bytes message = encoded(Response(sent));
+    EXPECT_EQ(header_of(message).schema, 1);
+    EXPECT_EQ(header_of(message).words, 4u);
+    const auto got = std::get<FailureResponse>(*answer(sent));
+    EXPECT_EQ(got.schema, 1);
+    EXPECT_EQ(got.message, "m");
+    EXPECT_EQ(got.flags, 2u);
+    EXPECT_EQ(got.offset, 40u);
+    EXPECT_EQ(header_of(encoded(Response(FailureResponse{9, "m"}))).words, 2u);
+    Bytes unknown = message;
+    unknown[5] = 2;
+    EXPECT_FALSE(decode_response(header_of(unknown), body_of(unknown)).ok());
 }
 
 TEST(Responses, StatusSurvivesARoundTrip) {

@@ -40,10 +40,18 @@ bool same(const std::vector<Value>& left, const std::vector<Value>& right) {
     return std::ranges::equal(left, right, identical);
 }
 
-// Parameters compare by what is read from them, everything else by its operator.
+std::vector<std::string_view> read_texts(const Texts& texts) {
+    std::vector<std::string_view> read;
+    for (TextsReader reader(texts); reader.remaining() > 0;) read.push_back(reader.next());
+    return read;
+}
+
+// Parameters and texts compare by what is read from them, everything else by its operator.
 template <class Field>
 bool same_field(const Field& left, const Field& right) {
-    if constexpr (std::is_same_v<Field, Parameters>) {
+    if constexpr (std::is_same_v<Field, Texts>) {
+        return read_texts(left) == read_texts(right);
+    } else if constexpr (std::is_same_v<Field, Parameters>) {
         const ReadTuple mine = read_tuple(left);
         const ReadTuple other = read_tuple(right);
         return left.absent() == right.absent() && left.count() == right.count() &&
@@ -67,6 +75,10 @@ bool same_at(const Message& left, const Message& right, FromSchema1<Member> fiel
 }
 template <class Message, class Member>
 bool same_at(const Message& left, const Message& right, MaybeMissing<Member> field) {
+    return same_at(left, right, field.member);
+}
+template <class Message, class Member>
+bool same_at(const Message& left, const Message& right, WideTuple<Member> field) {
     return same_at(left, right, field.member);
 }
 
@@ -95,6 +107,10 @@ bool same_message(const StatusResponse& left, const StatusResponse& right) {
     return numbers && left.id == right.id && left.state == right.state && left.term == right.term &&
            left.leader == right.leader && left.databases == right.databases &&
            left.cluster == right.cluster;
+}
+
+bool same_message(const ColumnsResponse& left, const ColumnsResponse& right) {
+    return left.columns == right.columns && left.parameters == right.parameters;
 }
 
 bool same_message(const FilesResponse& left, const FilesResponse& right) {

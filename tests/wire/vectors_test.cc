@@ -167,8 +167,49 @@ json describe_message(const StatusRequest& request) {
     return {{"format", request.format}};
 }
 
+json describe(const Texts& texts) {
+    json names = json::array();
+    for (TextsReader reader(texts); reader.remaining() > 0;) {
+        names.push_back(describe(reader.next()));
+    }
+    return names;
+}
+
+json describe_message(const RunRequest& request) {
+    return {{"flags", request.flags},           {"stmt", request.statement},
+            {"timeout_ms", request.timeout_ms}, {"sql", describe(request.sql)},
+            {"names", describe(request.names)}, {"params", describe(request.parameters)}};
+}
+
 json describe_message(const FailureResponse& response) {
-    return {{"code", response.code}, {"message", describe(response.message)}};
+    json document = {{"code", response.code}, {"message", describe(response.message)}};
+    if (response.schema == 1) {
+        document["flags"] = response.flags;
+        document["offset"] = response.offset;
+    }
+    return document;
+}
+
+json describe_message(const ColumnsResponse& response) {
+    json columns = json::array();
+    for (const Column& column : response.columns) {
+        columns.push_back({{"name", describe(column.name)},
+                           {"decl", describe(column.declared_type)},
+                           {"flags", column.flags},
+                           {"table", describe(column.table)},
+                           {"origin", describe(column.origin)}});
+    }
+    json parameters = json::array();
+    for (const std::string_view name : response.parameters) parameters.push_back(describe(name));
+    return {{"columns", columns}, {"parameters", parameters}};
+}
+json describe_message(const RanResponse& response) {
+    return {{"flags", response.flags},
+            {"bytes", response.text_bytes},
+            {"stmt", response.statement},
+            {"params", response.parameter_count},
+            {"rows_affected", response.rows_affected},
+            {"last_insert_id", response.last_insert_id}};
 }
 json describe_message(const ServerResponse& response) {
     return {{"id", describe(response.id)}, {"address", describe(response.address)}};
