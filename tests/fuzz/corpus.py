@@ -1,4 +1,4 @@
-"""First inputs for the fuzz targets, made from the captures of a real server in spec/vectors.
+"""First inputs for the fuzz targets, made from the captures of real servers in spec/vectors.
 
 A target whose format is our own (log segments, manifests, frames between nodes) begins with nothing: it builds
 its checksums itself, so that the fuzzer gets past them unaided.
@@ -19,7 +19,7 @@ SESSION_PIECE = 255
 
 def conversations():
     """(direction, bytes) of every message, for each connection of the client captures."""
-    for path in sorted(VECTORS.glob("[0-9]*.json")):
+    for path in [*sorted(VECTORS.glob("[0-9]*.json")), VECTORS / "run.json"]:
         if path.name.startswith(("3", "40")):  # peers and disks of the other server
             continue
         connections = {}

@@ -85,7 +85,8 @@ std::vector<Capture> load_captures() {
         const std::string name = entry.path().filename().string();
         const bool capture = name.front() >= '0' && name.front() <= '9';
         const bool other = name.starts_with("3") || name.starts_with("40");  // peers, disk
-        if (entry.path().extension() == ".json" && capture && !other) paths.push_back(entry.path());
+        const bool wanted = (capture && !other) || name == "run.json";
+        if (entry.path().extension() == ".json" && wanted) paths.push_back(entry.path());
     }
     std::ranges::sort(paths);
     std::vector<Capture> captures;

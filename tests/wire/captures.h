@@ -1,7 +1,8 @@
 // Captures: the client conversations of spec/vectors, loaded for the tests that replay them.
 //
-// Every byte in them was sent or received by a real dqlite process; spec/vectors/README.md
-// describes the files. Those with peers' streams and disk files are not loaded.
+// Every byte in them was sent or received by a real process: dqlite's, or for RUN our own;
+// spec/vectors/README.md describes the files. Those with peers' streams and disk files are not
+// loaded.
 #pragma once
 
 #include <map>
