@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <asio/dispatch.hpp>
 
+#include "drivers/core/limits.h"
 #include "drivers/core/row_source.h"
 
 namespace quorlite::async::detail {
@@ -10,8 +11,6 @@ namespace quorlite::async::detail {
 using core::OperationPtr;
 
 namespace {
-
-constexpr std::size_t kReadBytes = 64u << 10;
 
 error_info cancelled(const char* why) {
     return core::make_error(error_kind::cancelled, code::kInterrupted, why);
@@ -214,7 +213,7 @@ void session::write(ChannelId channel, Open& open) {
 }
 
 void session::read(ChannelId channel, Open& open) {
-    open.input.resize(kReadBytes);
+    open.input.resize(core::limits::kReadBytes);
     open.reading = true;
     transport_->read(
         channel, open.input,

@@ -2,11 +2,10 @@
 
 #include <algorithm>
 
+#include "drivers/core/limits.h"
+
 namespace quorlite::core {
 namespace {
-
-// A statement is sent when its values have grown to this, full or not.
-constexpr std::size_t kBytesMax = 256u << 10;
 
 std::string quoted(std::string_view name) {
     std::string out = "\"";
@@ -76,7 +75,7 @@ result<OperationPtr> Bulk::add(arguments row) {
     }
     for (const argument& each : row) append(each.view(), codes_, values_);
     ++rows_;
-    return rows_ == rows_max_ || values_.size() >= kBytesMax ? pack() : nullptr;
+    return rows_ == rows_max_ || values_.size() >= limits::kBulkBytes ? pack() : nullptr;
 }
 
 OperationPtr Bulk::rest() {

@@ -31,8 +31,7 @@ void Channel::consumed(std::size_t bytes) {
     if (taken_ == out_.size()) {
         out_.clear();
         taken_ = 0;
-        constexpr std::size_t kKept = 1u << 20;
-        if (out_.capacity() > kKept) out_.shrink_to_fit();
+        if (out_.capacity() > limits::kOutputKeptBytes) out_.shrink_to_fit();
     } else if (taken_ > out_.size() / 2) {
         out_.erase(out_.begin(), out_.begin() + static_cast<std::ptrdiff_t>(taken_));
         taken_ = 0;

@@ -208,7 +208,7 @@ bool Completion::pause(const OperationPtr& operation, Time now) {
     const options& settings = state_.settings;
     if (!operation->backoff) {
         operation->backoff.emplace(settings.retry_pause_min,
-                                   std::min(settings.retry_pause_max, kBusyPauseMax));
+                                   std::min(settings.retry_pause_max, limits::kBusyPauseMax));
     }
     operation->not_before =
         std::min(now + operation->backoff->next(state_.generator()), operation->busy_until);

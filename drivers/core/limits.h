@@ -47,6 +47,17 @@ inline constexpr std::size_t kRequestBytesMax = 64u << 20;
 // of up to a million bytes.
 inline constexpr std::size_t kLongSqlBytes = 500'000;
 
+// Many rows in few statements: one is sent when its values have grown to this, full or not.
+inline constexpr std::size_t kBulkBytes = 256u << 10;
+
+// A buffer for what is sent keeps no more than this once it is empty; one read takes up to so much.
+inline constexpr std::size_t kOutputKeptBytes = 1u << 20;
+inline constexpr std::size_t kReadBytes = 64u << 10;
+
+// A write lock is held for single milliseconds as a rule: who waits for longer than this between
+// two attempts mostly sleeps while it is free. The Go client has the same limit.
+inline constexpr std::chrono::milliseconds kBusyPauseMax{20};
+
 // Values in one statement: nodes' SQLITE_MAX_VARIABLE_NUMBER.
 inline constexpr std::size_t kParametersMax = 250'000;
 

@@ -73,10 +73,6 @@ RetryDecision classify_abandoned(Progress progress, error_kind kind, std::string
 // Whether a failed transaction may be run again as a whole.
 bool may_rerun(const error_info& error, bool idempotent);
 
-// A write lock is held for single milliseconds as a rule: who waits for longer than this between
-// two attempts mostly sleeps while it is free. The Go client has the same limit.
-inline constexpr std::chrono::milliseconds kBusyPauseMax{20};
-
 // Pauses that double, each drawn from the upper half of its range.
 class Backoff {
 public:

@@ -9,6 +9,8 @@ package sqltext
 import (
 	"strconv"
 	"strings"
+
+	"github.com/quorlite/quorlite/go-client/wire"
 )
 
 // Effect is what a statement may do.
@@ -208,17 +210,15 @@ func (p *parser) quoted(token string) {
 	}
 }
 
-// The nodes' limit; a number beyond it is left to them to refuse.
-const parametersMax = 250_000
-
+// A number beyond the nodes' limit is left to them to refuse.
 func (p *parser) parameter(token string) {
 	p.trigger.other()
 	index := p.out.Parameters + 1
 	if token[0] == '?' && len(token) > 1 {
-		if n, err := strconv.Atoi(token[1:]); err == nil && n <= parametersMax {
+		if n, err := strconv.Atoi(token[1:]); err == nil && n <= wire.ParametersMax {
 			index = n
 		} else {
-			index = parametersMax + 1
+			index = wire.ParametersMax + 1
 		}
 	} else if token[0] != '?' {
 		for _, known := range p.out.Names {
