@@ -98,6 +98,12 @@ inline constexpr int kCompoundSelectsMax = 500;
 inline constexpr int kStatementOperationsMax = 16'000'000;  // of SQLite's machine, in its program
 inline constexpr int kFunctionArgumentsMax = 127;
 inline constexpr int kLikePatternBytesMax = 1'000;
+inline constexpr std::size_t kRegexpPatternBytesMax = 2'000;
+// Of one pattern, compiled, and what it learns of texts; this also bounds its steps.
+inline constexpr std::size_t kRegexpMemoryBytesMax = 512u << 10;
+inline constexpr std::size_t kRegexpPatternsMax = 4;  // that a thread keeps
+// Steps of a pattern times bytes of a text: two seconds at worst, which nothing can interrupt.
+inline constexpr std::size_t kRegexpWorkMax = 512u << 20;
 inline constexpr int kParametersMax = 250'000;
 inline constexpr int kNamedParametersMax = 4'096;  // that are bound, or described, by name
 inline constexpr std::size_t kTrimmedCharactersMax = 100'000;  // different ones, of trim()

@@ -9,6 +9,7 @@
 
 #include "engine/base/check.h"
 #include "engine/database/authorizer.h"
+#include "engine/database/extra_functions.h"
 #include "engine/database/functions.h"
 #include "engine/database/memory.h"
 #include "engine/database/sqlite.h"
@@ -310,8 +311,9 @@ Status SqliteConnection::open() {
     sqlite3_extended_result_codes(db_, 1);
     restrict_sqlite(db_);
     sqlite3_wal_autocheckpoint(db_, 0);
-    const int replaced = replace_functions(db_);
-    if (replaced != SQLITE_OK) return error(replaced);
+    int added = replace_functions(db_);
+    if (added == SQLITE_OK) added = add_extra_functions(db_);
+    if (added != SQLITE_OK) return error(added);
     // Freed pages are not replicated as zeros: what is dropped may be larger than the limit on a
     // transaction.
     const char* const settings = "PRAGMA synchronous=OFF; PRAGMA secure_delete=OFF";

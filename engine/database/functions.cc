@@ -1,7 +1,5 @@
 #include "engine/database/functions.h"
 
-#include <sqlite3.h>
-
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -12,6 +10,7 @@
 
 #include "engine/base/limits.h"
 #include "engine/database/json_patch.h"
+#include "engine/database/sql_function.h"
 #include "wire/base/bytes.h"
 
 namespace quorlite::database {
@@ -22,21 +21,6 @@ std::size_t find(ByteView text, ByteView needle) {
     const void* const found = ::memmem(text.data(), text.size(), needle.data(), needle.size());
     if (found == nullptr) return text.size();
     return static_cast<std::size_t>(static_cast<const std::uint8_t*>(found) - text.data());
-}
-
-// The value as bytes. Null data: SQLite is out of memory, and says so itself.
-ByteView bytes_of(sqlite3_value* value, bool as_blob) {
-    const void* const data =
-        as_blob ? sqlite3_value_blob(value) : static_cast<const void*>(sqlite3_value_text(value));
-    const auto size = static_cast<std::size_t>(sqlite3_value_bytes(value));
-    return {static_cast<const std::uint8_t*>(data), size};
-}
-
-bool is_null(sqlite3_value* value) {
-    return sqlite3_value_type(value) == SQLITE_NULL;
-}
-bool is_blob(sqlite3_value* value) {
-    return sqlite3_value_type(value) == SQLITE_BLOB;
 }
 
 bool begins_character(std::uint8_t byte) {
@@ -77,9 +61,8 @@ void for_each_part(ByteView text, ByteView needle, Function function) {
     }
 }
 
-void result_text(sqlite3_context* context, ByteView text) {
-    sqlite3_result_text64(context, reinterpret_cast<const char*>(text.data()), text.size(),
-                          SQLITE_TRANSIENT, SQLITE_UTF8);
+void result_bytes(sqlite3_context* context, ByteView text) {
+    result_text(context, {reinterpret_cast<const char*>(text.data()), text.size()});
 }
 
 // Whether replace(12, '', ...) is a number, as in older SQLites.
@@ -105,7 +88,7 @@ void replace(sqlite3_context* context, int, sqlite3_value** arguments) {
     if (text.data() == nullptr || needle.data() == nullptr) return;
     if (needle.empty() || needle[0] == 0) {
         if (keeps_type) return sqlite3_result_value(context, arguments[0]);
-        return result_text(context, text);
+        return result_bytes(context, text);
     }
     const ByteView other = bytes_of(arguments[2], false);
     if (other.data() == nullptr) return;
@@ -114,8 +97,7 @@ void replace(sqlite3_context* context, int, sqlite3_value** arguments) {
     for_each_part(text, needle, [&](ByteView) { ++parts; });
     const std::size_t needles = parts - 1;
     const std::size_t size = text.size() - needles * needle.size() + needles * other.size();
-    const int limit = sqlite3_limit(sqlite3_context_db_handle(context), SQLITE_LIMIT_LENGTH, -1);
-    if (size > static_cast<std::size_t>(limit)) return sqlite3_result_error_toobig(context);
+    if (size > value_bytes_max(context)) return sqlite3_result_error_toobig(context);
     auto* const bytes = static_cast<std::uint8_t*>(sqlite3_malloc64(size + 1));
     if (bytes == nullptr) return sqlite3_result_error_nomem(context);
     std::uint8_t* to = bytes;
@@ -198,7 +180,7 @@ void trim(sqlite3_context* context, int count, sqlite3_value** arguments) {
     };
     if (sides.left) strip(false);
     if (sides.right) strip(true);
-    result_text(context, text);
+    result_bytes(context, text);
 }
 
 // What full text search puts its own function in the place of, where a query uses its tables.
@@ -232,32 +214,26 @@ void patch(sqlite3_context* context, int, sqlite3_value** arguments) {
     json_patch(context, arguments, binary);
 }
 
-using Function = void (*)(sqlite3_context*, int, sqlite3_value**);
-
-int add(sqlite3* db, const char* name, int arguments, Function function, const void* data = nullptr,
-        int flags = SQLITE_DETERMINISTIC) {
-    return sqlite3_create_function_v2(db, name, arguments, SQLITE_UTF8 | SQLITE_INNOCUOUS | flags,
-                                      const_cast<void*>(data), function, nullptr, nullptr, nullptr);
-}
-
 }  // namespace
 
 int replace_functions(sqlite3* db) {
     ask_for_type(db);
-    int added = add(db, "instr", 2, instr);
-    if (added == SQLITE_OK) added = add(db, "replace", 3, replace);
+    int added = add_function(db, "instr", 2, instr);
+    if (added == SQLITE_OK) added = add_function(db, "replace", 3, replace);
     for (const Sides& sides : kTrims) {
         for (const int arguments : {1, 2}) {
-            if (added == SQLITE_OK) added = add(db, sides.function, arguments, trim, &sides);
+            if (added == SQLITE_OK)
+                added = add_function(db, sides.function, arguments, trim, &sides);
         }
     }
-    if (added == SQLITE_OK) added = add(db, "json_patch", 2, patch<false>, nullptr, kJsonFlags);
+    if (added == SQLITE_OK)
+        added = add_function(db, "json_patch", 2, patch<false>, nullptr, kJsonFlags);
     if (added == SQLITE_OK && sqlite3_libversion_number() >= kJsonbVersion) {
-        added = add(db, "jsonb_patch", 2, patch<true>);
+        added = add_function(db, "jsonb_patch", 2, patch<true>);
     }
     for (const Overloaded& each : kOverloaded) {
         if (added != SQLITE_OK) break;
-        added = add(db, each.name, each.arguments, out_of_place, each.name, 0);
+        added = add_function(db, each.name, each.arguments, out_of_place, each.name, 0);
     }
     return added;
 }
