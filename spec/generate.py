@@ -137,9 +137,13 @@ def go_rules():
 
 
 def python():
-    yield f'"""The names of the codes. {MADE_BY}"""'
+    yield f'"""The codes of errors, and their names. {MADE_BY}"""'
     yield ""
-    yield "NAMES = {"
+    names = {BY_CODE[code]["name"]: code for code in sorted(BY_CODE, reverse=True)}  # the lower of two by one name
+    for name, code in reversed(names.items()):
+        yield f"{name} = {code}"
+    yield ""
+    yield "_NAMES = {"
     for code in sorted(BY_CODE):
         yield f'    {code}: "{BY_CODE[code]["name"]}",'
     yield "}"

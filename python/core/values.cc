@@ -32,6 +32,22 @@ py::object owned(PyObject* made) {
     return py::reinterpret_steal<py::object>(made);
 }
 
+// Of a list a copy, which no adapter and no other thread can change. Of other sequences by what
+// they must have: a length and an index.
+py::object tuple_of(py::handle sequence) {
+    if (PyTuple_Check(sequence.ptr()) || PyList_Check(sequence.ptr())) {
+        return owned(PySequence_Tuple(sequence.ptr()));
+    }
+    const Py_ssize_t count = PySequence_Size(sequence.ptr());
+    if (count < 0) throw py::error_already_set();
+    py::object items = owned(PyTuple_New(count));
+    for (Py_ssize_t i = 0; i < count; ++i) {
+        py::object item = owned(PySequence_GetItem(sequence.ptr(), i));
+        PyTuple_SET_ITEM(items.ptr(), i, item.release().ptr());
+    }
+    return items;
+}
+
 // A Row of this package or of sqlite3 knows names as well, but is a sequence of values.
 bool is_mapping(py::handle bound) {
     if (PyDict_Check(bound.ptr())) return true;
@@ -83,9 +99,7 @@ void Parameters::release() {
 }
 
 void Parameters::add_sequence(py::handle bound) {
-    const py::object list = owned(PySequence_Fast(bound.ptr(), "parameters are no sequence"));
-    // A copy: an adapter, or another thread, could change the list.
-    const py::object values = owned(PySequence_Tuple(list.ptr()));
+    const py::object values = tuple_of(bound);
     const Py_ssize_t count = PyTuple_GET_SIZE(values.ptr());
     arguments_.reserve(static_cast<std::size_t>(count));
     for (Py_ssize_t i = 0; i < count; ++i) {

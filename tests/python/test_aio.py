@@ -40,6 +40,22 @@ async def fetchall(connection, sql, parameters=()):
 
 
 @with_connection
+async def test_a_statement_is_a_context_of_its_cursor(connection):
+    async with connection.execute("SELECT 1 AS a UNION SELECT 2") as cursor:
+        assert [row async for row in cursor] == [(1,), (2,)]
+    with pytest.raises(quorlite.ProgrammingError):
+        await cursor.fetchone()
+    async with connection.cursor() as other, other.execute("SELECT 3") as same:
+        assert same is other and await same.fetchone() == (3,)
+    task = asyncio.create_task(connection.execute("SELECT 4"))
+    assert await (await task).fetchone() == (4,)
+    with pytest.raises(quorlite.OperationalError):
+        async with connection.execute("SELEC"):
+            pass
+
+
+
+@with_connection
 async def test_statements_and_what_they_tell(connection):
     assert (await connection.execute("CREATE TABLE t(id INTEGER PRIMARY KEY, x)")).description is None
     cursor = await connection.execute("INSERT INTO t(x) VALUES(?), (:b)", ("a", "b"))

@@ -152,7 +152,7 @@ def test_iterdump_of_what_sqlite_allows(db, whole):
 def test_iterdump_reads_values_as_they_are_stored(db):
     declared = db.cluster.connect(db.database, detect_types=quorlite.PARSE_DECLTYPES)
     declared.executescript("CREATE TABLE t(d DATETIME, b BOOLEAN); INSERT INTO t VALUES('2020-01-01', 1)")
-    assert """INSERT INTO "t"("d", "b") VALUES('2020-01-01', 1);""" in list(declared.iterdump())
+    assert """INSERT INTO "t" VALUES('2020-01-01',1);""" in list(declared.iterdump())
 
 
 def test_sequences_without_their_tables(db):

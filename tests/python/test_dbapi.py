@@ -1,5 +1,7 @@
 """PEP 249, paragraph by paragraph, and the habits of sqlite3."""
 
+import contextlib
+import dataclasses
 import datetime
 import sqlite3
 import threading
@@ -119,10 +121,10 @@ def test_closed_cursors_and_connections_say_so(db, other):
     other.close()
     for call in (other.commit, other.rollback, other.cursor, lambda: other.execute("SELECT 1"),
                  other.ping, other.__enter__, lambda: other.executescript("SELECT 1"),
-                 rows.fetchone, other_cursor.fetchone, other_cursor.fetchall, other_cursor.fetchmany):
+                 rows.fetchone, other_cursor.fetchone, other_cursor.fetchall, other_cursor.fetchmany,
+                 other.interrupt, lambda: other.set_trace_callback(None), lambda: other.getlimit(0)):
         with pytest.raises(quorlite.ProgrammingError):
             call()
-    other.interrupt()
 
 
 def test_setsizes_do_nothing(db):
@@ -141,10 +143,12 @@ def test_row(db):
     assert row == db.execute("SELECT 1 AS a, 2 AS B").fetchone()
     assert row != db.execute("SELECT 1 AS a, 3 AS B").fetchone()
     assert hash(row) == hash(db.execute("SELECT 1 AS a, 2 AS B").fetchone())
-    with pytest.raises(IndexError):
-        row["c"]
-    with pytest.raises(IndexError):
-        row[2]
+    for key in ("c", 2, 2**1000, 1j, None):
+        with pytest.raises(IndexError):
+            row[key]
+    assert db.execute("SELECT 1 AS 'É'").fetchone()["É"] == 1
+    with pytest.raises(IndexError):  # to SQL only the letters of ASCII have cases
+        db.execute("SELECT 1 AS 'É'").fetchone()["é"]
 
 
 def test_row_factory_of_ones_own(db):
@@ -156,6 +160,37 @@ def test_row_factory_of_ones_own(db):
     cursor = db.cursor()
     cursor.row_factory = None
     assert cursor.execute("SELECT 1 AS a").fetchone() == (1,)
+
+
+@dataclasses.dataclass
+class Point:
+    x: int
+    y: int = 7
+
+
+def test_rows_as_objects_of_a_dataclass(db):
+    db.row_factory = Point
+    assert db.execute("SELECT 2 AS y, 1 AS x").fetchone() == Point(1, 2)
+    assert db.execute("SELECT 1 AS x UNION SELECT 2").fetchall() == [Point(1), Point(2)]
+    assert list(db.execute("SELECT 1 AS x")) == [Point(1)]
+    with pytest.raises(TypeError):
+        db.execute("SELECT 1 AS z").fetchone()
+
+
+def test_connection_of_ones_own(db):
+    class Mine(quorlite.Connection):
+        def count(self):
+            return self.execute("SELECT 1").fetchone()[0]
+
+    with contextlib.closing(quorlite.connect(db.cluster, db.database, factory=Mine)) as mine:
+        assert mine.count() == 1
+
+
+def test_factories_of_cursors_make_cursors(db):
+    with pytest.raises(TypeError, match="a factory of cursors gave a list"):
+        db.cursor(lambda connection: [])
+    with pytest.raises(TypeError, match="not of a str"):
+        quorlite.Cursor("db")
 
 
 def test_cursor_of_ones_own(db):
@@ -282,12 +317,71 @@ def test_executemany_counts_what_returning_yields(db):
     assert db.executemany("INSERT INTO t VALUES(?) RETURNING a", [(1,), (2,)]).rowcount == 2
 
 
+class Numbers:
+    """No more than a sequence has to have."""
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        assert index in (0, 1)
+        return index + 5
+
+
+def test_any_sequence_holds_parameters(db):
+    assert db.execute("SELECT ?, ?", Numbers()).fetchone() == (5, 6)
+    assert db.execute("SELECT ?, ?", range(2)).fetchone() == (0, 1)
+
+
+def test_names_end_before_the_type_of_a_converter(db):
+    named = quorlite.connect(db.cluster, db.database, detect_types=quorlite.PARSE_COLNAMES)
+    cursor = named.execute("SELECT '2020-01-01' AS 'day [date]', 1 AS '[x]', 2 AS plain")
+    assert [column[0] for column in cursor.description] == ["day", "[x]", "plain"]
+    assert cursor.fetchone() == (datetime.date(2020, 1, 1), 1, 2)
+    named.row_factory = quorlite.Row
+    assert named.execute("SELECT '2020-01-01' AS 'day [date]'").fetchone()["day"].year == 2020
+    assert db.execute("SELECT 1 AS 'day [date]'").description[0][0] == "day [date]"
+
+
+def test_statements_are_traced(db):
+    traced = []
+    db.set_trace_callback(traced.append)
+    db.execute("CREATE TABLE t(x)")
+    with db:
+        db.execute("INSERT INTO t VALUES(?)", (1,))
+        db.executemany("INSERT INTO t VALUES(?)", [(2,), (3,)])
+    db.executescript("SELECT 1; SELECT 2")
+    db.set_trace_callback(None)
+    db.execute("SELECT 3")
+    assert traced == [
+        "CREATE TABLE t(x)", "BEGIN IMMEDIATE", "INSERT INTO t VALUES(?)", "INSERT INTO t VALUES(?)",
+        "COMMIT", "SELECT 1; SELECT 2",
+    ]
+
+
+def test_limits_are_the_nodes(db):
+    assert db.getlimit(quorlite.SQLITE_LIMIT_LENGTH) == 64 << 20
+    assert db.getlimit(quorlite.SQLITE_LIMIT_VARIABLE_NUMBER) == 250_000
+    for category in (-1, 99):
+        with pytest.raises(quorlite.ProgrammingError, match="there is no limit"):
+            db.getlimit(category)
+    with pytest.raises(quorlite.NotSupportedError):
+        db.setlimit(quorlite.SQLITE_LIMIT_LENGTH, 1)
+
+
 def test_isolation_level_none_commits(db, other):
     db.execute("CREATE TABLE t(a)")
     db.execute("INSERT INTO t VALUES(1)")
     db.isolation_level = None
     assert not db.in_transaction
     assert other.execute("SELECT * FROM t").fetchall() == [(1,)]
+
+
+def test_a_script_with_a_zero_byte_was_not_sent(db):
+    with pytest.raises(quorlite.ProgrammingError) as caught:
+        db.executescript("CREATE TABLE t(x);\0")
+    assert caught.value.verdict == "not_committed"
+    assert not db.execute("SELECT 1 FROM sqlite_master").fetchall()
 
 
 def test_a_script_of_which_a_part_is_done_is_in_doubt(db):
@@ -336,6 +430,12 @@ def test_what_cannot_exist_over_a_wire(db):
             getattr(db, name)("x", 1, len)
     with pytest.raises(AttributeError):
         db.no_such_thing
+
+
+def test_codes_are_there_by_name():
+    assert quorlite.SQLITE_CONSTRAINT_UNIQUE == sqlite3.SQLITE_CONSTRAINT_UNIQUE == 2067
+    assert quorlite.SQLITE_LIMIT_LENGTH == sqlite3.SQLITE_LIMIT_LENGTH
+    assert quorlite.complete_statement("SELECT 1;") and not quorlite.complete_statement("SELECT 1")
 
 
 def test_constraints_have_sqlites_codes(db):

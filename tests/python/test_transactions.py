@@ -50,8 +50,8 @@ def test_isolation_levels(table):
         assert table.isolation_level == level
         table.execute("INSERT INTO t VALUES(1)")
         table.commit()
-    for wrong in ("SERIALIZABLE", 1):
-        with pytest.raises(ValueError):
+    for wrong, error in (("SERIALIZABLE", ValueError), (1, TypeError), (b"", TypeError)):
+        with pytest.raises(error):
             table.isolation_level = wrong
 
 

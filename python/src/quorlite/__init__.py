@@ -9,6 +9,8 @@
         print(name, age)
 """
 
+from sqlite3 import complete_statement
+
 from quorlite import _core
 from quorlite._adapt import (
     BINARY,
@@ -26,11 +28,13 @@ from quorlite._adapt import (
     TimeFromTicks,
     Timestamp,
     TimestampFromTicks,
+    converters,
     register_adapter,
     register_converter,
 )
 from quorlite._administration import NodeHealth, NodeInfo
 from quorlite._cluster import Cluster, connect
+from quorlite._codes import *  # noqa: F403
 from quorlite._connection import LEGACY_TRANSACTION_CONTROL, Connection, Cursor
 from quorlite._errors import (
     DatabaseError,
@@ -46,6 +50,7 @@ from quorlite._errors import (
     ProgrammingError,
     Warning,
 )
+from quorlite._limits import *  # noqa: F403
 from quorlite._node import Node, NodeStatus
 from quorlite._pool import Pool, PoolUsage, run
 from quorlite._row import Row
@@ -103,7 +108,9 @@ __all__ = [
     "TimestampFromTicks",
     "Warning",
     "apilevel",
+    "complete_statement",
     "connect",
+    "converters",
     "paramstyle",
     "register_adapter",
     "register_converter",

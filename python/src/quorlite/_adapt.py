@@ -89,7 +89,8 @@ def parse_datetime(text: str) -> datetime.datetime:
     return datetime.datetime.fromisoformat(day + clock + zone)
 
 
-_converters: dict[str, Callable[[bytes], Any]] = {
+#: By their names in capitals.
+converters: dict[str, Callable[[bytes], Any]] = {
     "DATE": lambda raw: datetime.date.fromisoformat(raw.decode()),
     "TIMESTAMP": lambda raw: parse_datetime(raw.decode()),
     "DATETIME": lambda raw: parse_datetime(raw.decode()),
@@ -107,7 +108,7 @@ def register_converter(name: str, converter: Callable[[bytes], Any]) -> None:
     `PARSE_DECLTYPES` calls no converter: of the types that columns were declared with, nodes tell
     only whether it is a time or a boolean.
     """
-    _converters[name.upper()] = converter
+    converters[name.upper()] = converter
 
 
 def converter_of(column: str) -> Optional[Callable[[bytes], Any]]:
@@ -116,7 +117,7 @@ def converter_of(column: str) -> Optional[Callable[[bytes], Any]]:
     if opening < 0 or not column.endswith("]"):
         return None
     words = column[opening + 2 : -1].split()
-    return _converters.get(words[0].upper()) if words else None
+    return converters.get(words[0].upper()) if words else None
 
 
 # ---- PEP 249's constructors and type objects ----

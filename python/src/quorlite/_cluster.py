@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Optional, Union
+from typing import Any, Callable, Optional, Union
 
 from quorlite import _core
 from quorlite._address import Place, parse
@@ -57,10 +57,14 @@ class Cluster(Administration):
         detect_types: int = 0,
         isolation_level: Optional[str] = "IMMEDIATE",
         autocommit: Union[bool, int] = LEGACY_TRANSACTION_CONTROL,
+        factory: Callable[..., Connection] = Connection,
     ) -> Connection:
-        """A connection to a database, which is created if it is missing."""
+        """A connection to a database, which is created if it is missing.
+
+        :param factory: Makes the connection: a class derived from `Connection`.
+        """
         name = self._name(database)
-        return Connection(
+        return factory(
             self._core.connect(name),
             cluster=self,
             database=name,

@@ -45,12 +45,14 @@ from quorlite._errors import (
     ProgrammingError,
     Warning,
 )
+from quorlite._row import made_by
 
 #: The value of `autocommit` that leaves transactions to `isolation_level`.
 LEGACY_TRANSACTION_CONTROL = -1
 
 Parameters = Union[Sequence[Any], Mapping[str, Any], None]
-RowFactory = Callable[["Cursor", tuple[Any, ...]], Any]
+#: Called with the cursor and the row; or a dataclass, whose fields are filled by name.
+RowFactory = Callable[..., Any]
 Description = tuple[tuple[str, None, None, None, None, None, None], ...]
 C = TypeVar("C", bound="Cursor")
 
@@ -67,14 +69,12 @@ _ELSEWHERE = {
     "create_collation": "sort in Python, or ORDER BY an expression of SQL",
     "set_authorizer": _SQL,
     "set_progress_handler": "give the call a timeout, or interrupt() it from another thread",
-    "set_trace_callback": "log the statements where they are executed",
     "enable_load_extension": _SQL,
     "load_extension": _SQL,
     "blobopen": "read and write the value as bytes, with substr() for a part of it",
     "serialize": "use backup() into a file",
     "deserialize": "use import_file()",
     "setlimit": _SQL,
-    "getlimit": _SQL,
     "setconfig": _SQL,
     "getconfig": _SQL,
 }
@@ -92,12 +92,21 @@ def first_word(sql: str) -> Optional[str]:
     return None if word is None else word.upper()
 
 
+def describe(columns: tuple[str, ...], detect_types: int) -> Description:
+    """PEP 249's description; names end before the type that `PARSE_COLNAMES` reads in them."""
+    if detect_types & PARSE_COLNAMES:
+        columns = tuple(name.split("[", 1)[0].removesuffix(" ") or name for name in columns)
+    return tuple((name, None, None, None, None, None, None) for name in columns)
+
+
 class Cursor:
     """The rows of one statement, fetched as they are read."""
 
     arraysize = 1
 
     def __init__(self, connection: Connection) -> None:
+        if not isinstance(connection, Connection):
+            raise TypeError(f"a cursor is of a Connection, not of a {type(connection).__name__}")
         self.connection = connection
         self.row_factory: Optional[RowFactory] = connection.row_factory
         self.description: Optional[Description] = None
@@ -131,10 +140,10 @@ class Cursor:
             connection._check_open()
             return self
         connection._begin_if_due(word)
-        result = connection._session.execute(sql, parameters, timeout, idempotent)
+        result = connection._run(sql, parameters, timeout, idempotent)
         columns = result.columns
         if columns:
-            self.description = tuple((name, None, None, None, None, None, None) for name in columns)
+            self.description = describe(columns, connection._detect_types)
             self._result = result
             self._decoding = connection._decoding_for(columns)
             self._returning, self._returned = word in DML, 0
@@ -166,8 +175,11 @@ class Cursor:
         self._forget()
         if not isinstance(script, str):
             raise TypeError(f"a script is a str, not {type(script).__name__}")
+        if "\0" in script:
+            raise ProgrammingError("the script holds a null character")
         if connection.autocommit == LEGACY_TRANSACTION_CONTROL:
             connection.commit()
+        connection._note(script)
         connection._session.execute_script(script)
         return self
 
@@ -184,7 +196,7 @@ class Cursor:
             self._count(row is not None, over=row is None)
         if row is None:
             return None
-        return row if self.row_factory is None else self.row_factory(self, row)
+        return row if self.row_factory is None else made_by(self.row_factory, self)(row)
 
     def fetchmany(self, size: Optional[int] = None) -> list[Any]:
         return self._fetch(self.arraysize if size is None else size)
@@ -205,7 +217,7 @@ class Cursor:
             self._count(len(rows), over=size is None or len(rows) < size)
         if self.row_factory is None:
             return rows
-        return [self.row_factory(self, row) for row in rows]
+        return list(map(made_by(self.row_factory, self), rows))
 
     def _count(self, rows: int, over: bool = False) -> None:
         """RETURNING yields a row for each that was changed: their number is known at the end."""
@@ -338,6 +350,7 @@ class Connection:
         self.database = database
         self._detect_types = detect_types
         self._changes = 0
+        self._trace: Optional[Callable[[str], object]] = None
         self._text_factory: Any = str
         self._decoding: Optional[_core.Decoding] = None
         self.row_factory: Optional[RowFactory] = None
@@ -354,7 +367,10 @@ class Connection:
     def cursor(self, factory: Callable[[Connection], C]) -> C: ...
     def cursor(self, factory: Callable[[Connection], Any] = Cursor) -> Any:
         self._check_open()
-        return factory(self)
+        made = factory(self)
+        if not isinstance(made, Cursor):
+            raise TypeError(f"a factory of cursors gave a {type(made).__name__}")
+        return made
 
     def execute(
         self,
@@ -384,7 +400,9 @@ class Connection:
 
     @isolation_level.setter
     def isolation_level(self, level: Optional[str]) -> None:
-        if level is not None and (not isinstance(level, str) or level.upper() not in _LEVELS):
+        if level is not None and not isinstance(level, str):
+            raise TypeError(f"an isolation level is a str or None, not {type(level).__name__}")
+        if level is not None and str.upper(level) not in _LEVELS:
             raise ValueError("an isolation level is None, '', DEFERRED, IMMEDIATE or EXCLUSIVE")
         if level is None and self.autocommit == LEGACY_TRANSACTION_CONTROL:
             self.commit()
@@ -405,12 +423,12 @@ class Connection:
     def commit(self) -> None:
         """Commits what is open; does nothing if nothing is."""
         if self.in_transaction:
-            self._session.execute("COMMIT")
+            self._run("COMMIT")
 
     def rollback(self) -> None:
         """Undoes what is open; does nothing if nothing is."""
         if self.in_transaction:
-            self._session.execute("ROLLBACK")
+            self._run("ROLLBACK")
 
     def _begin_if_due(self, word: str) -> None:
         if self._autocommit is True or word in OF_TRANSACTIONS or not word:
@@ -422,11 +440,26 @@ class Connection:
         else:
             level = self._isolation_level
         if not self._session.in_transaction:
-            self._session.execute(f"BEGIN {level}")
+            self._run(f"BEGIN {level}")
+
+    def _run(
+        self,
+        sql: str,
+        parameters: Parameters = (),
+        timeout: Optional[float] = None,
+        idempotent: bool = False,
+    ) -> _core.Result:
+        self._note(sql)
+        return self._session.execute(sql, parameters, timeout, idempotent)
+
+    def _note(self, sql: str) -> None:
+        if self._trace is not None:
+            self._trace(sql)
 
     def _execute_many(self, sql: str, parameters: Iterable[Parameters]) -> int:
         session = self._session
         inside = session.in_transaction
+        self._note(sql)
         session.execute("SAVEPOINT quorlite_many" if inside else "BEGIN IMMEDIATE")
         try:
             changed, _ = session.execute_many(sql, parameters)
@@ -492,8 +525,31 @@ class Connection:
         self._text_factory = factory
         self._decoding = None
 
+    def set_trace_callback(self, trace: Optional[Callable[[str], object]]) -> None:
+        """Calls a function with the text of each statement before it is sent; None: no longer.
+
+        Also with those that begin and end transactions by themselves. Values of parameters are not
+        in it, and neither are the statements of triggers.
+        """
+        self._check_open()
+        self._trace = trace
+
+    def getlimit(self, category: int) -> int:
+        """What the node allows; `category` is one of ``quorlite.SQLITE_LIMIT_LENGTH`` and so on."""
+        try:
+            result = self._session.execute("SELECT quorlite_limit(?)", (category,))
+        except OperationalError as error:
+            if error.kind != "sql":
+                raise
+            raise NotSupportedError("this node does not tell its limits") from error
+        (limit,) = result.next(_core.Decoding()) or (None,)
+        if limit is None:
+            raise ProgrammingError(f"there is no limit {category}: use SQLITE_LIMIT_LENGTH or another")
+        return int(limit)
+
     def interrupt(self) -> None:
         """Stops what another thread has under way on this connection: a call, or rows to be read."""
+        self._check_open()
         self._session.interrupt()
 
     def ping(self) -> None:

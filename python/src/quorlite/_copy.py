@@ -163,10 +163,10 @@ def iterdump(db: Database) -> Iterator[str]:
             yield _terminated(each.sql)
             yield from _inserts(db, each)
     if counted := _counted(things):
-        yield "DELETE FROM sqlite_sequence;"
+        yield 'DELETE FROM "sqlite_sequence";'
         names = ", ".join(map(_literal, counted))
         for row in _values(db, f"SELECT name, seq FROM sqlite_sequence WHERE name IN ({names})"):
-            yield f"INSERT INTO sqlite_sequence VALUES({', '.join(map(_literal, row))});"
+            yield f"INSERT INTO \"sqlite_sequence\" VALUES({','.join(map(_literal, row))});"
     for each in things:
         if each.kind != "table":
             yield _terminated(each.sql)
@@ -178,14 +178,15 @@ def _inserts(db: Database, table: _Thing) -> Iterator[str]:
         return
     table.refuse_contentless()
     name = quoted(table.name)
-    columns = list(map(quoted, _stored(_values(db, f"PRAGMA table_xinfo({name})"))))
+    xinfo = list(_values(db, f"PRAGMA table_xinfo({name})"))
+    columns = list(map(quoted, _stored(xinfo)))
     # A sign + changes nothing but that the result has no declared type.
     read = [f"+{each}" for each in columns]
     if table.full_text:  # by their rowids its rows belong to those of other tables
         columns, read = ["rowid", *columns], ["rowid", *read]
-    listed = ", ".join(columns)
+    listed = "" if len(columns) == len(xinfo) else f"({', '.join(columns)})"
     for row in _values(db, f"SELECT {', '.join(read)} FROM {name}"):
-        yield f"INSERT INTO {name}({listed}) VALUES({', '.join(map(_literal, row))});"
+        yield f"INSERT INTO {name}{listed} VALUES({','.join(map(_literal, row))});"
 
 
 def backup(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 from typing import Literal, Optional
 
-from quorlite._codes import NAMES
+from quorlite._codes import _NAMES
 
 Verdict = Literal["committed", "not_committed", "in_doubt"]
 
@@ -100,7 +100,7 @@ class NodeError(OperationalError):
 
 
 def _name_of(code: int) -> str:
-    return NAMES.get(code) or NAMES.get(code & 0xFF, "")
+    return _NAMES.get(code) or _NAMES.get(code & 0xFF, "")
 
 
 # By SQLite's primary code, as sqlite3 does it.

@@ -1,9 +1,14 @@
-"""Row: what ``connection.row_factory = quorlite.Row`` gives."""
+"""What rows become by ``connection.row_factory``: a Row, an object of a dataclass, or what a function makes."""
 
 from __future__ import annotations
 
+import dataclasses
+import string
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol, Union, overload
+from typing import Any, Callable, Protocol, Union, overload
+
+# Names of SQL are equal whatever the case of ASCII's letters, and of no others.
+_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 
 class Described(Protocol):
@@ -11,6 +16,14 @@ class Described(Protocol):
 
     @property
     def description(self) -> Any: ...
+
+
+def made_by(factory: Callable[..., Any], cursor: Described) -> Callable[[tuple[Any, ...]], Any]:
+    """What makes the cursor's rows, by a function of cursor and row, or by the names of a dataclass's fields."""
+    if isinstance(factory, type) and dataclasses.is_dataclass(factory):
+        names = [column[0] for column in cursor.description or ()]
+        return lambda row: factory(**dict(zip(names, row)))
+    return lambda row: factory(cursor, row)
 
 
 class Row:
@@ -32,12 +45,15 @@ class Row:
     def __getitem__(self, key: slice) -> tuple[Any, ...]: ...
     def __getitem__(self, key: Union[int, str, slice]) -> Any:
         if isinstance(key, str):
-            wanted = key.lower()
+            wanted = key.translate(_LOWER)
             for name, value in zip(self._names, self._values):
-                if name.lower() == wanted:
+                if name.translate(_LOWER) == wanted:
                     return value
             raise IndexError(f"no column is named {key!r}")
-        return self._values[key]
+        try:
+            return self._values[key]
+        except TypeError as error:
+            raise IndexError("the index of a row is a number, a slice or a name") from error
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self._values)

@@ -8,7 +8,7 @@ import functools
 import itertools
 import operator
 import os
-from collections.abc import AsyncIterator, Generator, Iterable
+from collections.abc import AsyncIterator, Coroutine, Generator, Iterable
 from types import TracebackType
 from typing import Any, Callable, Optional, Union
 
@@ -24,15 +24,45 @@ from quorlite._columns import (
     numpy_arrays,
     require,
 )
-from quorlite._connection import DML, OF_TRANSACTIONS, Description, Parameters, first_word
+from quorlite._connection import DML, OF_TRANSACTIONS, Description, Parameters, describe, first_word
 from quorlite._errors import Error, ProgrammingError
+from quorlite._row import made_by
 from quorlite.aio._bridge import bridge_of, reply
 
 Target = Union[str, "os.PathLike[str]", quorlite.Node, quorlite.Cluster]
-RowFactory = Callable[["Cursor", tuple[Any, ...]], Any]
+#: As of `quorlite.Connection`.
+RowFactory = Callable[..., Any]
 
 # Of one executemany(), under way.
 _STATEMENTS_UNDER_WAY = 512
+
+
+class Execution(Coroutine[Any, Any, "Cursor"]):
+    """A statement under way: awaited it is its cursor, and by ``async with`` one that is closed at the end."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Cursor]) -> None:
+        self._coroutine = coroutine
+        self._cursor: Optional[Cursor] = None
+
+    def send(self, value: Any) -> Any:
+        return self._coroutine.send(value)
+
+    def throw(self, *exception: Any) -> Any:
+        return self._coroutine.throw(*exception)
+
+    def close(self) -> None:
+        self._coroutine.close()
+
+    def __await__(self) -> Generator[Any, None, Cursor]:
+        return self._coroutine.__await__()
+
+    async def __aenter__(self) -> Cursor:
+        self._cursor = await self._coroutine
+        return self._cursor
+
+    async def __aexit__(self, *exception: object) -> None:
+        if self._cursor is not None:
+            await self._cursor.close()
 
 
 class Cursor:
@@ -55,20 +85,25 @@ class Cursor:
 
     # ---- Statements ----
 
-    async def execute(
+    def execute(
         self,
         sql: str,
         parameters: Parameters = (),
         *,
         timeout: Optional[float] = None,
         idempotent: bool = False,
-    ) -> Cursor:
+    ) -> Execution:
         """Executes one statement, with a sequence for `?` or a mapping for `:name`.
 
         :param timeout: How long it may take in all, in seconds, instead of the connection's
             timeout. Its rows are then held in memory before the first is returned.
         :param idempotent: Executing it twice does no harm: it is tried again also in doubt.
         """
+        return Execution(self._execute(sql, parameters, timeout, idempotent))
+
+    async def _execute(
+        self, sql: str, parameters: Parameters, timeout: Optional[float], idempotent: bool
+    ) -> Cursor:
         connection = self._usable()
         self._forget()
         word = first_word(sql)
@@ -87,9 +122,7 @@ class Cursor:
                     lambda future: session.query(sql, parameters, future, timeout, idempotent)
                 )
         if reply.columns:
-            self.description = tuple(
-                (name, None, None, None, None, None, None) for name in reply.columns
-            )
+            self.description = describe(reply.columns, connection._detect_types)
             self._batch = reply
             self._decoding = connection._decoding_for(reply.columns)
             self._returning, self._returned = word in DML, 0
@@ -99,11 +132,14 @@ class Cursor:
                 self.lastrowid = reply.last_insert_id
         return self
 
-    async def executemany(self, sql: str, parameters: Iterable[Parameters]) -> Cursor:
+    def executemany(self, sql: str, parameters: Iterable[Parameters]) -> Execution:
         """Executes a statement for each set of parameters, without waiting in between.
 
         All of them are done or none: if one fails, what the others did is undone.
         """
+        return Execution(self._execute_many(sql, parameters))
+
+    async def _execute_many(self, sql: str, parameters: Iterable[Parameters]) -> Cursor:
         connection = self._usable()
         self._forget()
         word = first_word(sql)
@@ -136,7 +172,7 @@ class Cursor:
             rows = self._batch.fetch(self._decoding, left)
             self._returned += len(rows)
             if self.row_factory is not None:
-                rows = [self.row_factory(self, row) for row in rows]
+                rows = list(map(made_by(self.row_factory, self), rows))
             found += rows
             if left is None or len(rows) < left:
                 await self._next_batch(connection)
@@ -221,7 +257,7 @@ class Cursor:
             rows = self._batch.fetch(self._decoding, 1)
             if rows:
                 self._returned += 1
-                return rows[0] if self.row_factory is None else self.row_factory(self, rows[0])
+                return rows[0] if self.row_factory is None else made_by(self.row_factory, self)(rows[0])
             await self._next_batch(self.connection)
         raise StopAsyncIteration
 
@@ -277,18 +313,18 @@ class Connection:
 
     # ---- Statements ----
 
-    async def execute(
+    def execute(
         self,
         sql: str,
         parameters: Parameters = (),
         *,
         timeout: Optional[float] = None,
         idempotent: bool = False,
-    ) -> Cursor:
-        return await Cursor(self).execute(sql, parameters, timeout=timeout, idempotent=idempotent)
+    ) -> Execution:
+        return Cursor(self).execute(sql, parameters, timeout=timeout, idempotent=idempotent)
 
-    async def executemany(self, sql: str, parameters: Iterable[Parameters]) -> Cursor:
-        return await Cursor(self).executemany(sql, parameters)
+    def executemany(self, sql: str, parameters: Iterable[Parameters]) -> Execution:
+        return Cursor(self).executemany(sql, parameters)
 
     def cursor(self) -> Cursor:
         self._usable()
