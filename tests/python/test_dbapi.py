@@ -395,6 +395,16 @@ def test_an_empty_text_in_a_column_of_times(db):
     assert db.execute("SELECT d FROM t").fetchall() == [("",), (None,)]
 
 
+@pytest.mark.parametrize("value", ["soon", "2020-13-01", "2020-01-01 25:00", 10**17, -(10**17)])
+def test_what_is_no_time_in_a_column_of_times(db, value):
+    declared = quorlite.connect(db.cluster, db.database, detect_types=quorlite.PARSE_DECLTYPES)
+    declared.execute("CREATE TABLE t(a DATETIME)")
+    declared.execute("INSERT INTO t VALUES(?)", (value,))
+    with pytest.raises(quorlite.DataError, match="is no time, though"):
+        declared.execute("SELECT a FROM t").fetchall()
+    assert declared.execute("SELECT +a FROM t").fetchone() == (value,)
+
+
 def test_what_is_too_long_is_not_sent(db):
     db.execute("CREATE TABLE t(a)")
     with pytest.raises(quorlite.Error, match="no more than") as failed:

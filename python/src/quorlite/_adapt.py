@@ -14,6 +14,8 @@ import time
 import uuid
 from typing import Any, Callable, Optional, Union
 
+from quorlite._errors import DataError
+
 PARSE_DECLTYPES = 1
 PARSE_COLNAMES = 2
 
@@ -63,13 +65,19 @@ def parse_time(value: Union[str, int]) -> Union[datetime.datetime, datetime.date
 
     A text of ten characters is a date. An empty one is no time, and not NULL either.
     """
-    if isinstance(value, int):
-        return datetime.datetime.fromtimestamp(value, datetime.timezone.utc)
-    if not value:
-        return value
-    if len(value) == 10:
-        return datetime.date.fromisoformat(value)
-    return parse_datetime(value)
+    try:
+        if isinstance(value, int):
+            return datetime.datetime.fromtimestamp(value, datetime.timezone.utc)
+        if not value:
+            return value
+        if len(value) == 10:
+            return datetime.date.fromisoformat(value)
+        return parse_datetime(value)
+    except (ValueError, OverflowError, OSError) as error:
+        raise DataError(
+            f"{value!r} is no time, though its column is declared as one: to read it connect without "
+            "PARSE_DECLTYPES"
+        ) from error
 
 
 def parse_datetime(text: str) -> datetime.datetime:
