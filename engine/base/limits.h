@@ -105,7 +105,7 @@ inline constexpr std::size_t kRegexpPatternsMax = 4;  // that a thread keeps
 // Steps of a pattern times bytes of a text: two seconds at worst, which nothing can interrupt.
 inline constexpr std::size_t kRegexpWorkMax = 512u << 20;
 inline constexpr int kParametersMax = 250'000;
-inline constexpr int kNamedParametersMax = 4'096;  // that are bound, or described, by name
+inline constexpr int kNamedParametersMax = 1'000;  // that are bound, or described, by name
 inline constexpr std::size_t kTrimmedCharactersMax = 100'000;  // different ones, of trim()
 inline constexpr int kTriggerDepthMax = 1'000;
 inline constexpr int kTemporaryDatabasesMax = 10;

@@ -223,7 +223,7 @@ TEST_F(Run, BoundsTheNumberOfNames) {
     }
     text += ")";
     EXPECT_THAT(with(text, {"1"}, {":a0"}),
-                ElementsAre("FAILURE 18 a statement whose values have names may have 4096 "
+                ElementsAre("FAILURE 18 a statement whose values have names may have 1000 "
                             "parameters: give them by position at 0 read"));
     EXPECT_THAT(sql(text, run::kPrepareOnly | run::kDescribe).front(), EndsWith(";"));
     const std::vector<Value> values(limits::kNamedParametersMax + 1, "x");
