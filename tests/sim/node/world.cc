@@ -75,11 +75,21 @@ void NodeExecutor::drain() {
 TimerId NodeExecutor::after(Duration delay, Task task) {
     const double global_ns = static_cast<double>(delay.count()) / clock_.rate;
     const Duration global(static_cast<std::int64_t>(global_ns) + 1);
-    return TimerId{world_.schedule(world_.now() + global, guarded(std::move(task), true))};
+    const TimerId id{++last_timer_};
+    const std::uint64_t event =
+        world_.schedule(world_.now() + global, guarded([this, id] { run_timer(id); }, true));
+    timers_.emplace(id, Timer{event, std::move(task)});
+    return id;
 }
 
-void NodeExecutor::cancel(TimerId timer) {
-    world_.cancel(static_cast<std::uint64_t>(timer));
+void NodeExecutor::run_timer(TimerId id) {
+    const auto timer = timers_.extract(id);
+    if (timer) timer.mapped().task();
+}
+
+void NodeExecutor::cancel(TimerId id) {
+    const auto timer = timers_.extract(id);
+    if (timer) world_.cancel(timer.mapped().event);
 }
 
 void NodeExecutor::background(Task work, Task done) {

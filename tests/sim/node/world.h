@@ -93,14 +93,24 @@ public:
     bool may_yield() override;
 
 private:
+    struct Timer {
+        std::uint64_t event = 0;  // of the world, until the time has come
+        Task task;
+    };
+
     Event guarded(Task task, bool timer = false);
     void run_posted();
+    void run_timer(TimerId timer);
 
     World& world_;
     const NodeClock& clock_;
     const double yields_;  // the chance that a statement gives the loop away when it may
     Run run_;
     std::deque<Task> posted_;
+    // Those that have neither run nor been cancelled. A pause may lie between the time of a timer
+    // and its run: cancelled meanwhile it does not run.
+    std::map<TimerId, Timer> timers_;
+    std::uint64_t last_timer_ = 0;
     int steps_ = 0;
     bool gave_way_ = false;  // the innermost of them gave the loop away
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
