@@ -40,6 +40,7 @@ SimClient::SimClient(World& world, std::function<std::vector<NodeId>()> nodes, D
 bool SimClient::expected(std::uint64_t code) const {
     return code == code::kNotLeader || code == code::kLeadershipLost || code == code::kBusy ||
            code == code::kBusySnapshot || code == code::kFull || code == code::kNotFound ||
+           (code == code::kInterrupted && current_ && current_->by_run) ||
            (disks_fail() && (code & 0xff) == code::kIo);
 }
 
@@ -60,12 +61,25 @@ void SimClient::send_next() {
     current_->open = current_->open || request.commits;
     const std::string sql = request.make ? request.make(current_->replies) : request.sql;
     current_->replies.emplace_back();
+    current_->by_run = (link_number_ + current_->sent) % 2 == 0;
+    current_->partly = false;
     Bytes bytes;
-    const Status encoded = request.query ? wire::encode(wire::QuerySqlRequest{.sql = sql}, bytes)
-                                         : wire::encode(wire::ExecSqlRequest{.sql = sql}, bytes);
+    const Status encoded = wire::encode(message_of(request, sql), bytes);
     if (!encoded.ok()) complaint_ = encoded.error().message;
     current_->texts.push_back(sql);
     link_->send(std::move(bytes));
+}
+
+wire::Request SimClient::message_of(const Request& request, std::string_view sql) const {
+    if (current_->by_run) {
+        // Some have little time: what the node then says it has not done, it must not have done.
+        const bool hurried = current_->sent % 3 == 0 && !current_->operation.patient;
+        return wire::RunRequest{.flags = request.query ? wire::run::kSingle : wire::run::kScript,
+                                .timeout_ms = hurried ? 1 + link_number_ * 7 % 100 : 0,
+                                .sql = sql};
+    }
+    if (request.query) return wire::QuerySqlRequest{.sql = sql};
+    return wire::ExecSqlRequest{.sql = sql};
 }
 
 void SimClient::request_done() {
@@ -101,7 +115,8 @@ void SimClient::failed(std::uint64_t code, std::string_view message) {
     }
     const bool several =
         current_->sent > 0 && current_->operation.requests[current_->sent - 1].several;
-    const bool open = current_->open && (code == 0 || !surely_not_committed(code, several));
+    const bool sure = surely_not_committed(code, several) && !(several && current_->partly);
+    const bool open = current_->open && (code == 0 || !sure);
     finish(open ? check::Outcome::kInDoubt : check::Outcome::kNotCommitted);
 }
 
@@ -209,6 +224,8 @@ void SimClient::handle(const wire::Response& response) {
         request_done();
     } else if (const auto* rows = std::get_if<wire::RowsResponse>(&response)) {
         if (current_) handle_rows(*rows);
+    } else if (const auto* ran = std::get_if<wire::RanResponse>(&response)) {
+        if (current_) handle_ran(*ran);
     } else {
         complaint_ = "an answer of a wrong type";
     }
@@ -216,6 +233,9 @@ void SimClient::handle(const wire::Response& response) {
 
 void SimClient::handle_failure(const wire::FailureResponse& failure) {
     const bool running = stage_ == Stage::kReady && current_;
+    if (running && failure.schema != (current_->by_run ? 1 : 0)) {
+        complaint_ = "a failure has the form of another request";
+    }
     if (running && is_constraint(failure.code) &&
         current_->operation.requests[current_->sent - 1].may_fail) {
         return request_done();
@@ -259,11 +279,29 @@ void SimClient::handle_rows(const wire::RowsResponse& rows) {
         auto step = reader->next(row);
         if (!step.ok()) break;
         if (*step == wire::RowsReader::Step::kPart) return;
-        if (*step == wire::RowsReader::Step::kDone) return request_done();
+        if (*step == wire::RowsReader::Step::kDone) {
+            if (!current_->by_run) request_done();
+            return;
+        }
         Row& cells = current_->replies.back().rows.emplace_back();
         for (const wire::Value& value : row) cells.push_back(text_of(value));
     }
     complaint_ = "rows do not decode";
+}
+
+void SimClient::handle_ran(const wire::RanResponse& ran) {
+    const Request& request = current_->operation.requests[current_->sent - 1];
+    if ((ran.flags & wire::ran::kReadOnly) == 0) {
+        current_->replies.back().changed = ran.rows_affected;
+    }
+    if ((ran.flags & wire::ran::kMore) != 0) {
+        current_->partly = true;
+        return;
+    }
+    if (request.commits && (ran.flags & wire::ran::kInTransaction) != 0) {
+        complaint_ = "a transaction is open behind its COMMIT";
+    }
+    request_done();
 }
 
 }  // namespace quorlite::sim

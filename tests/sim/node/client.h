@@ -1,5 +1,7 @@
 // SimClient: a client of the simulated cluster, as a driver would be.
 //
+// What it runs it sends as RUN or as the requests of dqlite, in turn: they promise the same.
+//
 // It speaks the wire protocol to real sessions, finds the leader and runs one operation after the
 // other. It follows protocol section 10: after an error it gives the connection up and looks for
 // the leader again, and it knows which errors leave the outcome open.
@@ -93,12 +95,15 @@ private:
         std::vector<std::string> texts = {};
         std::size_t sent = 0;
         std::int64_t began = 0;
-        bool open = false;  // the request that commits was sent
+        bool open = false;    // the request that commits was sent
+        bool by_run = false;  // the request was sent as RUN
+        bool partly = false;  // and some of its statements are done, others may not be
     };
     enum class Stage { kDisconnected, kAskingLeader, kOpening, kReady };
 
     bool expected(std::uint64_t code) const;
     void send_next();
+    wire::Request message_of(const Request& request, std::string_view sql) const;
     void connect(NodeId node);
     void link_ended(std::uint64_t number);
     void look_elsewhere();
@@ -108,6 +113,7 @@ private:
     void handle_failure(const wire::FailureResponse& failure);
     void handle_leader(const wire::ServerResponse& server);
     void handle_rows(const wire::RowsResponse& rows);
+    void handle_ran(const wire::RanResponse& ran);
     void request_done();
     void failed(std::uint64_t code, std::string_view message);
     void finish(check::Outcome outcome);
