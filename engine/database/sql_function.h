@@ -40,8 +40,11 @@ inline void result_text(sqlite3_context* context, std::string_view text) {
     const char* const data = text.empty() ? "" : text.data();  // null would be NULL
     sqlite3_result_text64(context, data, text.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
 }
+// Cut where it quotes an argument that is long.
 inline void result_error(sqlite3_context* context, std::string_view message) {
-    sqlite3_result_error(context, message.data(), static_cast<int>(message.size()));
+    constexpr std::size_t kMessageBytesMax = 500;
+    const std::size_t size = std::min(message.size(), kMessageBytesMax);
+    sqlite3_result_error(context, message.data(), static_cast<int>(size));
 }
 
 // How large a value may be, in bytes.

@@ -1,6 +1,7 @@
 """quorlite.aio: statements, rows, transactions, cancellation, pools, loops and forks."""
 
 import asyncio
+import dataclasses
 import os
 import time
 
@@ -37,6 +38,21 @@ async def fetchall(connection, sql, parameters=()):
 
 
 # ---- Statements and rows ----
+
+
+@dataclasses.dataclass
+class Point:
+    x: int
+    y: int = 7
+
+
+@with_connection
+async def test_rows_as_objects_of_a_dataclass(connection):
+    connection.row_factory = Point
+    cursor = await connection.execute("SELECT 2 AS y, 1 AS x UNION ALL SELECT 4, 3")
+    assert await cursor.fetchone() == Point(1, 2)
+    assert await cursor.fetchall() == [Point(3, 4)]
+    assert [row async for row in await connection.execute("SELECT 5 AS x")] == [Point(5)]
 
 
 @with_connection
