@@ -9,7 +9,7 @@
   gives dates and times as such, and what a column of ``bool`` holds as a number.
 """
 
-# mypy: disable-error-code="import-untyped, misc, no-untyped-call, untyped-decorator, override"
+# mypy: disable-error-code="import-not-found, import-untyped, misc, no-untyped-call, untyped-decorator, override"
 from __future__ import annotations
 
 from collections.abc import Iterable

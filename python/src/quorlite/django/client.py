@@ -1,6 +1,6 @@
 """``manage.py dbshell``: Quorlite's own shell."""
 
-# mypy: disable-error-code="import-untyped, misc"
+# mypy: disable-error-code="import-not-found, import-untyped, misc"
 from __future__ import annotations
 
 from typing import Any

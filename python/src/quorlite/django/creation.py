@@ -1,6 +1,6 @@
 """Databases for tests: on the same cluster, named test_NAME."""
 
-# mypy: disable-error-code="import-untyped, misc, no-untyped-call"
+# mypy: disable-error-code="import-not-found, import-untyped, misc, no-untyped-call"
 from __future__ import annotations
 
 import tempfile

@@ -1,6 +1,6 @@
 """What Django may expect of a node."""
 
-# mypy: disable-error-code="import-untyped, misc"
+# mypy: disable-error-code="import-not-found, import-untyped, misc"
 from __future__ import annotations
 
 from django.db.backends.sqlite3 import features as sqlite
