@@ -149,6 +149,20 @@ def test_iterdump_of_what_sqlite_allows(db, whole):
     again.close()
 
 
+def test_iterdump_with_foreign_keys_goes_into_a_node(db):
+    db.executescript(
+        "CREATE TABLE child(p REFERENCES parent(id));"
+        "CREATE TABLE parent(id INTEGER PRIMARY KEY, up REFERENCES parent(id));"
+        "INSERT INTO parent VALUES(2, NULL); INSERT INTO parent VALUES(1, 2);"
+        "INSERT INTO child VALUES(1)"
+    )
+    again = db.cluster.connect(f"{db.database}_again")
+    again.executescript("\n".join(db.iterdump()))
+    assert list(again.iterdump()) == list(db.iterdump())
+    with pytest.raises(quorlite.IntegrityError):
+        again.execute("INSERT INTO child VALUES(7)")
+
+
 def test_iterdump_reads_values_as_they_are_stored(db):
     declared = db.cluster.connect(db.database, detect_types=quorlite.PARSE_DECLTYPES)
     declared.executescript("CREATE TABLE t(d DATETIME, b BOOLEAN); INSERT INTO t VALUES('2020-01-01', 1)")

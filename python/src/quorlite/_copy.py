@@ -50,6 +50,9 @@ _SCHEMA = (
     " WHERE sql NOT NULL AND lower(substr(name, 1, 7)) <> 'sqlite_'"
     " ORDER BY type = 'table' DESC, rowid"
 )
+_FOREIGN_KEYS = (
+    "SELECT 1 FROM sqlite_master AS m, pragma_foreign_key_list(m.name) WHERE m.type = 'table' LIMIT 1"
+)
 
 
 class _RawText(bytes):
@@ -155,7 +158,13 @@ def _stored(xinfo: Iterable[tuple[Any, ...]]) -> list[str]:
 
 
 def iterdump(db: Database) -> Iterator[str]:
-    """The statements that make the database again, as `sqlite3.Connection.iterdump` gives them."""
+    """The statements that make the database again, as `sqlite3.Connection.iterdump` gives them.
+
+    Tables may come before those that they refer to: then foreign keys are not checked meanwhile.
+    """
+    linked = any(_values(db, _FOREIGN_KEYS))
+    if linked:
+        yield "PRAGMA foreign_keys=OFF;"
     yield "BEGIN TRANSACTION;"
     things = _things(_values(db, _SCHEMA))
     for each in things:
@@ -171,6 +180,8 @@ def iterdump(db: Database) -> Iterator[str]:
         if each.kind != "table":
             yield _terminated(each.sql)
     yield "COMMIT;"
+    if linked:
+        yield "PRAGMA foreign_keys=ON;"
 
 
 def _inserts(db: Database, table: _Thing) -> Iterator[str]:
