@@ -68,9 +68,14 @@ def test_autocommit_as_in_python_3_12(table, other):
     table.execute("CREATE TABLE u(x)")
     table.rollback()
     assert count(other) == 1
+    table.executescript("INSERT INTO t VALUES(2); INSERT INTO t VALUES(3)")
+    table.rollback()
+    assert count(other) == 1, "a script is part of the transaction"
     table.execute("INSERT INTO t VALUES(2)")
     table.autocommit = True
     assert count(other) == 2
+    table.executescript("INSERT INTO t VALUES(3)")
+    assert count(other) == 3
     with pytest.raises(ValueError):
         table.autocommit = "yes"
 

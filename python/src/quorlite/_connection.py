@@ -170,7 +170,10 @@ class Cursor:
         return self
 
     def executescript(self: C, script: str) -> C:
-        """Executes several statements, one by one. An open transaction is committed before."""
+        """Executes several statements, one by one.
+
+        An open transaction is committed before; with ``autocommit=False`` they are part of it.
+        """
         connection = self._usable()
         self._forget()
         if not isinstance(script, str):
@@ -179,6 +182,8 @@ class Cursor:
             raise ProgrammingError("the script holds a null character")
         if connection.autocommit == LEGACY_TRANSACTION_CONTROL:
             connection.commit()
+        else:
+            connection._begin_if_due("INSERT")  # for it may write
         connection._note(script)
         connection._session.execute_script(script)
         return self
