@@ -75,6 +75,7 @@ namespace quorlite {
     X(PrefixRunsAhead, "node", "reads of the newest pass for reads of the committed prefix")    \
     X(DeposedAnswersSuccess, "node", "a deposed leader acknowledges what waits")                \
     X(RefusalAfterProposal, "node", "a text is refused after its first statement was proposed") \
+    X(TimeOverAfterProposal, "node", "RUN says it did nothing, though it is proposed")          \
     X(TransactionReadsUnconfirmed, "node", "reads inside a transaction wait for nothing")       \
     X(FollowerAcksEarly, "node", "the log counts as durable when it is handed to the disk")     \
     X(TermNotSaved, "node", "term and vote are not saved")                                      \

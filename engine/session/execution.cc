@@ -649,6 +649,10 @@ void Execution::interrupt() {
 void Execution::time_is_over() {
     timer_ = TimerId::kNone;
     time_over_ = true;
+    auto* const proposed = std::get_if<AwaitingCommit>(&state_);
+    if (mutant(Mutant::kTimeOverAfterProposal) && proposed != nullptr) {
+        proposed->outcome.error = interruption();
+    }
     stop();
     resume_();
 }
