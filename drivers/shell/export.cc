@@ -20,6 +20,30 @@ Mode mode_for(const std::string& path) {
     fail("the name of the file must end in .csv, .json or .sql: it decides the format");
 }
 
+// The columns that hold something: no generated and no hidden ones.
+std::vector<std::string> stored_columns(queries& db, const std::string& table) {
+    std::vector<std::string> columns;
+    for (const auto& [name] :
+         db.query<std::string>("SELECT name FROM pragma_table_info(?)", table)) {
+        columns.push_back(name);
+    }
+    if (columns.empty()) fail("there is no table " + table);
+    return columns;
+}
+
+// A SELECT of all of them. The values come with the types that they are stored as, whatever the
+// columns are declared as.
+std::string select_stored(queries& db, const std::string& table) {
+    std::vector<std::string> expressions;
+    for (const std::string& each : stored_columns(db, table)) {
+        // The sign + changes nothing but that the result has no declared type.
+        std::string expression(1, '+');
+        expression.append(sql_name(each)).append(" AS ").append(sql_name(each));
+        expressions.push_back(std::move(expression));
+    }
+    return "SELECT " + joined(expressions, ", ") + " FROM " + sql_name(table);
+}
+
 }  // namespace
 
 void export_file(Shell& shell, Words words) {

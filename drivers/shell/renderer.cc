@@ -111,27 +111,19 @@ private:
 class Inserts : public Renderer {
 public:
     Inserts(const RenderOptions& options, Sink sink)
-        : into_(std::string("INSERT INTO ").append(sql_name(options.insert_into))),
+        : insert_(std::string("INSERT INTO ").append(sql_name(options.insert_into))),
           sink_(std::move(sink)) {}
 
     void begin(const std::vector<std::string>& columns) override {
-        std::vector<std::string> names;
-        names.reserve(columns.size());
-        for (const std::string& each : columns) names.push_back(sql_name(each));
-        into_.append("(").append(joined(names, ",")).append(") VALUES(");
+        insert_.append("(").append(joined(sql_names(columns), ",")).append(") VALUES");
     }
     void row(std::span<const value_view> values) override {
-        std::string line = into_;
-        for (std::size_t i = 0; i < values.size(); ++i) {
-            if (i > 0) line += ',';
-            line += sql_literal(values[i]);
-        }
-        sink_(line += ");\n");
+        sink_(core::insert_statement(insert_, values) + "\n");
     }
     void end() override {}
 
 private:
-    std::string into_;
+    std::string insert_;
     const Sink sink_;
 };
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cmath>
 #include <cstdio>
 #include <cwchar>
@@ -136,30 +135,6 @@ std::string harmless(std::string_view text) {
     return out;
 }
 
-std::string sql_text(std::string_view text) {
-    return in_quotes(text, '\'');
-}
-
-std::string sql_name(std::string_view name) {
-    return in_quotes(name, '"');
-}
-
-std::vector<std::string> sql_names(const std::vector<std::string>& names) {
-    std::vector<std::string> quoted;
-    quoted.reserve(names.size());
-    for (const std::string& each : names) quoted.push_back(sql_name(each));
-    return quoted;
-}
-
-std::string sql_literal(const value_view& value) {
-    if (value.is_null()) return "NULL";
-    if (is_text(value.type())) return sql_text(value.text());
-    if (value.type() == value_type::real && std::isinf(value.real())) {
-        return value.real() > 0 ? "9.0e999" : "-9.0e999";
-    }
-    return plain(value, "NULL");
-}
-
 std::string json_text(std::string_view text) {
     using nlohmann::json;
     return json(text).dump(-1, ' ', false, json::error_handler_t::replace);
@@ -182,17 +157,8 @@ std::string csv_text(std::string_view text) {
 
 std::string csv_literal(const value_view& value) {
     if (value.is_null()) return {};
-    return is_text(value.type()) ? csv_text(value.text()) : sql_literal(value);
-}
-
-std::string real_text(double number) {
-    if (std::isnan(number)) return "NaN";
-    if (std::isinf(number)) return number > 0 ? "Inf" : "-Inf";
-    std::array<char, 32> out;
-    const auto end = std::to_chars(out.data(), out.data() + out.size(), number).ptr;
-    std::string text(out.data(), end);
-    if (text.find_first_of(".e") == std::string::npos) text += ".0";
-    return text;
+    if (is_text(value.type())) return csv_text(value.text());
+    return value.type() == value_type::blob ? plain(value, {}) : sql_literal(value);
 }
 
 std::string size_text(double bytes) {

@@ -10,9 +10,16 @@
 #include <string_view>
 #include <vector>
 
+#include "drivers/core/literals.h"
 #include "quorlite/value.h"
 
 namespace quorlite::shell {
+
+using core::real_text;
+using core::sql_literal;
+using core::sql_name;
+using core::sql_names;
+using core::sql_text;
 
 bool same_word(std::string_view left, std::string_view right);  // but for the case of ASCII letters
 std::string_view trimmed(std::string_view text);
@@ -29,18 +36,12 @@ std::string one_line(std::string_view text);
 // The same, but for ends of lines and tabs: nothing in it moves a terminal.
 std::string harmless(std::string_view text);
 
-std::string sql_text(std::string_view text);  // 'it''s'
-std::string sql_name(std::string_view name);  // "name", quoted always
-std::vector<std::string> sql_names(const std::vector<std::string>& names);
-std::string sql_literal(const value_view& value);
-
 std::string json_text(std::string_view text);
 std::string json_literal(const value_view& value);
 
 std::string csv_text(std::string_view text);  // in quotes only where it must be
 std::string csv_literal(const value_view& value);
 
-std::string real_text(double number);
 // "12.3 MiB", "1,234,567", "3 min 20 s"
 std::string size_text(double bytes);
 std::string count_text(std::uint64_t number);

@@ -120,7 +120,7 @@ TEST(Renderer, InsertWritesLiterals) {
               "INSERT INTO \"t\"\"t\"(\"id\",\"the \"\"name\"\"\") VALUES(1,'it''s, \"so\"');\n"
               "INSERT INTO \"t\"\"t\"(\"id\",\"the \"\"name\"\"\") VALUES(20,NULL);\n"
               "INSERT INTO \"t\"\"t\"(\"id\",\"the \"\"name\"\"\") VALUES(0.1,'a\nb|c');\n"
-              "INSERT INTO \"t\"\"t\"(\"id\",\"the \"\"name\"\"\") VALUES(x'00ff','é漢');\n");
+              "INSERT INTO \"t\"\"t\"(\"id\",\"the \"\"name\"\"\") VALUES(X'00FF','é漢');\n");
     EXPECT_EQ(drawn(Mode::kInsert,
                     {{"a"}, {{real(2)}, {real(-std::numeric_limits<double>::infinity())}}}),
               "INSERT INTO \"table\"(\"a\") VALUES(2.0);\n"

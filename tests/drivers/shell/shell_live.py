@@ -15,6 +15,7 @@ import pathlib
 import pty
 import re
 import select
+import shutil
 import signal
 import socket
 import sqlite3
@@ -25,6 +26,7 @@ import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "live"))
+import databases  # noqa: E402
 from cluster import Cluster, Connection, Node, free_ports  # noqa: E402
 
 FAILED, IN_DOUBT, UNAVAILABLE, USAGE, INTERRUPTED = 1, 2, 3, 64, 130
@@ -354,7 +356,28 @@ class Data(unittest.TestCase):
                  "SELECT * FROM terms", "SELECT id, typeof(v), length(v) FROM big", "SELECT * FROM v")
         self.assertEqual(run("again2", *query)[0], run("again", *query)[0])
         run("porter", "CREATE VIRTUAL TABLE IF NOT EXISTS f USING fts5(a, content='', tokenize=porter)")
-        self.assertIn("use .backup", run("porter", ".dump", status=FAILED)[1])
+        self.assertIn("back it up as a file", run("porter", ".dump", status=FAILED)[1])
+
+    def test_databases_of_every_kind_come_back_equal(self):
+        """By .dump, through this shell and through that of SQLite. SEED=7 runs one again."""
+        def of_file(name):
+            with contextlib.closing(sqlite3.connect(options.directory / name)) as file:
+                return databases.content(file)
+
+        for seed in [int(os.environ["SEED"])] if "SEED" in os.environ else range(int(os.environ.get("SEEDS", 10))):
+            with self.subTest(seed=seed):
+                for name in ("right", "again", "sqlite"):
+                    (options.directory / name).unlink(missing_ok=True)
+                run(f"kinds{seed}", "--bail", text=databases.script(seed))
+                run(f"kinds{seed}", f".backup {options.directory / 'right'}")
+                right = of_file("right")
+                dump = run(f"kinds{seed}", ".dump")[0]
+                run(f"kinds{seed}_again", "--bail", text=dump)
+                run(f"kinds{seed}_again", f".backup {options.directory / 'again'}")
+                self.assertIsNone(databases.difference(right, of_file("again")))
+                if program := shutil.which("sqlite3"):
+                    subprocess.run([program, "-bail", options.directory / "sqlite"], input=dump.encode(), check=True)
+                    self.assertIsNone(databases.difference(right, of_file("sqlite")))
 
     def test_nothing_of_a_stranger_moves_the_terminal(self):
         errors = run("stranger", "SELECT '\x1b[2J\x07' AS a, \"\x1b]0;x\x07\"()", status=FAILED)[1]
