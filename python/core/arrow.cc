@@ -113,29 +113,6 @@ py::object capsule_of(Exported<Structure> exported, const char* name) {
 
 }  // namespace
 
-bool is_utf8(std::string_view text) {
-    const auto byte = [&](std::size_t at) { return static_cast<unsigned char>(text[at]); };
-    for (std::size_t at = 0; at < text.size();) {
-        const unsigned first = byte(at);
-        if (first < 0x80) {
-            ++at;
-            continue;
-        }
-        const std::size_t more = first >= 0xF0 ? 3 : first >= 0xE0 ? 2 : 1;
-        if (first < 0xC2 || first > 0xF4 || text.size() - at <= more) return false;
-        unsigned point = first & (0x3FU >> more);
-        for (std::size_t i = 1; i <= more; ++i) {
-            if ((byte(at + i) & 0xC0U) != 0x80) return false;
-            point = point << 6 | (byte(at + i) & 0x3FU);
-        }
-        const bool surrogate = point >= 0xD800 && point <= 0xDFFF;
-        if (surrogate || point > 0x10FFFF) return false;
-        if ((more == 2 && point < 0x800) || (more == 3 && point < 0x10000)) return false;
-        at += more + 1;
-    }
-    return true;
-}
-
 py::tuple export_arrow(const std::shared_ptr<std::vector<Column>>& columns) {
     auto fields = std::make_unique<Owned<ArrowSchema>>();
     auto arrays = std::make_unique<Owned<ArrowArray>>();

@@ -7,15 +7,11 @@
 #include <pybind11/pybind11.h>
 
 #include <memory>
-#include <string_view>
 #include <vector>
 
 #include "core/columns.h"
 
 namespace quorlite::python {
-
-// Whether it is UTF-8 without surrogates and overlong forms, as Arrow's strings must be.
-bool is_utf8(std::string_view text);
 
 // A pair of capsules, of a struct with a field for each column.
 py::tuple export_arrow(const std::shared_ptr<std::vector<Column>>& columns);

@@ -7,6 +7,7 @@
 
 #include "core/arrow.h"
 #include "core/errors.h"
+#include "drivers/core/literals.h"
 
 namespace quorlite::python {
 namespace {
@@ -112,7 +113,7 @@ std::int64_t store(Column& column, const value_view& value, std::size_t rows_bef
             if (!is_exact(value.integer())) refuse(column, row, kInexact);
             return bits_of(value.integer());
         case ColumnKind::string:
-            if (!is_utf8(value.text())) {
+            if (!core::is_utf8(value.text())) {
                 refuse(column, row, "the text is not UTF-8: CAST the column AS BLOB in the SELECT");
             }
             [[fallthrough]];

@@ -168,6 +168,8 @@ void define_results(py::module_& module) {
         .def_property_readonly("last_insert_id",
                                [](const Result& self) { return self.done().last_insert_id; })
         .def("fetch", &Result::fetch, py::arg("decoding"), py::arg("rows_max") = py::none())
+        .def("fetch_inserts", &Result::fetch_inserts, py::arg("insert"), py::arg("paired"),
+             py::arg("rows_max"))
         .def("fetch_into", &Result::fetch_into, py::arg("columns"), py::arg("rows_max"))
         .def("next", &Result::next, py::arg("decoding"))
         .def("close", &Result::close);

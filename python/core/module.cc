@@ -37,6 +37,7 @@ PYBIND11_MODULE(_core, module) {
     quorlite::python::define_errors();
     quorlite::python::define_rules(module);
     quorlite::python::define_columns(module);
+    quorlite::python::define_dump(module);
     quorlite::python::define_async(module);
     quorlite::python::define_connections(module);
     quorlite::python::define_node(module);

@@ -297,6 +297,18 @@ py::list Result::fetch(const Decoding& decoding, std::optional<std::size_t> limi
     return found;
 }
 
+py::list Result::fetch_inserts(const std::string& insert, bool paired, std::size_t rows_max) {
+    py::list found;
+    while (found.size() < rows_max) {
+        const auto buffer = filled(std::min(rows_max - found.size(), kRowsTaken));
+        if (!buffer) break;
+        while (found.size() < rows_max && buffer->size() > 0) {
+            found.append(py::str(buffer->take(insert, paired)));
+        }
+    }
+    return found;
+}
+
 void Result::fetch_into(Columns& columns, std::size_t rows_max) {
     while (columns.row_count() < rows_max) {
         const auto buffer = ahead();

@@ -105,6 +105,8 @@ public:
     py::tuple columns() const { return columns_; }
     // All rows that are left as tuples, or so many.
     py::list fetch(const Decoding& decoding, std::optional<std::size_t> limit);
+    // So many rows at most, each as a statement that inserts it: see core::Dump.
+    py::list fetch_inserts(const std::string& insert, bool paired, std::size_t rows_max);
     // Adds all rows that are left, or so many.
     void fetch_into(Columns& columns, std::size_t rows_max);
     // The next row; None at the end.
@@ -133,6 +135,7 @@ private:
 };
 
 void define_connections(py::module_& module);
+void define_dump(py::module_& module);
 void define_node(py::module_& module);
 
 }  // namespace quorlite::python

@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "core/errors.h"
+#include "drivers/core/dump.h"
 #include "drivers/core/sql.h"
 
 namespace quorlite::python {
@@ -207,6 +208,15 @@ py::object RowBuffer::take(const Decoding& decoding) {
         PyTuple_SET_ITEM(row.ptr(), static_cast<Py_ssize_t>(i), value.release().ptr());
     }
     return row;
+}
+
+std::string RowBuffer::take(std::string_view insert, bool paired) {
+    const Cell* const cells = cells_.data() + next_ * columns_;
+    ++next_;
+    std::vector<value_view> row;
+    row.reserve(columns_);
+    for (std::size_t i = 0; i < columns_; ++i) row.push_back(view_of(cells[i]));
+    return core::Dump::statement(insert, paired, row);
 }
 
 void RowBuffer::take(Columns& into) {

@@ -63,6 +63,8 @@ public:
     std::size_t size() const { return columns_ == 0 ? 0 : cells_.size() / columns_ - next_; }
     // The next row. Precondition: size() > 0.
     py::object take(const Decoding& decoding);
+    // The next row as a statement that inserts it: see core::Dump. Precondition: size() > 0.
+    std::string take(std::string_view insert, bool paired);
     // Adds the next row. Precondition: size() > 0.
     void take(Columns& into);
 
