@@ -94,7 +94,8 @@ bool CsvReader::next(std::vector<CsvField>& fields) {
         CsvField& field = fields.back();
         const int c = take();
         if (bytes_ - begin > limits::kRecordBytesMax) {
-            fail("line " + std::to_string(line_) + ": the record is too long");
+            fail("line " + std::to_string(line_) + ": the record is longer than " +
+                 size_text(limits::kRecordBytesMax) + ", or a quote is not closed");
         }
         if (c == kEnd || c == '\n') return true;
         if (c == '\r' && (in_.rdbuf()->sgetc() == '\n' || in_.rdbuf()->sgetc() == kEnd)) continue;

@@ -10,9 +10,10 @@ namespace quorlite::shell::limits {
 inline constexpr std::size_t kRowsMeasured = 2'000;
 inline constexpr std::size_t kBytesMeasured = 8u << 20;
 
-// One statement, or one record of a file that is imported.
-inline constexpr std::size_t kStatementBytesMax = 64u << 20;
-inline constexpr std::size_t kRecordBytesMax = 64u << 20;
+// One statement, or one record of a file that is imported: as long as the largest row that a node
+// takes (64 MiB) may be when it is written with two digits a byte.
+inline constexpr std::size_t kStatementBytesMax = 129u << 20;
+inline constexpr std::size_t kRecordBytesMax = kStatementBytesMax;
 
 // Rows of an import that are one transaction, and one message each way.
 inline constexpr std::size_t kBatchRows = 5'000;

@@ -251,7 +251,9 @@ void Shell::note(const std::string& text) {
 }
 
 void Shell::execute(const std::string& sql) {
-    if (sql.size() > limits::kStatementBytesMax) fail("the statement is too long");
+    if (sql.size() > limits::kStatementBytesMax) {
+        fail("the statement is longer than " + size_text(limits::kStatementBytesMax));
+    }
     rows found = client_.db().query_list(sql, {});
     if (found.column_count() == 0) return;
     render_rows(found, *make_renderer(rendering_, output_.sink()));

@@ -347,7 +347,7 @@ class Data(unittest.TestCase):
             "INSERT INTO f(rowid, a, b) VALUES(7, 'hello World hello', 'there'), (9, 'world', NULL), (11, '', '')",
             "CREATE VIRTUAL TABLE IF NOT EXISTS terms USING fts5vocab(f, 'row')",
             "CREATE TABLE gone(id INTEGER PRIMARY KEY AUTOINCREMENT)", "DROP TABLE gone",
-            "CREATE TABLE big(id, v)", "INSERT INTO big VALUES(1, zeroblob(600000)), (2, hex(zeroblob(400000)))")
+            "CREATE TABLE big(id, v)", "INSERT INTO big VALUES(1, zeroblob(600000)), (2, hex(zeroblob(400000))), (3, zeroblob(40000000))")
         run("again", text="CREATE VIEW v AS SELECT id FROM big -- all of them\n;\n")
         text = run("again", ".dump")[0]
         self.assertNotIn("sqlite_sequence", text)
