@@ -567,10 +567,13 @@ class Connection:
 
     # ---- Whole databases ----
 
-    def iterdump(self) -> Iterator[str]:
-        """The statements that make the database again."""
+    def iterdump(self, *, filter: Optional[str] = None) -> Iterator[str]:
+        """The statements that make the database again.
+
+        :param filter: Only what has names like this pattern of LIKE, as in Python 3.13.
+        """
         self._check_open()
-        return iterdump(self)
+        return iterdump(self, filter or "")
 
     def backup(self, target: Union[str, os.PathLike[str], sqlite3.Connection]) -> None:
         """A copy of the database, as one file of SQLite or in a connection of `sqlite3`."""

@@ -61,12 +61,12 @@ def _described(dump: _core.Dump, ask: Callable[[str], Iterable[tuple[Any, ...]]]
     return dump
 
 
-def iterdump(db: Database) -> Iterator[str]:
+def iterdump(db: Database, pattern: str = "") -> Iterator[str]:
     """The statements that make the database again, as `sqlite3.Connection.iterdump` gives them.
 
     Rows may come before those that they refer to: then foreign keys are not checked meanwhile.
     """
-    dump = _described(_core.Dump(), lambda question: _values(db, question))
+    dump = _described(_core.Dump(pattern), lambda question: _values(db, question))
     if dump.refers:
         yield "PRAGMA foreign_keys=OFF;"
     yield "BEGIN TRANSACTION;"
