@@ -42,6 +42,7 @@ inline constexpr int kSessionMovesPerTurn = 64;  // then other sessions have the
 inline constexpr std::size_t kPeerFrameBytesMax = 160u << 20;
 inline constexpr std::size_t kPeerQueueBytesMax = 32u << 20;
 inline constexpr std::size_t kPeersMax = 256;                      // members of a cluster
+inline constexpr std::size_t kChangesWaitingMax = 64;              // of the membership
 inline constexpr std::size_t kConfigurationBytesMax = 120u << 10;  // of a membership, encoded
 inline constexpr std::size_t kServersMax = 1024;  // in a membership that another version made
 inline constexpr std::size_t kPeerConnectionsMax = 4 * kPeersMax;  // incoming

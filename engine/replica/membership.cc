@@ -13,6 +13,12 @@ namespace {
 
 constexpr Duration kFarewell = std::chrono::seconds(2);
 constexpr Duration kPromotionMax = std::chrono::seconds(50);  // as the real server
+// One change after another: most end within milliseconds, and nodes make some by themselves.
+constexpr Duration kChangeWaitMax = std::chrono::seconds(5);
+
+Error change_in_progress() {
+    return {code::kBusy, "a configuration change is already in progress"};
+}
 
 }  // namespace
 
@@ -20,6 +26,43 @@ Error membership_error(Error error) {
     if (error.code == code::kNotLeader) error.message = "server is not the leader";
     if (error.code == code::kLeadershipLost) error.message = "server has lost leadership";
     return error;
+}
+
+void Replica::State::request(Change change) {
+    if (changes_waiting.empty() && try_change(change)) return;
+    if (changes_waiting.size() >= limits::kChangesWaitingMax) {
+        change.done(change_in_progress());
+        return;
+    }
+    change.deadline = now() + kChangeWaitMax;
+    changes_waiting.push_back(std::move(change));
+}
+
+// False if another one is under way.
+bool Replica::State::try_change(Change& change) {
+    const bool overlaps = promotion && change.assigns;
+    Result<Index> proposed = overlaps ? change_in_progress() : change.propose();
+    if (!proposed.ok() && proposed.error().code == code::kBusy) return false;
+    if (!proposed.ok() && proposed.error().code == code::kCatchingUp) {
+        const auto& [id, role] = *change.assigns;
+        promotion = {id, role, now() + kPromotionMax, std::move(change.done)};
+        schedule_pump();
+    } else {
+        this->change(std::move(proposed), std::move(change.done));
+    }
+    return true;
+}
+
+void Replica::State::tick_changes() {
+    while (!changes_waiting.empty()) {
+        Change& first = changes_waiting.front();
+        const bool over = now() >= first.deadline;
+        if (!try_change(first)) {
+            if (!over) return;
+            first.done(change_in_progress());
+        }
+        changes_waiting.pop_front();
+    }
 }
 
 void Replica::State::change(Result<Index> proposed, Done done) {
@@ -129,25 +172,26 @@ void Replica::meet_cluster(ClusterId cluster) {
 }
 
 void Replica::add(NodeId id, std::string address, Done done) {
-    state_->change(state_->core->add(state_->now(), id, std::move(address)), std::move(done));
+    State& state = *state_;
+    state.request({.propose =
+                       [&state, id, address = std::move(address)] {
+                           return state.core->add(state.now(), id, address);
+                       },
+                   .done = std::move(done)});
 }
 
 void Replica::assign(NodeId id, raft::Role role, Done done) {
-    if (state_->promotion) {
-        done(Error{code::kBusy, "a configuration change is already in progress"});
-        return;
-    }
-    Result<Index> assigned = state_->core->assign(state_->now(), id, role);
-    if (!assigned.ok() && assigned.error().code == code::kCatchingUp) {
-        state_->promotion = {id, role, state_->now() + kPromotionMax, std::move(done)};
-        state_->schedule_pump();
-        return;
-    }
-    state_->change(std::move(assigned), std::move(done));
+    State& state = *state_;
+    state.request(
+        {.propose = [&state, id, role] { return state.core->assign(state.now(), id, role); },
+         .done = std::move(done),
+         .assigns = std::pair(id, role)});
 }
 
 void Replica::remove(NodeId id, Done done) {
-    state_->change(state_->core->remove(state_->now(), id), std::move(done));
+    State& state = *state_;
+    state.request({.propose = [&state, id] { return state.core->remove(state.now(), id); },
+                   .done = std::move(done)});
 }
 
 void Replica::transfer(NodeId to, Done done) {

@@ -265,6 +265,7 @@ void Replica::State::schedule_tick() {
 
 void Replica::State::tick() {
     core->tick(now());
+    tick_changes();
     tick_promotion();
     tick_transfer();
     hand_over_if_full();

@@ -76,7 +76,11 @@ struct Replica::State {
     void receive(const PageReply& reply, NodeId from);
 
     // --- membership.cc ---
+    struct Change;
+    void request(Change change);
+    bool try_change(Change& change);
     void change(Result<Index> proposed, Done done);
+    void tick_changes();
     void tick_promotion();
     void tick_transfer();
     void membership_applied(const raft::Configuration& configuration);
@@ -143,6 +147,14 @@ struct Replica::State {
         Done done;
     };
     std::optional<Promotion> promotion;
+    // What to propose, and for how long it waits for a change that is under way.
+    struct Change {
+        std::function<Result<Index>()> propose;
+        Done done;
+        std::optional<std::pair<NodeId, raft::Role>> assigns = {};  // may have to catch up
+        TimePoint deadline = {};
+    };
+    std::deque<Change> changes_waiting;  // in order; at most limits::kChangesWaitingMax
     Done transfer_done;
 
     std::map<NodeId, std::string> learnt_addresses;  // where nodes say they are: not all are in the

@@ -514,6 +514,16 @@ TEST_F(LeadershipLoss, OfAMembershipChangeIsInDoubt) {
     EXPECT_EQ(a.next_answer(), "FAILURE 10506 server has lost leadership");
 }
 
+TEST_F(LeadershipLoss, OfAMembershipChangeThatWaitsForAnotherIsARefusal) {
+    cluster.isolate(1);
+    Client other(cluster);
+    other.greet();
+    a.send(wire::AddRequest{NodeId(9), "127.0.0.1:1"});
+    other.send(wire::RemoveRequest{NodeId(2)});
+    EXPECT_EQ(a.next_answer(), "FAILURE 10506 server has lost leadership");
+    EXPECT_EQ(other.next_answer(), "FAILURE 10250 server is not the leader");
+}
+
 TEST_F(LeadershipLoss, ByTransferIsNoticed) {
     EXPECT_EQ(a.ask(wire::TransferRequest{NodeId(2)}), "EMPTY");
     EXPECT_EQ(a.query("SELECT 1"), kNotLeader);

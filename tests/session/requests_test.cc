@@ -557,6 +557,17 @@ TEST_F(Requests, MembershipChanges) {
     EXPECT_EQ(client.ask(wire::ClusterRequest{}), "SERVERS 1 127.0.0.1:9001 0");
 }
 
+// One after the other, without anybody being refused for it: nodes change roles by themselves.
+TEST_F(Requests, MembershipChangesWaitForEachOther) {
+    Client other(cluster);
+    other.greet();
+    client.send(wire::AddRequest{NodeId(2), "127.0.0.1:9002"});
+    other.send(wire::RemoveRequest{NodeId(2)});
+    EXPECT_EQ(client.next_answer(), "EMPTY");
+    EXPECT_EQ(other.next_answer(), "EMPTY");
+    EXPECT_EQ(client.ask(wire::ClusterRequest{}), "SERVERS 1 127.0.0.1:9001 0");
+}
+
 // --- pipelining ---
 
 TEST_F(Requests, PipelinedRequestsAreAnsweredInOrder) {
