@@ -59,6 +59,8 @@ const Difference kDifferences[] = {
      "an unknown role is not a role; dqlite demotes"},
     {"20-membership", "", "CLUSTER request", "SERVERS 1 ADDRESS 0 2 ADDRESS 0 3 ADDRESS 0",
      "nobody was demoted"},
+    {"20-membership", "B", "another change while the promotion is pending", "EMPTY",
+     "changes that end soon are waited for"},
     {"50-go-client", "go0", "QUERY_SQL request", "ROWS a (1)", kLargerBatch},
     {"50-go-client", "go0", "INTERRUPT request", "EMPTY", kLargerBatch},
     {"90-server-crashes", "FINALIZE of a freed id", "FINALIZE", "FAILURE 12 no statement", kCrash},

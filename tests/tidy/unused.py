@@ -22,6 +22,7 @@ ALLOWED = {
     "checksum": "tests and the simulator compare replicas by it",
     "decode_request_as": "called through a table of pointers",
     "flush_": "spdlog calls it",
+    "guarded": "a template that tables of functions point at",
     "identical": "tests compare values by it",
     "open_count": "tests look at the limit of the pool",
     "set_fatal_handler": "tests survive a fatal error with it",
