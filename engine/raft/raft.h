@@ -27,6 +27,9 @@
 // A voter that lost what it acknowledged: see Receipt in types.h. A disk that is new while the
 // cluster counts its node among the voters has lost all; it does not vote before it has what the
 // newest leader that it met had.
+//
+// Core has many functions because each kind of input, and each thing that an owner may ask, is one;
+// what they do is in State.
 #pragma once
 
 #include <memory>

@@ -33,6 +33,9 @@
 // batches show the snapshot that was confirmed with the first. The rows of a writing query are kept
 // until their transaction is committed by the quorum, and are therefore bounded. So are the answers
 // to the statements of a script: they do not wait for each other's commits.
+//
+// The class is large because each state, and each way out of one, is a short function of its own,
+// and all of them read the same request and verdict.
 #pragma once
 
 #include <atomic>

@@ -84,7 +84,8 @@ wire::ElectionState election_state(raft::RoleName role) {
 // Moves are made in pump(), one after the other, until there is nothing to do or something to wait
 // for. Whatever ends a wait calls pump() again; a call from inside a move only leaves its trace,
 // which the loop that is already running then sees. So nothing here is ever entered twice, even
-// when a statement runs beside the loop and the owner calls in meanwhile.
+// when a statement runs beside the loop and the owner calls in meanwhile. It has a function for
+// each kind of request, which makes it large.
 class Conversation final : public Session {
 public:
     Conversation(replica::Replica& replica, Executor& executor, Clock& clock, Options options,
