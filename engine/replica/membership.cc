@@ -48,24 +48,25 @@ bool Replica::State::try_change(Change& change) {
         promotion = {id, role, now() + kPromotionMax, std::move(change.done)};
         schedule_pump();
     } else {
-        this->change(std::move(proposed), std::move(change.done));
+        answer_when_committed(std::move(proposed), std::move(change.done));
     }
     return true;
 }
 
 void Replica::State::tick_changes() {
     while (!changes_waiting.empty()) {
-        Change& first = changes_waiting.front();
-        const bool over = now() >= first.deadline;
-        if (!try_change(first)) {
-            if (!over) return;
-            first.done(change_in_progress());
-        }
+        Change first = std::move(changes_waiting.front());
         changes_waiting.pop_front();
+        if (try_change(first)) continue;
+        if (now() < first.deadline) {
+            changes_waiting.push_front(std::move(first));
+            return;
+        }
+        first.done(change_in_progress());
     }
 }
 
-void Replica::State::change(Result<Index> proposed, Done done) {
+void Replica::State::answer_when_committed(Result<Index> proposed, Done done) {
     auto answer = [done = std::move(done)](Status status) {
         done(status.ok() ? std::move(status) : Status(membership_error(status.error())));
     };
@@ -88,7 +89,7 @@ void Replica::State::tick_promotion() {
     if (!assigned.ok() && assigned.error().code == code::kCatchingUp) {
         assigned = Error{code::kError, "no connection to remote server available"};
     }
-    change(std::move(assigned), std::move(ended.done));
+    answer_when_committed(std::move(assigned), std::move(ended.done));
 }
 
 void Replica::State::tick_transfer() {

@@ -218,11 +218,17 @@ void Replica::State::answer_all() {
     struct Ended {
         std::deque<Waiter> writes;
         std::deque<Waiter> reads;
+        std::deque<Change> changes;
         Done promotion;
         Done transfer;
     };
-    auto ended = std::make_shared<Ended>(
-        Ended{writes.take_all(), reads.take_all(), nullptr, std::exchange(transfer_done, nullptr)});
+    auto ended = std::make_shared<Ended>(Ended{
+        .writes = writes.take_all(),
+        .reads = reads.take_all(),
+        .changes = std::exchange(changes_waiting, {}),
+        .promotion = nullptr,
+        .transfer = std::exchange(transfer_done, nullptr),
+    });
     if (promotion) ended->promotion = std::move(promotion->done);
     promotion.reset();
     seams.executor.post([ended, committed = applied] {
@@ -233,6 +239,7 @@ void Replica::State::answer_all() {
             write.done(known ? Status() : Status(lost));
         }
         for (const Waiter& read : ended->reads) read.done(not_leader());
+        for (const Change& change : ended->changes) change.done(membership_error(not_leader()));
         if (ended->promotion) ended->promotion(membership_error(leadership_lost()));
         if (ended->transfer) ended->transfer({});
     });

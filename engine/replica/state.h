@@ -79,7 +79,7 @@ struct Replica::State {
     struct Change;
     void request(Change change);
     bool try_change(Change& change);
-    void change(Result<Index> proposed, Done done);
+    void answer_when_committed(Result<Index> proposed, Done done);
     void tick_changes();
     void tick_promotion();
     void tick_transfer();

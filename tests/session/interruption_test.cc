@@ -524,6 +524,17 @@ TEST_F(LeadershipLoss, OfAMembershipChangeThatWaitsForAnotherIsARefusal) {
     EXPECT_EQ(other.next_answer(), "FAILURE 10250 server is not the leader");
 }
 
+TEST_F(LeadershipLoss, ByAStopAnswersAMembershipChangeThatWaits) {
+    cluster.isolate(1);
+    Client other(cluster);
+    other.greet();
+    a.send(wire::AddRequest{NodeId(9), "127.0.0.1:1"});
+    other.send(wire::RemoveRequest{NodeId(2)});
+    cluster.replica(1).stop();
+    cluster.executor.advance(0s);
+    EXPECT_THAT(other.answers(), ElementsAre("FAILURE 10250 server is not the leader"));
+}
+
 TEST_F(LeadershipLoss, ByTransferIsNoticed) {
     EXPECT_EQ(a.ask(wire::TransferRequest{NodeId(2)}), "EMPTY");
     EXPECT_EQ(a.query("SELECT 1"), kNotLeader);
