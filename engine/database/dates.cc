@@ -410,33 +410,21 @@ void combine(sqlite3_context* context, int, sqlite3_value** arguments) {
 }  // namespace
 
 int add_date_functions(sqlite3* db) {
-    struct Entry {
-        const char* name;
-        int arguments;
-        SqlFunction function;
-        // Not if tzdata, which changes, has a say: an index must not change with it.
-        int flags = SQLITE_DETERMINISTIC;
+    // Those with zones may get NULL for them, and depend on tzdata, which changes.
+    constexpr FunctionEntry kEntries[] = {
+        {"django_date_extract", 2, guarded<extract_date>},
+        {"django_date_trunc", 4, guarded<trunc<result_day>, Nulls::kPassed>, 0},
+        {"django_datetime_cast_date", 3, guarded<cast<result_day>, Nulls::kPassed>, 0},
+        {"django_datetime_cast_time", 3, guarded<cast<result_clock>, Nulls::kPassed>, 0},
+        {"django_datetime_extract", 4, guarded<extract, Nulls::kPassed>, 0},
+        {"django_datetime_trunc", 4, guarded<trunc<result_time>, Nulls::kPassed>, 0},
+        {"django_time_extract", 2, guarded<extract_time>},
+        {"django_time_trunc", 4, guarded<trunc_time, Nulls::kPassed>, 0},
+        {"django_time_diff", 2, guarded<time_diff>},
+        {"django_timestamp_diff", 2, guarded<timestamp_diff>},
+        {"django_format_dtdelta", 3, guarded<combine>},
     };
-    // Those with zones may get NULL for them.
-    constexpr std::array kEntries = {
-        Entry{"django_date_extract", 2, guarded<extract_date>},
-        Entry{"django_date_trunc", 4, guarded<trunc<result_day>, Nulls::kPassed>, 0},
-        Entry{"django_datetime_cast_date", 3, guarded<cast<result_day>, Nulls::kPassed>, 0},
-        Entry{"django_datetime_cast_time", 3, guarded<cast<result_clock>, Nulls::kPassed>, 0},
-        Entry{"django_datetime_extract", 4, guarded<extract, Nulls::kPassed>, 0},
-        Entry{"django_datetime_trunc", 4, guarded<trunc<result_time>, Nulls::kPassed>, 0},
-        Entry{"django_time_extract", 2, guarded<extract_time>},
-        Entry{"django_time_trunc", 4, guarded<trunc_time, Nulls::kPassed>, 0},
-        Entry{"django_time_diff", 2, guarded<time_diff>},
-        Entry{"django_timestamp_diff", 2, guarded<timestamp_diff>},
-        Entry{"django_format_dtdelta", 3, guarded<combine>},
-    };
-    for (const Entry& each : kEntries) {
-        const int added =
-            add_function(db, each.name, each.arguments, each.function, nullptr, each.flags);
-        if (added != SQLITE_OK) return added;
-    }
-    return SQLITE_OK;
+    return add_functions(db, kEntries);
 }
 
 }  // namespace quorlite::database

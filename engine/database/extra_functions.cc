@@ -251,24 +251,15 @@ int add_deviation(sqlite3* db, const Deviation& kind) {
 }  // namespace
 
 int add_extra_functions(sqlite3* db) {
-    struct Entry {
-        const char* name;
-        int arguments;
-        SqlFunction function;
-        int flags = SQLITE_DETERMINISTIC;
-    };
-    constexpr std::array kEntries = {
-        Entry{"regexp", 2, guarded<regexp>},   Entry{"lpad", 3, guarded<pad<true>>},
-        Entry{"rpad", 3, guarded<pad<false>>}, Entry{"repeat", 2, guarded<repeat>},
-        Entry{"reverse", 1, guarded<reverse>}, Entry{"bitxor", 2, guarded<bitxor>},
-        Entry{"cot", 1, guarded<cot>},         Entry{"rand", 0, rand, 0},
-        Entry{"uuid7", 0, uuid7, 0},           Entry{"quorlite_limit", 1, guarded<limit>, 0},
+    constexpr FunctionEntry kEntries[] = {
+        {"regexp", 2, guarded<regexp>},   {"lpad", 3, guarded<pad<true>>},
+        {"rpad", 3, guarded<pad<false>>}, {"repeat", 2, guarded<repeat>},
+        {"reverse", 1, guarded<reverse>}, {"bitxor", 2, guarded<bitxor>},
+        {"cot", 1, guarded<cot>},         {"rand", 0, rand, 0},
+        {"uuid7", 0, uuid7, 0},           {"quorlite_limit", 1, guarded<limit>, 0},
     };
     int added = add_date_functions(db);
-    for (const Entry& each : kEntries) {
-        if (added != SQLITE_OK) return added;
-        added = add_function(db, each.name, each.arguments, each.function, nullptr, each.flags);
-    }
+    if (added == SQLITE_OK) added = add_functions(db, kEntries);
     for (const NamedHash& each : kHashes) {
         if (added != SQLITE_OK) return added;
         added = add_function(db, each.name, 1, guarded<hash>, &each);

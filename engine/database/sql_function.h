@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <new>
+#include <span>
 #include <string_view>
 
 #include "wire/base/bytes.h"
@@ -71,6 +72,22 @@ inline int add_function(sqlite3* db, const char* name, int arguments, SqlFunctio
                         const void* data = nullptr, int flags = SQLITE_DETERMINISTIC) {
     return sqlite3_create_function_v2(db, name, arguments, SQLITE_UTF8 | SQLITE_INNOCUOUS | flags,
                                       const_cast<void*>(data), function, nullptr, nullptr, nullptr);
+}
+
+struct FunctionEntry {
+    const char* name;
+    int arguments;
+    SqlFunction function;
+    // Not where the answer may be another one next time: an index must not change with it.
+    int flags = SQLITE_DETERMINISTIC;
+};
+
+inline int add_functions(sqlite3* db, std::span<const FunctionEntry> entries) {
+    for (const auto& [name, arguments, function, flags] : entries) {
+        const int added = add_function(db, name, arguments, function, nullptr, flags);
+        if (added != SQLITE_OK) return added;
+    }
+    return SQLITE_OK;
 }
 
 }  // namespace quorlite::database
