@@ -27,15 +27,6 @@ std::string lower(std::string_view text) {
     return out;
 }
 
-std::string joined(const std::vector<std::string>& parts, std::string_view separator) {
-    std::string out;
-    for (const std::string& each : parts) {
-        if (&each != &parts.front()) out += separator;
-        out += each;
-    }
-    return out;
-}
-
 std::string text_of(const value& from) {
     return std::string(from.view().text());
 }

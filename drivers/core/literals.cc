@@ -77,6 +77,15 @@ std::vector<std::string> sql_names(const std::vector<std::string>& names) {
     return quoted;
 }
 
+std::string joined(const std::vector<std::string>& parts, std::string_view separator) {
+    std::string out;
+    for (const std::string& each : parts) {
+        if (&each != &parts.front()) out += separator;
+        out += each;
+    }
+    return out;
+}
+
 std::string real_text(double number) {
     if (std::isnan(number)) return "NaN";
     if (std::isinf(number)) return number > 0 ? "Inf" : "-Inf";

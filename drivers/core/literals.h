@@ -16,6 +16,7 @@ bool is_utf8(std::string_view text);
 std::string sql_text(std::string_view text);  // 'it''s', whatever is in it
 std::string sql_name(std::string_view name);  // "name", quoted always
 std::vector<std::string> sql_names(const std::vector<std::string>& names);
+std::string joined(const std::vector<std::string>& parts, std::string_view separator);
 std::string real_text(double number);  // the shortest that reads back the same; Inf, NaN
 
 // As quote() of SQLite has it, where that is exact. A text that would not pass through a file of

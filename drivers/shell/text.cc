@@ -66,15 +66,6 @@ std::string_view trimmed(std::string_view text) {
     return text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
 }
 
-std::string joined(const std::vector<std::string>& parts, std::string_view separator) {
-    std::string out;
-    for (const std::string& each : parts) {
-        if (&each != &parts.front()) out += separator;
-        out += each;
-    }
-    return out;
-}
-
 std::size_t display_width(std::string_view text) {
     std::size_t width = 0;
     std::mbstate_t state = {};

@@ -23,7 +23,7 @@ using core::sql_text;
 
 bool same_word(std::string_view left, std::string_view right);  // but for the case of ASCII letters
 std::string_view trimmed(std::string_view text);
-std::string joined(const std::vector<std::string>& parts, std::string_view separator);
+using core::joined;
 
 // Columns of a terminal that the text takes, in the encoding of the locale; bytes that are no text
 // count one each.
