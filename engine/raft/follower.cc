@@ -150,10 +150,8 @@ void Core::State::compare(Follower& follower, const LogHash& theirs) {
     const std::optional<LogHash> ours = chain.at(theirs.index);
     if (ours && ours->origin == theirs.origin) {
         const bool same = ours->value == theirs.value || mutant(Mutant::kHashesIgnored);
-        if (!same)
-            follower.differs = theirs.index;
-        else
-            follower.agrees = std::max(follower.agrees, theirs.index);
+        Index& found = same ? follower.agrees : follower.differs;
+        found = std::max(found, theirs.index);
     } else if (theirs.index == delivered) {
         chain.begin(theirs);
     }
